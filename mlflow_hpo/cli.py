@@ -1,0 +1,117 @@
+"""The command line: parse, call one function, turn errors into one line."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mlflow_hpo import __version__
+
+OPTIONS: dict[str, tuple[str, str]] = {
+    "model": ("mlp", "Model to tune: mlp, cnn."),
+    "data": ("digits", "Data set: digits, mnist, fashion_mnist, cifar10, cifar100."),
+    "space": ("", "YAML file with the hyperparameters; empty: the model's own."),
+    "algorithm": ("tpe", "Search algorithm: tpe, random."),
+    "scheduler": ("none", "Which trials get how many epochs: none."),
+    "max-trials": ("20", "How many configurations to train, the baseline included."),
+    "max-epochs": ("10", "Epochs of a fully trained trial."),
+    "metric": ("val_accuracy", "What to optimise: loss, accuracy, val_loss, val_accuracy."),
+    "direction": ("auto", "minimize, maximize, or auto: by the metric's name."),
+    "workers": ("auto", "Worker processes; auto: one for each core."),
+    "timeout": ("", "Seconds for the whole study; empty: none."),
+    "trial-timeout": ("", "Seconds for one trial; empty: none."),
+    "seed": ("0", "Seed of the search, the split and the trials."),
+    "register": ("", "Register the best model under this name."),
+    "alias": ("champion", "Alias that the registered model gets."),
+}
+
+
+def study_options(with_defaults: bool) -> Callable[[Any], Any]:
+    """The options of a study; without defaults, one that is not given is None."""
+
+    def decorate(function: Any) -> Any:
+        for name, (default, text) in reversed(OPTIONS.items()):
+            given = (
+                {"default": default, "show_default": bool(default)} if with_defaults else {"default": None}
+            )
+            function = click.option(f"--{name}", help=text, **given)(function)
+        return function
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mlflow-hpo")
+def cli() -> None:
+    """Hyperparameter tuning bolted onto MLflow: every trial a nested run, the best model registered."""
+
+
+@cli.command()
+@study_options(with_defaults=True)
+def search(**options: str) -> None:
+    """Run a study: train configurations, each as a nested MLflow run.
+
+    Example: mlflow-hpo search --max-trials 40 --trial-timeout 60
+    """
+    from mlflow_hpo import commands
+
+    _run(commands.search, options)
+
+
+@cli.command()
+@click.argument("study")
+@study_options(with_defaults=False)
+def resume(study: str, **options: str | None) -> None:
+    """Go on with STUDY (a run id, a run name, or latest): finish what was cut, train what is missing.
+
+    Trials, workers, timeouts and registering may be given anew; the rest must be as it was.
+
+    Example: mlflow-hpo resume latest --max-trials 60
+    """
+    from mlflow_hpo import commands
+
+    _run(commands.resume, study, options)
+
+
+@cli.command()
+@click.argument("study", default="latest")
+@click.option(
+    "--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many trials to show."
+)
+@click.option("--format", "style", default="table", show_default=True, help="table, csv, json or markdown.")
+@click.option("--register", default="", help=OPTIONS["register"][1])
+@click.option("--alias", default=OPTIONS["alias"][0], show_default=True, help=OPTIONS["alias"][1])
+def report(study: str, top: int, style: str, register: str, alias: str) -> None:
+    """Rank the trials of STUDY (a run id, a run name, or latest), and register the best model.
+
+    Example: mlflow-hpo report latest --top 5 --register digits
+    """
+    from mlflow_hpo import commands
+
+    _run(commands.report, study, top, style, register, alias)
+
+
+def main() -> None:
+    """Run the command line; an error that a user can cause is one line and a non-zero exit."""
+    from mlflow_hpo.errors import HpoError
+
+    try:
+        sys.exit(cli.main(prog_name="mlflow-hpo", standalone_mode=False))
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        _fail("interrupted", 130)
+    except HpoError as error:
+        _fail(str(error), error.exit_status)
+
+
+def _run(function: Callable[..., None], *args: Any) -> None:
+    from rich.console import Console
+
+    function(*args, Console())
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(status)

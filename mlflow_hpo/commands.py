@@ -1,0 +1,153 @@
+"""What the commands do: the command line and, later, Python and MLflow's plugins are skins over these.
+
+MLflow and Hyperopt take seconds to import, and workers take longer still to import TensorFlow. So bad
+settings are refused before any of that, and the driver imports while its workers do.
+"""
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.hardware import usable_cores
+from mlflow_hpo.settings import RESUMABLE, Settings, check_registration, make_settings
+from mlflow_hpo.space import Space, load_space, parse_space
+from mlflow_hpo.worker import warm_up, watch_parent
+
+if TYPE_CHECKING:
+    from mlflow_hpo.report.registry import Registered
+    from mlflow_hpo.store import StudyRun
+
+PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
+
+
+def search(options: Mapping[str, Any], console: Console) -> None:
+    """Run a study from its options, in MLflow's project run or one of its own.
+
+    A project run that is a study already is resumed, provided that the options are those it began with.
+    """
+    settings = make_settings(dict(options))
+    space, text = _space(settings)
+    run_id = os.environ.pop(PROJECT_RUN, None)
+    if run_id:  # when `mlflow run` is ended, it takes its project along
+        watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with _workers(settings, settings.worker_count) as executor:
+        executor.start()
+        from mlflow_hpo.store import Connection, new_study, open_run, store_errors
+
+        with store_errors():
+            connection = Connection()
+            run = open_run(connection, run_id) if run_id else new_study(connection)
+            if run.is_study:
+                _take_over(run, settings, text)
+            else:
+                run.begin(settings.dump(), text)
+                run.show_metric(settings.metric, settings.maximize)
+            _drive(run, settings, space, executor, console)
+
+
+def resume(name: str, options: Mapping[str, Any], console: Console) -> None:
+    """Go on with a study: finish what was cut, and train what is missing.
+
+    Args:
+        options: those that were given anew; others stay as they were.
+    """
+    from mlflow_hpo.store import Connection, find_study, keys, store_errors
+
+    os.environ.pop(PROJECT_RUN, None)
+    with store_errors():
+        run = find_study(Connection(), name)
+        settings = make_settings(run.settings | {k: v for k, v in options.items() if v is not None})
+        text = _space(settings)[1] if options.get("space") else run.space_text
+        space = parse_space(text, keys.SPACE_FILE)
+        _take_over(run, settings, text)
+        with _workers(settings, settings.worker_count) as executor:
+            _drive(run, settings, space, executor, console)
+
+
+def report(name: str, top: int, style: str, register_as: str, alias: str, console: Console) -> None:
+    """Rank a study's trials and, where `register_as` is given, register its best model."""
+    check_registration(register_as or None, alias)
+    from mlflow_hpo.report import ranking, registry
+    from mlflow_hpo.store import Connection, find_study, store_errors
+
+    ranking.check_format(style)
+    os.environ.pop(PROJECT_RUN, None)
+    with store_errors():
+        run = find_study(Connection(), name)
+        settings = make_settings(run.settings)
+        trials = run.trials.load()
+        if style == "table":
+            console.print(f"study {run.name} ({run.run_id}), {run.state}", highlight=False, soft_wrap=True)
+        print(ranking.formatted(ranking.rank(settings, trials, top), style))
+        if register_as:
+            registry.check_registrable(run, trials)
+            with _workers(settings, 1) as executor:
+                _print_registered(registry.register(run, settings, trials, register_as, alias, executor))
+
+
+def _drive(
+    run: "StudyRun", settings: Settings, space: Space, executor: LocalExecutor, console: Console
+) -> None:
+    from mlflow_hpo.display import Display, print_end
+    from mlflow_hpo.report import registry
+    from mlflow_hpo.study import Study
+
+    with Display(console) as display:
+        study = Study(run, settings, space, executor, display)
+        study.drive()
+    if settings.register_as:
+        name, alias = settings.register_as, settings.alias
+        _print_registered(registry.register(run, settings, study.known, name, alias, executor))
+    print_end(console, study)
+
+
+@contextmanager
+def _workers(settings: Settings, count: int) -> Iterator[LocalExecutor]:
+    threads = max(1, usable_cores() // count)
+    with LocalExecutor(count, warm_up, (settings.model, settings.data, settings.seed, threads)) as executor:
+        yield executor
+
+
+def _space(settings: Settings) -> tuple[Space, str]:
+    model = settings.found_model
+    if settings.space:
+        space, text = load_space(settings.space)
+    else:
+        text = model.space_text
+        space = parse_space(text, f"{model.name}.yaml")
+    model.check(space)
+    return space, text
+
+
+def _take_over(run: "StudyRun", settings: Settings, text: str) -> None:
+    """Become the driver of a study that another process began.
+
+    Raises:
+        StudyError: another process still drives it, or it would go on as another study than it began.
+    """
+    before, now = make_settings(run.settings).dump(), settings.dump()
+    for key in now:
+        if key not in (*RESUMABLE, "space") and before[key] != now[key]:
+            raise StudyError(
+                f"study {run.run_id} began with {key} {before[key]!r}, not {now[key]!r}: "
+                f"a resume may change {', '.join(RESUMABLE)}"
+            )
+    if text != run.space_text:
+        raise StudyError(
+            f"study {run.run_id} began with another space than that of {settings.space or 'the model'}"
+        )
+    if other := run.other_driver():
+        raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
+    run.drive_again(settings.dump())
+
+
+def _print_registered(found: "Registered") -> None:
+    tested = ", ".join(f"{k} {v:.4f}" for k, v in found.scores.items())
+    print(f"registered trial {found.trial} as {found.name} version {found.version} ({tested})")
+    print(f"load it with mlflow.pyfunc.load_model('models:/{found.name}@{found.alias}')")

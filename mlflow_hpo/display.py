@@ -1,0 +1,122 @@
+"""The progress of a study on the terminal: live where there is one, plain lines elsewhere."""
+
+from time import monotonic
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from mlflow_hpo import summary
+from mlflow_hpo.study import Study
+from mlflow_hpo.trial import State, Trial, best
+
+COLOURS = {State.FINISHED: "green", State.FAILED: "red", State.KILLED: "yellow"}
+
+
+class Display:
+    """Shows a study while it runs; an `Observer`, and a context that ends the live part."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._study: Study | None = None
+        self._since: dict[int, float] = {}
+        self._taken_over = 0
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def began(self, study: Study) -> None:
+        """See `Observer.began`."""
+        self._study = study
+        self._taken_over = sum(t.over for t in study.known)
+        settings, run = study.settings, study.run
+        self._console.print(
+            f"study {run.name} ({run.run_id}): {settings.max_trials} trials of {settings.model} on "
+            f"{settings.data}, {settings.algorithm}, {settings.max_epochs} epochs each, "
+            f"{settings.worker_count} workers",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if study.known:
+            self._console.print(f"resumed: {self._taken_over} trials are over already", highlight=False)
+        if self._console.is_terminal:
+            self._live.start()
+
+    def changed(self, trial: Trial) -> None:
+        """See `Observer.changed`."""
+        if trial.state is State.RUNNING:
+            self._since[trial.number] = monotonic()
+        else:
+            self._console.print(self._line(trial), highlight=False, soft_wrap=True)
+        self.tick()
+
+    def tick(self) -> None:
+        """See `Observer.tick`."""
+        if self._console.is_terminal and self._study:
+            self._live.update(self._picture(self._study))
+
+    def _line(self, trial: Trial) -> Text:
+        assert self._study is not None
+        settings = self._study.settings
+        line = Text(f"trial {trial.number:>3} ").append(f"{trial.state:<9}", COLOURS.get(trial.state, ""))
+        if trial.loss is not None:
+            line.append(f"{settings.metric} {summary.value(settings, trial):.4f}  {trial.seconds:5.1f} s  ")
+        if trial.reason:
+            line.append(trial.reason + "  ")
+        return line.append(" ".join(f"{k}={summary.shown(v)}" for k, v in trial.config.items()), "dim")
+
+    def _picture(self, study: Study) -> Group:
+        over, total = sum(t.over for t in study.known), study.settings.max_trials
+        head = Table.grid(padding=(0, 1))
+        head.add_row(
+            ProgressBar(total=total, completed=over, width=30),
+            f"{over}/{total} trials",
+            f"{_clock(monotonic() - study.started)}, {self._left(study, over)}",
+        )
+        running = Table.grid(padding=(0, 1))
+        for trial in study.running:
+            seconds = monotonic() - self._since.get(trial.number, study.started)
+            config = " ".join(f"{k}={summary.shown(v)}" for k, v in trial.config.items())
+            running.add_row(
+                f"  trial {trial.number}",
+                _clock(seconds),
+                Text(config, "dim", no_wrap=True, overflow="ellipsis"),
+            )
+        failed = sum(t.state is State.FAILED for t in study.known)
+        note = f", {failed} failed" if failed else ""
+        best_line = (
+            summary.headline(study.settings, study.known) if best(study.known) else "no trial finished yet"
+        )
+        return Group(head, running, Text(best_line + note, "bold"))
+
+    def _left(self, study: Study, over: int) -> str:
+        done = over - self._taken_over
+        if not done:
+            return "starting workers" if not over else "going on"
+        left = (monotonic() - study.started) / done * (study.settings.max_trials - over)
+        return f"about {_clock(left)} left"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def print_end(console: Console, study: Study) -> None:
+    """The best trial, its gain over the baseline, and what to do next."""
+    console.print()
+    console.print(
+        summary.headline(study.settings, study.known), style="bold", highlight=False, soft_wrap=True
+    )
+    run = study.run
+    for purpose, command in summary.next_commands(
+        study.settings, run.connection.uri, run.experiment_id, run.run_id
+    ):
+        console.print(f"  # {purpose}", style="dim", highlight=False)
+        console.print(f"  {command}", highlight=False, soft_wrap=True)

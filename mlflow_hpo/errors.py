@@ -1,0 +1,58 @@
+"""The exception tree: what a user can cause, in two branches.
+
+`TrialError` fails one trial and the search goes on; every other error stops the whole command.
+Each carries one line that names the thing, the value and what would be right.
+"""
+
+from collections.abc import Iterable
+
+
+class HpoError(Exception):
+    """Anything a user can cause: shown as one line, never as a traceback.
+
+    Attributes:
+        exit_status: what the command line ends with.
+    """
+
+    exit_status = 1
+
+
+class ConfigError(HpoError):
+    """A setting, a space or a name is not valid."""
+
+
+class SpaceError(ConfigError):
+    """A space is malformed; one line for each fault, with its place."""
+
+
+class DataError(HpoError):
+    """A data set cannot be loaded or split."""
+
+
+class StoreError(HpoError):
+    """The tracking store cannot be reached or refuses."""
+
+
+class StudyError(HpoError):
+    """A study does not exist, cannot go on, or has nothing to give."""
+
+
+class Interrupted(HpoError):  # noqa: N818 (it is nobody's error)
+    """The study was cut by a signal; it can be resumed."""
+
+    def __init__(self, reason: str, run_id: str, number: int) -> None:
+        super().__init__(f"{reason}; go on with: mlflow-hpo resume {run_id}")
+        self.reason, self.exit_status = reason, 128 + number
+
+
+class TrialError(HpoError):
+    """This trial failed; the search goes on."""
+
+
+class NotFiniteError(TrialError):
+    """A loss became NaN or infinite."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for a name that is in no registry; it lists the ones that are."""
+    return ConfigError(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")

@@ -1,0 +1,140 @@
+"""Where units run: worker processes on this machine, behind the face of `concurrent.futures`."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, Protocol
+
+import psutil
+from pebble import ProcessExpired, ProcessPool
+
+GROWTH_BYTES = 1 << 30  # a worker that holds this much more than after its first unit is replaced
+
+
+class Executor(Protocol):
+    """Runs functions elsewhere. A dead worker fails one future, and another worker takes its place."""
+
+    workers: int
+
+    def submit(self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None) -> Future[Any]:
+        """Run `fn(*args)`.
+
+        The future raises what `fn` raised; TimeoutError when it took longer than `timeout_s`;
+        `pebble.ProcessExpired` when its worker died. Cancelling a running one kills its worker.
+        """
+
+    def shutdown(self) -> None:
+        """End all workers now; what still runs is cancelled."""
+
+
+class LocalExecutor:
+    """Warm worker processes, each in a pool of its own so that one can be replaced alone.
+
+    A unit goes to the worker with the fewest units; with as many units as workers, each has one.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        initializer: Callable[..., None] | None = None,
+        initargs: tuple[Any, ...] = (),
+        growth_bytes: int = GROWTH_BYTES,
+    ) -> None:
+        """Each worker starts with its first unit, or at `start`, and calls `initializer(*initargs)` once."""
+        self.workers = workers
+        self._slots = [_Slot(initializer, initargs, growth_bytes) for _ in range(workers)]
+
+    def start(self) -> "LocalExecutor":
+        """Start all workers now, so that they are warm when the first units come."""
+        for slot in self._slots:
+            slot.start()
+        return self
+
+    @property
+    def pids(self) -> list[int]:
+        """The worker processes; 0 stands for one that has not started yet."""
+        return [slot.pid for slot in self._slots]
+
+    def submit(self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None) -> Future[Any]:
+        """See `Executor.submit`."""
+        return min(self._slots, key=lambda slot: slot.pending).submit(fn, args, timeout_s)
+
+    def shutdown(self) -> None:
+        """See `Executor.shutdown`."""
+        for slot in self._slots:
+            slot.stop()
+
+    def __enter__(self) -> "LocalExecutor":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.shutdown()
+
+
+class _Slot:
+    """One worker process, and those that take its place."""
+
+    def __init__(self, initializer: Any, initargs: tuple[Any, ...], growth_bytes: int) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._pid = self._context.Value("i", 0)
+        self._initargs = (self._pid, initializer, initargs)
+        self._growth = growth_bytes
+        self._first: tuple[int, int] = (0, 0)  # the process, and what it held after its first unit
+        self._grown = False
+        self.pending = 0
+        self._pool = self._new_pool()
+
+    @property
+    def pid(self) -> int:
+        return int(self._pid.value)
+
+    def submit(self, fn: Any, args: tuple[Any, ...], timeout_s: float | None) -> Future[Any]:
+        if not self._usable() or not self._alive() or (self._grown and not self.pending):
+            self._replace()
+        self.pending += 1
+        future: Future[Any] = self._pool.schedule(fn, args=args, timeout=timeout_s)
+        future.add_done_callback(self._done)
+        return future
+
+    def stop(self) -> None:
+        self._pool.stop()
+        self._pool.join()
+
+    def start(self) -> None:
+        self._usable()
+
+    def _usable(self) -> bool:
+        return bool(self._pool.active)  # asking starts the worker
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(1, initializer=_begin, initargs=self._initargs, context=self._context)
+
+    def _alive(self) -> bool:
+        """Whether the worker lives or is being started; pebble gives up a pool whose idle worker died."""
+        with suppress(psutil.NoSuchProcess):
+            return self.pid == 0 or bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
+        return False
+
+    def _replace(self) -> None:
+        self.stop()
+        self._pid.value, self._grown = 0, False
+        self._pool = self._new_pool()
+
+    def _done(self, future: Future[Any]) -> None:
+        self.pending -= 1
+        if future.cancelled() or isinstance(future.exception(), TimeoutError | ProcessExpired):
+            self._pid.value = 0  # pebble ended the worker and starts another
+            return
+        with suppress(psutil.Error):
+            held = psutil.Process(self.pid).memory_info().rss
+            if self._first[0] != self.pid:
+                self._first = (self.pid, held)
+            self._grown = held - self._first[1] > self._growth
+
+
+def _begin(pid: Any, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    pid.value = os.getpid()
+    if initializer:
+        initializer(*initargs)

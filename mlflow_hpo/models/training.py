@@ -1,0 +1,77 @@
+"""How the built-in models are trained: their optimizer and their learning-rate schedule."""
+
+import inspect
+import math
+from typing import Any
+
+from mlflow_hpo.errors import TrialError
+
+CYCLE_EPOCHS = 4  # one triangle of the cyclic schedule
+FLOOR = 0.1  # the cyclic schedule's lowest learning rate, as a part of the highest
+
+
+def compile_model(
+    model: Any,
+    steps_per_epoch: int,
+    *,
+    optimizer: str = "adam",
+    momentum: float = 0.9,
+    learning_rate: float = 1e-3,
+) -> None:
+    """Compile for classification, and `prime`.
+
+    Raises:
+        TrialError: Keras knows no such optimizer.
+    """
+    import keras
+
+    options = {"momentum": momentum} if optimizer == "sgd" else {}
+    try:
+        tool = keras.optimizers.get(
+            {"class_name": optimizer, "config": {"learning_rate": learning_rate} | options}
+        )
+    except (ValueError, TypeError):
+        raise TrialError(f"Keras knows no optimizer {optimizer!r}") from None
+    model.compile(tool, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    prime(model, steps_per_epoch)
+
+
+def prime(model: Any, steps_per_epoch: int) -> None:
+    """Make a compiled model's first epoch cheap: one execution an epoch, every variable made beforehand.
+
+    TensorFlow traces a training step a second time when that step creates variables (the optimizer's
+    slots, the metrics' totals), which for a small model costs as much as several epochs.
+    """
+    import tensorflow as tf
+
+    model.steps_per_execution = steps_per_epoch
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    model.compute_metrics(None, tf.zeros((1,), tf.int64), tf.zeros((1, model.output_shape[-1])))
+    model.reset_metrics()
+
+
+def learning_rate_at(epoch: int, epochs: int, base: float, schedule: str) -> float:
+    """The learning rate of one epoch, a pure function, so that a unit may start anywhere.
+
+    `cosine` falls from the base towards 0 over all epochs (Loshchilov and Hutter 2017, without
+    restarts); `cyclic` swings between the base and a tenth of it in triangles (Smith 2017).
+
+    Raises:
+        TrialError: there is no such schedule.
+    """
+    if schedule == "constant":
+        return base
+    if schedule == "cosine":
+        return base * (1 + math.cos(math.pi * epoch / epochs)) / 2
+    if schedule == "cyclic":
+        height = abs(1 - (epoch % CYCLE_EPOCHS) / (CYCLE_EPOCHS / 2))
+        return base * (FLOOR + (1 - FLOOR) * height)
+    raise TrialError(f"unknown schedule {schedule!r}: known are constant, cosine, cyclic")
+
+
+def train_defaults() -> dict[str, Any]:
+    """The hyperparameters of training and their defaults."""
+    parameters = inspect.signature(compile_model).parameters.values()
+    own = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return own | {"batch_size": 32, "schedule": "constant"}

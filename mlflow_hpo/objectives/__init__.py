@@ -1,0 +1,1 @@
+"""Objectives: how a trial is trained, one file for each framework."""

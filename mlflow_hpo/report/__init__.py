@@ -1,0 +1,1 @@
+"""What a study came to: the ranking, and the way into the model registry."""

@@ -1,0 +1,106 @@
+"""A space of named hyperparameters, some of which exist only on a branch of a choice."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mlflow_hpo.space.parameters import Choice, Fixed, Parameter
+from mlflow_hpo.trial import Config
+
+Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] where it is not active
+
+
+@dataclass(frozen=True)
+class Space:
+    """Hyperparameters by name.
+
+    A label is the name, led by the choices and option indices above it: `momentum` of the second
+    option of `optimizer` is `optimizer|1|momentum`. So two branches may use one name.
+    """
+
+    parameters: Mapping[str, Parameter]
+
+    @cached_property
+    def domain(self) -> Any:
+        """What Hyperopt's suggest functions take as `domain`."""
+        from hyperopt.base import Domain
+
+        return Domain(lambda config: 0.0, self.expression())
+
+    def expression(self, prefix: str = "") -> dict[str, Any]:
+        """The Hyperopt expression; fixed values take no part in it."""
+        searched = {k: p for k, p in self.parameters.items() if not isinstance(p, Fixed)}
+        return {name: p.expression(prefix + name) for name, p in searched.items()}
+
+    def decode(self, vals: Mapping[str, list[Any]], prefix: str = "") -> dict[str, Any]:
+        """The config for what Hyperopt drew: names to values, inactive names left out."""
+        config: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if isinstance(parameter, Fixed):
+                config[name] = parameter.value
+            elif isinstance(parameter, Choice):
+                index = int(vals[prefix + name][0])
+                option = parameter.options[index]
+                config[name] = option.value
+                if option.space:
+                    config |= option.space.decode(vals, f"{prefix}{name}|{index}|")
+            else:
+                config[name] = parameter.decode(vals[prefix + name][0])
+        return config
+
+    def encode(self, config: Config) -> Vals | None:
+        """What Hyperopt would have drawn for a config; None where the config is not in the space."""
+        active = self._encode(config, "")
+        if active is None or set(config) - set(self.active(config)):
+            return None
+        return {label: [active[label]] if label in active else [] for label in self.labels()}
+
+    def _encode(self, config: Config, prefix: str) -> dict[str, Any] | None:
+        raws: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if isinstance(parameter, Fixed):
+                if config.get(name, parameter) != parameter.value:
+                    return None
+                continue
+            raw = parameter.encode(config[name]) if name in config else None
+            if raw is None:
+                return None
+            raws[prefix + name] = raw
+            if isinstance(parameter, Choice) and (inner := parameter.options[int(raw)].space):
+                below = inner._encode(config, f"{prefix}{name}|{raw}|")
+                if below is None:
+                    return None
+                raws |= below
+        return raws
+
+    def active(self, values: Config) -> dict[str, Any]:
+        """Those of the values that are active hyperparameters here, given the others."""
+        found: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if name not in values:
+                continue
+            found[name] = values[name]
+            if isinstance(parameter, Choice) and (index := parameter.encode(values[name])) is not None:
+                inner = parameter.options[index].space
+                found |= inner.active(values) if inner else {}
+        return found
+
+    def labels(self, prefix: str = "") -> Iterator[str]:
+        """Every label that Hyperopt may draw."""
+        for name, parameter in self.parameters.items():
+            if isinstance(parameter, Fixed):
+                continue
+            yield prefix + name
+            if isinstance(parameter, Choice):
+                for i, option in enumerate(parameter.options):
+                    if option.space:
+                        yield from option.space.labels(f"{prefix}{name}|{i}|")
+
+    def names(self) -> set[str]:
+        """Every name that a config may hold."""
+        found = set(self.parameters)
+        for parameter in self.parameters.values():
+            if isinstance(parameter, Choice):
+                found |= {n for o in parameter.options if o.space for n in o.space.names()}
+        return found

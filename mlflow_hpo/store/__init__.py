@@ -1,0 +1,19 @@
+"""The study in the tracking store: the only place, with checkpoints and registry, that talks to MLflow."""
+
+from mlflow_hpo.store.connection import Connection, store_errors
+from mlflow_hpo.store.recorder import Recorder, load_model
+from mlflow_hpo.store.studies import LATEST, StudyRun, find_study, new_study, open_run
+from mlflow_hpo.store.trials import Trials
+
+__all__ = [
+    "LATEST",
+    "Connection",
+    "Recorder",
+    "StudyRun",
+    "Trials",
+    "find_study",
+    "load_model",
+    "new_study",
+    "open_run",
+    "store_errors",
+]

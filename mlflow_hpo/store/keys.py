@@ -1,0 +1,52 @@
+"""Every key that the project writes into the tracking store, once.
+
+Only the tags under `mlflow_hpo.` (and the space's file) are read back; everything else is for people.
+"""
+
+PREFIX = "mlflow_hpo."
+
+# Tags of a study, the parent run.
+STUDY = PREFIX + "study"  # the format's version; marks a run as a study
+SETTINGS = PREFIX + "settings"  # JSON
+DRIVER = PREFIX + "driver"  # JSON: host, pid and start of the process that drives it now
+
+# Tags of a trial, a child run.
+NUMBER = PREFIX + "trial"
+CONFIG = PREFIX + "config"  # JSON
+LOSSES = PREFIX + "losses"  # JSON: epochs -> loss
+SECONDS = PREFIX + "seconds"  # wall seconds of all its units
+MODEL = PREFIX + "model"  # URI of its newest model
+
+# Tags of both.
+STATE = PREFIX + "state"
+REASON = PREFIX + "reason"  # why the state is what it is, in words
+
+FORMAT = "1"
+SPACE_FILE = "space.yaml"
+TRACEBACK_FILE = "traceback.txt"
+MACHINE = "machine."  # tags: what a trial ran on
+
+# Metrics of a trial, beside those of its training and MLflow's own under `system/`.
+WALL_SECONDS = "wall_seconds"
+CPU_SECONDS = "cpu_seconds"
+PEAK_MEMORY = "peak_memory_mb"
+GPU_MEMORY = "gpu_memory_mb"
+
+SEED_PARAM = "seed"
+BEST = "best_"  # a study's metric: the best value so far, by the number of trials that are over
+TEST = "test_"  # a trial's metrics on the test part, once it is registered
+
+# MLflow's own.
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+RUN_NAME = "mlflow.runName"
+COMMIT = "mlflow.source.git.commit"
+PRIMARY_METRIC = "mlflow.experiment.primaryMetric.name"
+GREATER_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
+
+MAX_TAG = 8000  # characters that a tag holds
+
+# Tags of a registered model version, leading back; and of the trial that was scored for it.
+STUDY_RUN = PREFIX + "study_run"
+TRIAL_RUN = PREFIX + "trial_run"
+TEST_DIGEST = PREFIX + "test_digest"

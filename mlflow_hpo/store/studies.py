@@ -1,0 +1,167 @@
+"""A study in the tracking store: the parent run. Only the driver writes here."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import psutil
+from mlflow.artifacts import load_text
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, context_tags, to_json
+from mlflow_hpo.store.trials import Trials
+from mlflow_hpo.trial import State
+
+LATEST = "latest"
+INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
+
+
+class StudyRun:
+    """The run of one study."""
+
+    def __init__(self, connection: Connection, run: Run) -> None:
+        self.connection = connection
+        self.run_id, self.name = run.info.run_id, run.info.run_name
+        self.experiment_id = run.info.experiment_id
+        self.tags: Mapping[str, str] = run.data.tags
+
+    @property
+    def trials(self) -> Trials:
+        """Its trials in the store; they inherit who ran it, and from which source and commit."""
+        inherited = {k: v for k, v in self.tags.items() if k in INHERITED}
+        return Trials(self.connection, self.run_id, self.experiment_id, inherited)
+
+    @property
+    def is_study(self) -> bool:
+        """Whether the run was started as a study."""
+        return keys.STUDY in self.tags
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings as they were given."""
+        return dict(json.loads(self.tags[keys.SETTINGS]))
+
+    @property
+    def state(self) -> str:
+        """The study's state and, where there is one, the reason."""
+        reason = self.tags.get(keys.REASON)
+        return self.tags.get(keys.STATE, "") + (f": {reason}" if reason else "")
+
+    @property
+    def space_text(self) -> str:
+        """The space, as it was when the study began.
+
+        Raises:
+            StudyError: its file is gone.
+        """
+        try:
+            uri = f"{self.connection.client.get_run(self.run_id).info.artifact_uri}/{keys.SPACE_FILE}"
+            return str(load_text(uri))
+        except (MlflowException, OSError) as error:
+            raise StudyError(f"study {self.run_id} has lost its {keys.SPACE_FILE}: {error}") from error
+
+    def begin(self, settings: Mapping[str, Any], space_text: str) -> None:
+        """Make the run a study: the mark comes last, with everything that a resume needs."""
+        self._tag(context_tags() | dict(self.tags))
+        self.connection.client.log_text(self.run_id, space_text, keys.SPACE_FILE)
+        known = self.connection.client.get_run(self.run_id).data.params
+        params = {k: "" if v is None else v for k, v in settings.items() if k not in known}
+        self.connection.write(self.run_id, params=params)
+        self._tag({keys.STUDY: keys.FORMAT} | self._driving(settings))
+
+    def drive_again(self, settings: Mapping[str, Any]) -> None:
+        """This process goes on with the study."""
+        self.connection.client.update_run(self.run_id, status="RUNNING")
+        self._tag(self._driving(settings))
+
+    def other_driver(self) -> str | None:
+        """The process that drives the study now, if it is on this machine and not this one."""
+        with suppress(KeyError, ValueError, psutil.Error):
+            driver = json.loads(self.tags[keys.DRIVER])
+            process = psutil.Process(driver["pid"])
+            here = driver["host"] == socket.gethostname() and driver["pid"] != os.getpid()
+            if here and abs(process.create_time() - driver["started"]) < 1:
+                return f"process {driver['pid']}"
+        return None
+
+    def show_metric(self, metric: str, maximize: bool) -> None:
+        """Steer the experiment's charts to the metric."""
+        client = self.connection.client
+        client.set_experiment_tag(self.experiment_id, keys.PRIMARY_METRIC, metric)
+        client.set_experiment_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(maximize))
+
+    def show_best(self, metric: str, value: float, trials_over: int, note: str) -> None:
+        """Extend the series of the best value so far, and describe the best trial."""
+        self.connection.write(
+            self.run_id, metrics={keys.BEST + metric: value}, step=trials_over, tags={keys.NOTE: note}
+        )
+
+    def end(self, state: State, reason: str) -> None:
+        """The study ended, or was cut (KILLED)."""
+        tags = {keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.DRIVER: ""}
+        self._tag(tags)
+        self.connection.client.set_terminated(self.run_id, state.name)
+
+    def _driving(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        started = psutil.Process().create_time()
+        driver = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+        own = {keys.SETTINGS: to_json(dict(settings)), keys.DRIVER: to_json(driver)}
+        return own | {keys.STATE: State.RUNNING.value, keys.REASON: ""}
+
+    def _tag(self, tags: Mapping[str, str]) -> None:
+        self.connection.write(self.run_id, tags=tags)
+        self.tags = {**self.tags, **tags}
+
+
+def new_study(connection: Connection) -> StudyRun:
+    """A run of its own, not yet a study."""
+    return StudyRun(connection, connection.client.create_run(connection.experiment_id()))
+
+
+def open_run(connection: Connection, run_id: str) -> StudyRun:
+    """The run that MLflow's project gave us."""
+    return StudyRun(connection, connection.client.get_run(run_id))
+
+
+def find_study(connection: Connection, name: str) -> StudyRun:
+    """The study with this run id or run name, or the newest one for `latest`.
+
+    Raises:
+        StudyError: there is none, or several, or the run is no study.
+    """
+    if name == LATEST:
+        return _latest(connection)
+    with suppress(MlflowException):
+        study = StudyRun(connection, connection.client.get_run(name))
+        if not study.is_study:
+            raise StudyError(f"run {name!r} is no study: give the run of a search, or {LATEST!r}")
+        return study
+    quoted = name.replace("'", "").replace('"', "")
+    named = [
+        r for r in _studies(connection, f" and attributes.run_name = '{quoted}'") if r.info.run_name == name
+    ]
+    if not named:
+        raise StudyError(f"no study {name!r} in {connection.uri}: give a run id, a run name or {LATEST!r}")
+    if len(named) > 1:
+        ids = ", ".join(r.info.run_id for r in named)
+        raise StudyError(f"{len(named)} studies are named {name!r}: give one run id of {ids}")
+    return StudyRun(connection, named[0])
+
+
+def _latest(connection: Connection) -> StudyRun:
+    newest = max(_studies(connection, ""), key=lambda r: r.info.start_time, default=None)
+    if newest is None:
+        raise StudyError(f"no study in {connection.uri}: start one with mlflow-hpo search")
+    return StudyRun(connection, newest)
+
+
+def _studies(connection: Connection, condition: str) -> list[Run]:
+    experiments = [e.experiment_id for e in connection.client.search_experiments(max_results=1000)]
+    marked = f"tags.`{keys.STUDY}` = '{keys.FORMAT}'{condition}"
+    return list(connection.runs(experiments, marked, "attributes.start_time DESC"))

@@ -1,0 +1,137 @@
+"""A trial in the tracking store: a run nested under the study's. Only the driver writes here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from mlflow.entities import Run
+
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, checked, to_json
+from mlflow_hpo.trial import Result, State, Trial
+
+STATUS = {State.FINISHED: "FINISHED", State.FAILED: "FAILED", State.KILLED: "KILLED"}
+MEGABYTE = 1e6
+
+
+class Trials:
+    """The trials of one study."""
+
+    def __init__(
+        self, connection: Connection, study_id: str, experiment_id: str, tags: Mapping[str, str]
+    ) -> None:
+        """`tags` go on every new trial (user, source, git commit)."""
+        self._connection, self._study_id, self._experiment_id = connection, study_id, experiment_id
+        self._tags = dict(tags)
+
+    def load(self) -> list[Trial]:
+        """All trials, by number, in one paged query.
+
+        Raises:
+            StudyError: two runs have one number, which two drivers at once would cause.
+        """
+        return [trial for trial, _ in self._load()]
+
+    def adopt(self) -> list[Trial]:
+        """All trials, for a driver that goes on: what was running is to be trained again."""
+        return [self._adopt(trial, status) for trial, status in self._load()]
+
+    def _load(self) -> list[tuple[Trial, str]]:
+        condition = f"tags.`{keys.PARENT}` = '{self._study_id}'"
+        runs = self._connection.runs([self._experiment_id], condition, "attributes.start_time ASC")
+        found = [(_read(r), r.info.status) for r in runs if keys.NUMBER in r.data.tags]
+        found.sort(key=lambda pair: pair[0].number)
+        for (one, _), (other, _) in pairwise(found):
+            if one.number == other.number:
+                raise StudyError(
+                    f"trial {one.number} has two runs, {one.run_id} and {other.run_id}: delete one"
+                )
+        return found
+
+    def create(self, number: int, config: Mapping[str, Any], seed: int) -> Trial:
+        """Start a trial's run. Its number and config are part of the run from its first moment."""
+        own = {
+            keys.PARENT: self._study_id,
+            keys.NUMBER: str(number),
+            keys.STATE: State.RUNNING,
+            keys.CONFIG: to_json(dict(config)),
+        }
+        run = self._connection.client.create_run(
+            self._experiment_id, tags=checked(self._tags | own), run_name=f"trial-{number:04d}"
+        )
+        trial = Trial(number, run.info.run_id, State.RUNNING, dict(config))
+        self._connection.write(trial.run_id, params=_params(trial, seed))
+        return trial
+
+    def restart(self, trial: Trial, seed: int) -> Trial:
+        """A unit of a known trial begins: the run goes on."""
+        self._connection.client.update_run(trial.run_id, status="RUNNING")
+        tags = {keys.STATE: State.RUNNING.value, keys.REASON: "", keys.NOTE: ""}
+        self._connection.write(trial.run_id, params=_params(trial, seed), tags=tags)
+        return replace(trial, state=State.RUNNING, reason="")
+
+    def record(self, trial: Trial, result: Result, epochs: int, loss: float, state: State) -> Trial:
+        """A unit ended well: its loss, after its checkpoint was stored, and what it used."""
+        losses = {**trial.losses, epochs: loss}
+        seconds = trial.seconds + result.seconds
+        used = {
+            keys.WALL_SECONDS: seconds,
+            keys.CPU_SECONDS: result.cpu_seconds,
+            keys.PEAK_MEMORY: result.peak_memory_bytes / MEGABYTE,
+        }
+        if result.gpu_memory_bytes is not None:
+            used[keys.GPU_MEMORY] = result.gpu_memory_bytes / MEGABYTE
+        tags = {
+            keys.LOSSES: to_json(losses),
+            keys.SECONDS: repr(seconds),
+            keys.MODEL: result.model_uri,
+            keys.STATE: state,
+        }
+        self._connection.write(trial.run_id, metrics=used, step=epochs, tags=tags)
+        trial = replace(trial, losses=losses, seconds=seconds, state=state, model_uri=result.model_uri)
+        self._terminate(trial)
+        return trial
+
+    def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> Trial:
+        """A unit ended otherwise: why, as a status and words a person can read."""
+        trial = replace(trial, state=state, reason=reason)
+        note = f"**{state}**: {reason}" + (f"\n\n```\n{traceback[-6000:]}\n```" if traceback else "")
+        tags = {keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.NOTE: note[: keys.MAX_TAG]}
+        self._connection.write(trial.run_id, tags=tags)
+        self._terminate(trial)
+        if traceback:
+            self._connection.client.log_text(trial.run_id, traceback, keys.TRACEBACK_FILE)
+        return trial
+
+    def _adopt(self, trial: Trial, status: str) -> Trial:
+        if trial.state is State.RUNNING:
+            return self.end(trial, State.KILLED, "its process ended without a word")
+        if trial.over and status == "RUNNING":  # the driver died between the record and the status
+            self._terminate(trial)
+        return trial
+
+    def _terminate(self, trial: Trial) -> None:
+        if trial.state in STATUS:
+            self._connection.client.set_terminated(trial.run_id, STATUS[trial.state])
+
+
+def _params(trial: Trial, seed: int) -> dict[str, Any]:
+    return {keys.SEED_PARAM: seed, **trial.config}
+
+
+def _read(run: Run) -> Trial:
+    tags = run.data.tags
+    losses: dict[str, float] = json.loads(tags.get(keys.LOSSES, "{}"))
+    return Trial(
+        number=int(tags[keys.NUMBER]),
+        run_id=run.info.run_id,
+        state=State(tags[keys.STATE]),
+        config=json.loads(tags[keys.CONFIG]),
+        losses={int(epochs): loss for epochs, loss in losses.items()},
+        seconds=float(tags.get(keys.SECONDS, 0)),
+        reason=tags.get(keys.REASON, ""),
+        model_uri=tags.get(keys.MODEL, ""),
+    )

@@ -1,0 +1,265 @@
+"""The driver of a study: ask the deciders, hand units to workers, write down what comes back."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager, suppress
+from itertools import count
+from time import monotonic
+from typing import Any, Protocol
+
+import numpy as np
+from pebble import ProcessExpired
+
+from mlflow_hpo import summary
+from mlflow_hpo.algorithms import algorithm, propose
+from mlflow_hpo.errors import Interrupted, StudyError, TrialError
+from mlflow_hpo.executors import Executor
+from mlflow_hpo.settings import Settings
+from mlflow_hpo.space import Space
+from mlflow_hpo.store import StudyRun
+from mlflow_hpo.trial import Config, Result, State, Trial, Unit, best
+from mlflow_hpo.worker import Assignment, Task, train
+
+HOPELESS = 5  # so many failed trials, and no other, end a study
+TICK_SECONDS = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENT_SIGNALS = 3  # from the third on, a signal ends the process at once
+
+
+class Observer(Protocol):
+    """Is told what happens, as it happens."""
+
+    def began(self, study: "Study") -> None:
+        """The first unit is about to start."""
+
+    def changed(self, trial: Trial) -> None:
+        """A trial's state changed."""
+
+    def tick(self) -> None:
+        """A moment passed."""
+
+
+class Study:
+    """One search under way.
+
+    Attributes:
+        trials: every trial, by number.
+        started: `monotonic()` when this driver began.
+    """
+
+    def __init__(
+        self, run: StudyRun, settings: Settings, space: Space, executor: Executor, observer: Observer
+    ) -> None:
+        self.run, self.settings, self.space = run, settings, space
+        self.trials: dict[int, Trial] = {}
+        self.started = monotonic()
+        self._executor, self._observer = executor, observer
+        self._suggest = algorithm(settings.algorithm)
+        self._scheduler = settings.make_scheduler()
+        self._units: dict[Future[Any], Unit] = {}
+        self._signals: list[int] = []
+
+    @property
+    def known(self) -> list[Trial]:
+        """The trials, in order."""
+        return [self.trials[number] for number in sorted(self.trials)]
+
+    @property
+    def running(self) -> list[Trial]:
+        """The trials that are being trained."""
+        return [t for t in self.known if t.state is State.RUNNING]
+
+    def drive(self) -> None:
+        """Run the study to its end.
+
+        Raises:
+            Interrupted: a signal came; what ran is KILLED, and a resume goes on.
+            StudyError: nothing finished, or the first trials all failed.
+        """
+        with self._catch_signals():
+            try:
+                self._loop()
+                self._finish()
+            except Interrupted as cut:
+                self._cut(cut.reason, State.KILLED)
+                raise
+            except BaseException as error:
+                with suppress(Exception):  # the store may be what failed
+                    self._cut(str(error) or type(error).__name__, State.FAILED)
+                raise
+
+    def _loop(self) -> None:
+        self.trials = {t.number: t for t in self.run.trials.adopt()}
+        self._observer.began(self)
+        while True:
+            self._check_signals()
+            if not self._submit() and not self._units:
+                return
+            done, _ = wait(self._units, TICK_SECONDS, FIRST_COMPLETED)
+            for future in done:
+                self._tell(future, self._units.pop(future))
+            if self._out_of_time():
+                return
+            self._observer.tick()
+
+    def _submit(self) -> bool:
+        """Give every free worker a unit; whether any was given."""
+        given = False
+        while len(self._units) < self._executor.workers and not self._signals:
+            unit = self._scheduler.next(self.known)
+            if unit is None:
+                break
+            self._start(unit)
+            given = True
+        return given
+
+    def _start(self, unit: Unit) -> None:
+        store = self.run.trials
+        if unit.trial is None:
+            number, again = next(n for n in count() if n not in self.trials), False
+            trial = store.create(number, self._config(number), self._seed(number))
+        else:
+            number = unit.trial
+            again = self.trials[number].state is State.KILLED
+            trial = store.restart(self.trials[number], self._seed(number))
+        self._changed(trial)
+        unit = Unit(number, unit.start, unit.stop, unit.source)
+        limit = self.settings.trial_timeout
+        left = None if limit is None else max(limit - trial.seconds, 0.001)
+        assignment = self._assignment(trial, unit, again)
+        self._units[self._executor.submit(train, assignment, timeout_s=left)] = unit
+
+    def _assignment(self, trial: Trial, unit: Unit, again: bool) -> Assignment:
+        seed = trial.config.get("seed", self._seed(trial.number))
+        source = None if unit.source is None else self.trials[unit.source].run_id
+        task = make_task(self.settings, self.run)
+        return Assignment(task, unit, trial.run_id, trial.config, seed, source, trial.seconds, again)
+
+    def _config(self, number: int) -> Config:
+        if number == 0:
+            return self.settings.found_model.baseline
+        return propose(self._suggest, self.space, self.known, number, self.settings.seed)
+
+    def _seed(self, number: int) -> int:
+        """What a trial trains with: derived, never stored for a resume."""
+        return int(np.random.SeedSequence([self.settings.seed, number]).generate_state(1)[0]) % 2**31
+
+    def _tell(self, future: "Future[Result]", unit: Unit) -> None:
+        assert unit.trial is not None
+        trial = self.trials[unit.trial]
+        try:
+            result = future.result()
+        except TimeoutError:
+            self._fail(trial, f"took longer than the trial_timeout of {self.settings.trial_timeout:g} s")
+        except ProcessExpired as lost:
+            self._fail(trial, _death(lost))
+        except RuntimeError as broken:  # pebble's word for a worker that died before it took the unit
+            self._fail(trial, f"its worker died while it started: {broken}")
+        except TrialError as error:
+            self._fail(trial, str(error), str(error.__cause__).strip())
+        else:
+            self._record(trial, unit, result)
+
+    def _record(self, trial: Trial, unit: Unit, result: Result) -> None:
+        state = State.FINISHED if unit.stop >= self.settings.max_epochs else State.PAUSED
+        loss = self.settings.loss(result.metrics[self.settings.metric])
+        self._changed(self.run.trials.record(trial, result, unit.stop, loss, state))
+        self._show()
+
+    def _fail(self, trial: Trial, reason: str, traceback: str = "") -> None:
+        self._changed(self.run.trials.end(trial, State.FAILED, reason, traceback))
+        states = [t.state for t in self.known if t.state is not State.RUNNING]
+        if len(states) >= HOPELESS and all(s is State.FAILED for s in states):
+            raise StudyError(f"the first {len(states)} trials to end all failed; {self._first_failure()}")
+
+    def _changed(self, trial: Trial) -> None:
+        self.trials[trial.number] = trial
+        self._observer.changed(trial)
+
+    def _show(self) -> None:
+        winner = best(self.known)
+        if winner is None or winner.loss is None:
+            return
+        over = sum(t.over for t in self.known)
+        note = summary.describe(self.settings, self.run.run_id, self.known)
+        self.run.show_best(self.settings.metric, self.settings.value(winner.loss), over, note)
+
+    def _finish(self) -> None:
+        for trial in self.known:
+            if trial.state is State.PAUSED:
+                stopped = f"stopped at epoch {trial.epochs} of {self.settings.max_epochs}"
+                self._changed(self.run.trials.end(trial, State.FINISHED, stopped))
+        reason = ""
+        if self._units:
+            reason = f"ended by its timeout of {self.settings.timeout:g} s"
+            self._end_units(reason)
+        if best(self.known) is None:
+            raise StudyError(f"no trial finished; {self._first_failure()}")
+        self._show()
+        self.run.end(State.FINISHED, reason)
+
+    def _first_failure(self) -> str:
+        first = next((t for t in self.known if t.reason), None)
+        return f"trial {first.number}: {first.reason}" if first else "none was trained"
+
+    def _cut(self, reason: str, state: State) -> None:
+        self._end_units(reason)
+        self.run.end(state, reason)
+
+    def _end_units(self, reason: str) -> None:
+        if self._units:
+            self._executor.shutdown()
+            self._units.clear()
+        for trial in self.running:
+            self._changed(self.run.trials.end(trial, State.KILLED, reason))
+
+    def _out_of_time(self) -> bool:
+        limit = self.settings.timeout
+        return limit is not None and monotonic() - self.started > limit
+
+    def _check_signals(self) -> None:
+        if self._signals:
+            name = signal.Signals(self._signals[0]).name
+            raise Interrupted(f"interrupted by {name}", self.run.run_id, self._signals[0])
+
+    @contextmanager
+    def _catch_signals(self) -> Iterator[None]:
+        """Only note signals: an exception out of nowhere could leave a run that nobody knows of."""
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+
+        def note(number: int, frame: object) -> None:
+            self._signals.append(number)
+            if len(self._signals) >= PATIENT_SIGNALS:
+                os._exit(128 + number)
+
+        for number in SIGNALS:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def make_task(settings: Settings, run: StudyRun) -> Task:
+    """What the study's workers need to know."""
+    return Task(
+        model=settings.model,
+        data=settings.data,
+        data_seed=settings.seed,
+        metric=settings.metric,
+        max_epochs=settings.max_epochs,
+        tracking_uri=run.connection.uri,
+        experiment_id=run.experiment_id,
+    )
+
+
+def _death(lost: ProcessExpired) -> str:
+    code: int = getattr(lost, "exitcode", 0) or 0
+    if code >= 0:
+        return f"its worker ended with exit status {code}"
+    name = signal.Signals(-code).name
+    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"its worker was killed by {name}{hint}"

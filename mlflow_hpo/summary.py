@@ -1,0 +1,96 @@
+"""What a study came to, in words: the gain, the description in the MLflow UI, the next commands."""
+
+from collections.abc import Sequence
+from shlex import quote
+
+from mlflow_hpo.settings import Settings
+from mlflow_hpo.trial import State, Trial, best
+
+EXAMPLE_NAME = "NAME"
+
+
+def value(settings: Settings, trial: Trial) -> float | None:
+    """A trial's metric at its last recorded epoch."""
+    return None if trial.loss is None else settings.value(trial.loss)
+
+
+def baseline(trials: Sequence[Trial]) -> Trial | None:
+    """Trial 0, where it has a loss."""
+    return next((t for t in trials if t.number == 0 and t.loss is not None), None)
+
+
+def gain(settings: Settings, trial: Trial, trials: Sequence[Trial]) -> float | None:
+    """By how much a trial is better than the baseline, in the metric; negative where it is worse."""
+    first = baseline(trials)
+    if first is None or first.loss is None or trial.loss is None:
+        return None
+    return first.loss - trial.loss
+
+
+def headline(settings: Settings, trials: Sequence[Trial]) -> str:
+    """The best trial and its gain in one line."""
+    winner = best(trials)
+    if winner is None:
+        return "no trial finished"
+    reached = f"{settings.metric} {value(settings, winner):.4f} after {winner.epochs} epochs"
+    line = f"best: trial {winner.number}, {reached}"
+    first, better = baseline(trials), gain(settings, winner, trials)
+    if first is None or better is None:
+        return line + " (the baseline, trial 0, did not finish)"
+    return line + f"; baseline {value(settings, first):.4f}, gain {better:+.4f}"
+
+
+def describe(settings: Settings, run_id: str, trials: Sequence[Trial]) -> str:
+    """The study's description, as Markdown for the MLflow UI."""
+    winner = best(trials)
+    over = sum(t.over for t in trials)
+    failed = sum(t.state is State.FAILED for t in trials)
+    lines = [
+        f"**{headline(settings, trials)}**",
+        "",
+        f"{over} of {settings.max_trials} trials are over, {failed} failed.",
+    ]
+    if winner:
+        lines += ["", "| hyperparameter | value |", "|---|---|"]
+        lines += [f"| {name} | {shown(v)} |" for name, v in winner.config.items()]
+        lines += ["", f"Its run: `{winner.run_id}`. Load it:", "", "```python", "import mlflow"]
+        lines += [
+            f'model = mlflow.pyfunc.load_model("{winner.model_uri}")',
+            "```",
+            "",
+            "Rank and register:",
+            "",
+        ]
+        lines += ["```", *report_commands(run_id), "```"]
+    return "\n".join(lines)
+
+
+def report_commands(run_id: str) -> list[str]:
+    """The commands that rank a study and register its best model."""
+    rank = f"mlflow-hpo report {run_id}"
+    return [rank, f"{rank} --register {EXAMPLE_NAME}"]
+
+
+def next_commands(settings: Settings, uri: str, experiment_id: str, run_id: str) -> list[tuple[str, str]]:
+    """What to do with the study now: (purpose, command) pairs, in order."""
+    name = settings.register_as or EXAMPLE_NAME
+    rank, register = report_commands(run_id)
+    served = f"models:/{quote(name)}@{settings.alias}"
+    steps = [
+        ("name the tracking store", f"export MLFLOW_TRACKING_URI={quote(uri)}"),
+        ("rank the trials", rank),
+        ("register the best model", register),
+        ("serve it", f"mlflow models serve -m {served} --env-manager local --port 5001"),
+    ]
+    if settings.register_as:
+        steps.pop(2)
+    page = f"/#/experiments/{experiment_id}/runs/{run_id}"
+    if uri.startswith("http"):
+        return [steps[0], ("see the study", uri.rstrip("/") + page), *steps[1:]]
+    look = f"mlflow ui --backend-store-uri {quote(uri)}   # then open http://127.0.0.1:5000{page}"
+    return [steps[0], ("see the study", look), *steps[1:]]
+
+
+def shown(item: object) -> str:
+    """A hyperparameter's value for people: floats to four digits."""
+    return f"{item:.4g}" if isinstance(item, float) else str(item)

@@ -1,0 +1,97 @@
+"""The nouns as frozen data: what the deciders see and what crosses to a worker."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Config = Mapping[str, Any]
+
+
+class State(StrEnum):
+    """Where a trial stands."""
+
+    RUNNING = "running"  # a unit of it is being trained
+    PAUSED = "paused"  # a unit ended; the scheduler may promote it
+    KILLED = "killed"  # a unit was cut from outside; it is to be trained again
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration being trained.
+
+    Attributes:
+        number: its place in the study, from 0 without gaps; 0 is the baseline.
+        run_id: its MLflow run.
+        losses: epochs trained -> loss (what is minimised), one entry for each unit that ended.
+        seconds: wall seconds its units took so far.
+        reason: why it is not simply finished, in words.
+        model_uri: its newest model in the tracking store, empty where there is none.
+    """
+
+    number: int
+    run_id: str
+    state: State
+    config: Config
+    losses: Mapping[int, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    reason: str = ""
+    model_uri: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained and recorded."""
+        return max(self.losses, default=0)
+
+    @property
+    def loss(self) -> float | None:
+        """The loss after the last recorded epoch."""
+        return self.losses.get(self.epochs)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.state in (State.FINISHED, State.FAILED)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Train a trial from epoch `start` to epoch `stop`.
+
+    Attributes:
+        trial: the trial's number; None asks for a new one.
+        source: the number of the trial whose checkpoint at `start` it begins from; None begins afresh.
+    """
+
+    trial: int | None
+    start: int
+    stop: int
+    source: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a unit gives back.
+
+    Attributes:
+        metrics: every metric of the last epoch.
+        seconds, cpu_seconds: what the unit took.
+        peak_memory_bytes: the most resident memory that its process held meanwhile.
+        gpu_memory_bytes: GPU memory its process held at the end; None without a GPU.
+        model_uri: the model it logged, empty where it logged none.
+    """
+
+    metrics: Mapping[str, float]
+    seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    gpu_memory_bytes: int | None = None
+    model_uri: str = ""
+
+
+def best(trials: Iterable[Trial]) -> Trial | None:
+    """The finished trial with the lowest loss; the earlier one where two are equal."""
+    scored = [t for t in trials if t.state is State.FINISHED and t.loss is not None]
+    return min(scored, key=lambda t: (t.loss, t.number), default=None)

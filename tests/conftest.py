@@ -1,0 +1,160 @@
+"""What the tests share: a real SQLite store, warm workers, and the command line as a user has it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from mlflow_hpo.datasets import load_data
+from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.settings import Settings, make_settings
+from mlflow_hpo.space import parse_space
+from mlflow_hpo.store import Connection, StudyRun
+from mlflow_hpo.study import Study
+from mlflow_hpo.trial import Trial
+from mlflow_hpo.worker import warm_up
+
+# Keras looks for its cache where this says when it is imported, here and in the workers.
+KERAS_HOME = Path(tempfile.mkdtemp(prefix="keras-home-"))
+os.environ["KERAS_HOME"] = str(KERAS_HOME)
+
+hypothesis.settings.register_profile("slow machines", deadline=None)
+hypothesis.settings.load_profile("slow machines")
+
+PROJECT = Path(__file__).parents[1]
+COMMAND_SECONDS = 1200
+
+
+@pytest.fixture(autouse=True)
+def no_run_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a surrounding MLflow project, server or experiment reaches a test."""
+    for name in [n for n in os.environ if n.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def uri(store_folder: Path) -> str:
+    """A store that most tests share; each has an experiment of its own."""
+    return f"sqlite:///{store_folder}/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def connection(uri: str) -> Connection:
+    return Connection(uri)
+
+
+@pytest.fixture
+def experiment(connection: Connection, tmp_path: Path) -> str:
+    return connection.client.create_experiment(tmp_path.name, str(tmp_path / "artifacts"))
+
+
+@pytest.fixture(scope="session")
+def executor() -> Iterator[LocalExecutor]:
+    """A warm worker for everything that trains in this process's studies."""
+    with LocalExecutor(1, warm_up, ("mlp", "digits", 0, 1)) as workers:
+        yield workers
+
+
+@pytest.fixture
+def keras_cache() -> Iterator[Path]:
+    """Where `keras.datasets` keeps its files, for one test."""
+    folder = KERAS_HOME / "datasets"
+    folder.mkdir()
+    load_data.cache_clear()
+    yield folder
+    shutil.rmtree(folder)
+    load_data.cache_clear()
+
+
+class Recording:
+    """An observer that keeps what it was told, and may act on it."""
+
+    def __init__(self, on_change: Callable[[Trial], None] | None = None) -> None:
+        self.study: Study | None = None
+        self.changes: list[Trial] = []
+        self._on_change = on_change
+
+    def began(self, study: Study) -> None:
+        self.study = study
+
+    def changed(self, trial: Trial) -> None:
+        self.changes.append(trial)
+        if self._on_change:
+            self._on_change(trial)
+
+    def tick(self) -> None:
+        """Time passes."""
+
+
+@pytest.fixture
+def start(connection: Connection, experiment: str, executor: LocalExecutor) -> Callable[..., Study]:
+    """Begin a study in this process; `drive()` runs it."""
+
+    def begin(
+        options: Mapping[str, Any] | None = None, space: str | None = None, observer: Recording | None = None
+    ) -> Study:
+        settings = make_settings({"max_trials": 3, "max_epochs": 2, **(options or {})})
+        text = space or settings.found_model.space_text
+        run = StudyRun(connection, connection.client.create_run(experiment))
+        run.begin(settings.dump(), text)
+        return Study(run, settings, parse_space(text, "space.yaml"), executor, observer or Recording())
+
+    return begin
+
+
+@pytest.fixture
+def again(connection: Connection, executor: LocalExecutor) -> Callable[..., Study]:
+    """Go on with a study, as a new driver would: from the store alone."""
+
+    def resume(study: Study, **options: Any) -> Study:
+        run = StudyRun(connection, connection.client.get_run(study.run.run_id))
+        settings: Settings = make_settings(run.settings | options)
+        run.drive_again(settings.dump())
+        return Study(run, settings, parse_space(run.space_text, "space.yaml"), executor, Recording())
+
+    return resume
+
+
+def environment(uri: str, **more: str) -> dict[str, str]:
+    """The environment of a command: the store, and this interpreter's scripts first."""
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "MLFLOW_TRACKING_URI": uri} | more
+
+
+def hpo(uri: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `mlflow-hpo` to its end."""
+    return run_command([sys.executable, "-m", "mlflow_hpo", *arguments], uri, **more)
+
+
+def run_command(command: list[str], uri: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=PROJECT,
+        env=environment(uri, **more),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+
+
+def one_line_error(done: subprocess.CompletedProcess[str]) -> str:
+    """The single line that a failed command said on its error stream."""
+    assert done.returncode != 0, done.stdout
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stdout
+    return lines[0]

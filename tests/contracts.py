@@ -1,0 +1,269 @@
+"""What every variant must keep: a test class of a variant inherits its contract."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from pebble import ProcessExpired
+
+from mlflow_hpo.algorithms import Suggest, propose
+from mlflow_hpo.datasets import load_data
+from mlflow_hpo.errors import NotFiniteError
+from mlflow_hpo.executors import Executor
+from mlflow_hpo.objectives.handle import Handle, Objective
+from mlflow_hpo.schedulers import Scheduler
+from mlflow_hpo.space import Space, parse_space
+from mlflow_hpo.trial import Config, State, Trial, Unit
+
+WAIT = 300  # seconds: a shared machine may stall
+
+SPACE = """
+rate: {type: float, low: 1e-4, high: 1e-1, log: true}
+share: {type: float, low: 0.0, high: 1.0}
+width: {type: int, low: 8, high: 64, step: 8}
+depth: {type: int, low: 1, high: 100, log: true}
+size: 3
+kind: [a, b, 4, true, null, 0.5]
+tool:
+  - plain
+  - pushed:
+      momentum: {type: float, low: 0.1, high: 0.9}
+      inner: [1, two: {deep: {type: int, low: 1, high: 9}}]
+"""
+
+
+def space() -> Space:
+    return parse_space(SPACE, "space.yaml")
+
+
+class AlgorithmContract:
+    """A search algorithm, as `propose` uses it."""
+
+    suggest: Suggest
+
+    def history(self, count: int, seed: int = 1) -> list[Trial]:
+        """A study so far, each config the algorithm's own."""
+        trials: list[Trial] = []
+        for number in range(count):
+            config = propose(self.suggest, space(), trials, number, seed)
+            loss = config["share"] + config["rate"] + config.get("momentum", 0.0)
+            trials.append(Trial(number, f"run{number}", State.FINISHED, config, {10: loss}))
+        return trials
+
+    def test_it_is_deterministic(self) -> None:
+        assert [t.config for t in self.history(15)] == [t.config for t in self.history(15)]
+
+    def test_seeds_differ(self) -> None:
+        trials = self.history(12)
+        one, other = (propose(self.suggest, space(), trials, 12, seed) for seed in (1, 2))
+        assert one != other
+
+    def test_it_does_not_depend_on_the_trials_order(self) -> None:
+        trials = self.history(14)
+        assert propose(self.suggest, space(), trials, 14, 1) == propose(
+            self.suggest, space(), trials[::-1], 14, 1
+        )
+
+    def test_it_survives_a_round_trip_through_text(self) -> None:
+        trials = self.history(14)
+        read = [_from_text(json.dumps(asdict(t))) for t in trials]
+        assert propose(self.suggest, space(), trials, 14, 1) == propose(self.suggest, space(), read, 14, 1)
+
+    def test_it_stays_within_the_space(self) -> None:
+        for trial in self.history(25):
+            assert space().encode(trial.config) is not None
+
+    def test_parallel_proposals_do_not_repeat_each_other(self) -> None:
+        small = parse_space("a: [1, 2, 3, 4]\nb: [1, 2, 3]", "space.yaml")
+        trials: list[Trial] = []
+        for number in range(8):
+            config = propose(self.suggest, small, trials, number, 0)
+            assert config not in [t.config for t in trials]
+            trials.append(Trial(number, "", State.RUNNING, config))
+
+    def test_failed_and_running_trials_and_those_outside_the_space_do_no_harm(self) -> None:
+        trials = self.history(12)
+        trials[3] = replace(trials[3], state=State.FAILED, losses={})
+        trials[4] = replace(trials[4], state=State.RUNNING, losses={})
+        trials[5] = replace(trials[5], config={"elsewhere": 1})
+        assert space().encode(propose(self.suggest, space(), trials, 12, 1)) is not None
+
+
+def _from_text(text: str) -> Trial:
+    fields = json.loads(text)
+    losses = {int(k): v for k, v in fields.pop("losses").items()}
+    return Trial(**fields | {"losses": losses, "state": State(fields["state"])})
+
+
+class SchedulerContract:
+    """A scheduler, driven by losses that a function of number and epoch gives."""
+
+    max_trials = 7
+    max_epochs = 9
+
+    def scheduler(self) -> Scheduler:
+        raise NotImplementedError
+
+    def play(self, workers: int) -> tuple[list[Trial], list[Unit]]:
+        """A whole study with some workers; the trials and the units in the order they were given."""
+        trials: list[Trial] = []
+        running: list[Unit] = []
+        given: list[Unit] = []
+        while True:
+            while len(running) < workers and (unit := self.scheduler().next(trials)):
+                if unit.trial is None:
+                    unit = replace(unit, trial=len(trials))
+                    trials.append(Trial(len(trials), "", State.RUNNING, {}))
+                assert unit.trial is not None
+                trials[unit.trial] = replace(trials[unit.trial], state=State.RUNNING)
+                running.append(unit)
+                given.append(unit)
+            if not running:
+                return trials, given
+            self._end(trials, running.pop(0))
+
+    def _end(self, trials: list[Trial], unit: Unit) -> None:
+        assert unit.trial is not None
+        trial = trials[unit.trial]
+        state = State.FINISHED if unit.stop == self.max_epochs else State.PAUSED
+        losses = {**trial.losses, unit.stop: (unit.trial * 7 % 5) / unit.stop}
+        trials[unit.trial] = replace(trial, losses=losses, state=state)
+
+    @pytest.mark.parametrize("workers", [1, 2, 5])
+    def test_a_study_ends_with_every_trial_given_once_to_each_epoch(self, workers: int) -> None:
+        trials, given = self.play(workers)
+        assert [t.number for t in trials] == list(range(self.max_trials))
+        stops = [(u.trial, u.stop) for u in given]
+        assert len(stops) == len(set(stops))
+        assert all(u.start < u.stop <= self.max_epochs for u in given)
+
+    def test_a_unit_starts_where_its_source_ended(self) -> None:
+        _, given = self.play(2)
+        ended = {(u.trial, u.stop) for u in given}
+        assert all((u.start == 0) if u.source is None else ((u.source, u.start) in ended) for u in given)
+
+    def test_it_is_pure(self) -> None:
+        trials, _ = self.play(1)
+        for count in range(len(trials)):
+            part: Sequence[Trial] = tuple(trials[:count])
+            assert self.scheduler().next(part) == self.scheduler().next(part)
+
+    def test_a_cut_unit_is_given_again_before_anything_else(self) -> None:
+        cut = [Trial(0, "", State.FINISHED, {}, {self.max_epochs: 0.1}), Trial(1, "", State.KILLED, {})]
+        unit = self.scheduler().next(cut)
+        assert unit is not None
+        assert (unit.trial, unit.start) == (1, 0)
+
+
+def answer(value: int) -> int:
+    return value * 2
+
+
+def complain() -> None:
+    raise ValueError("as asked")
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class ExecutorContract:
+    """An executor of one or more workers, from the fixture `executor`."""
+
+    def test_result(self, executor: Executor) -> None:
+        assert [executor.submit(answer, n).result(WAIT) for n in range(5)] == [0, 2, 4, 6, 8]
+
+    def test_exception(self, executor: Executor) -> None:
+        with pytest.raises(ValueError, match="as asked"):
+            executor.submit(complain).result(WAIT)
+        assert executor.submit(answer, 1).result(WAIT) == 2
+
+    def test_timeout(self, executor: Executor) -> None:
+        with pytest.raises(TimeoutError):
+            executor.submit(sleep, 60, timeout_s=0.5).result(WAIT)
+        assert executor.submit(answer, 1).result(WAIT) == 2
+
+    def test_a_lost_worker_fails_only_its_own_future(self, executor: Executor) -> None:
+        other = executor.submit(sleep, 1.0)
+        with pytest.raises(ProcessExpired):
+            executor.submit(die).result(WAIT)
+        assert other.result(WAIT) is None
+        assert [f.result(WAIT) for f in [executor.submit(answer, n) for n in range(4)]] == [0, 2, 4, 6]
+
+    def test_a_worker_that_dies_idle_costs_nothing(self, executor: Executor) -> None:
+        for pid in {executor.submit(os.getpid).result(WAIT) for _ in range(4)}:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        assert [f.result(WAIT) for f in [executor.submit(answer, n) for n in range(4)]] == [0, 2, 4, 6]
+
+    def test_cancel(self, executor: Executor) -> None:
+        future = executor.submit(sleep, 60)
+        while not future.running():
+            time.sleep(0.05)
+        assert future.cancel()
+        with pytest.raises(CancelledError):
+            future.result(WAIT)
+        assert executor.submit(answer, 1).result(WAIT) == 2
+
+    def test_it_works_again_after_a_shutdown(self, executor: Executor) -> None:
+        executor.shutdown()
+        assert executor.submit(answer, 3).result(WAIT) == 6
+
+
+class ObjectiveContract:
+    """An objective: training a->b->c equals a->c, and what is not finite fails."""
+
+    objective: Objective
+    config: ClassVar[Config]
+    broken: ClassVar[Config]  # one whose loss becomes NaN
+    metrics: ClassVar[set[str]]
+    data = "digits"
+
+    def handle(self, folder: Path, start: int, epochs: int, config: Config | None = None) -> Handle:
+        folder.mkdir(exist_ok=True)
+        return Handle(
+            config=config or self.config,
+            seed=11,
+            start=start,
+            epochs=epochs,
+            max_epochs=4,
+            data=load_data(self.data, 0),
+            checkpoint=folder,
+            on_report=lambda epoch, metrics: None,
+            on_model=self.keep,
+        )
+
+    def keep(self, flavor: str, model: Any, epochs: int, **how: Any) -> str:
+        self.model = model
+        return "models:/kept"
+
+    def train(self, handle: Handle) -> dict[int, dict[str, float]]:
+        self.objective.train(handle)
+        return {epoch: dict(values) for epoch, values in handle.reported.items()}
+
+    def test_training_in_parts_equals_training_at_once(self, tmp_path: Path) -> None:
+        parts = self.train(self.handle(tmp_path / "parts", 0, 1))
+        parts |= self.train(self.handle(tmp_path / "parts", 1, 3))
+        whole_handle = self.handle(tmp_path / "whole", 0, 3)
+        whole = self.train(whole_handle)
+        assert sorted(parts) == sorted(whole) == [1, 2, 3]
+        for epoch, values in whole.items():
+            assert self.metrics <= set(values)
+            assert parts[epoch] == pytest.approx(values, abs=2e-3), epoch
+        assert whole_handle.model_uri == "models:/kept"
+        assert 0 <= self.objective.evaluate(self.model, whole_handle.data)["accuracy"] <= 1
+
+    def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
+        with pytest.raises(NotFiniteError, match=r"became (nan|inf|-inf) at epoch \d"):
+            self.train(self.handle(tmp_path, 0, 3, self.broken))

@@ -1,0 +1,66 @@
+"""A module imports only lower layers (its own folder aside), and each library has its place."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
+LAYERS = [
+    ["errors", "trial", "__init__"],
+    ["space", "hardware", "datasets"],
+    ["algorithms", "schedulers", "models"],
+    ["settings", "store"],
+    ["checkpoints", "objectives", "summary"],
+    ["worker", "executors"],
+    ["study"],
+    ["report", "display"],
+    ["commands"],
+    ["cli"],
+    ["__main__"],
+]
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+PLACES = {  # library -> the only modules that may import it
+    "hyperopt": {"space", "algorithms"},
+    "mlflow": {"store", "checkpoints", "report/registry"},
+    "tensorflow": {"objectives/keras", "models"},
+    "keras": {"objectives/keras", "models", "datasets"},
+    "pebble": {"executors", "study"},
+    "sklearn": {"datasets"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def unit(module: str) -> str:
+    return [*module.split("."), "__init__"][1]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_a_module_imports_only_lower_layers(file: Path) -> None:
+    own = file.relative_to(PACKAGE).with_suffix("").parts[0]
+    for module in imports(file):
+        if module.startswith("mlflow_hpo."):
+            other = unit(module)
+            other = other if other in LAYER else "__init__"
+            assert other == own or LAYER[other] < LAYER[own], f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_each_library_is_imported_only_in_its_place(file: Path) -> None:
+    path = str(file.relative_to(PACKAGE).with_suffix(""))
+    for module in imports(file):
+        places = PLACES.get(module.split(".")[0])
+        assert places is None or any(path == p or path.startswith(p + "/") for p in places), (
+            f"{path}: {module}"
+        )

@@ -1,0 +1,51 @@
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from contracts import ObjectiveContract
+
+from mlflow_hpo.errors import TrialError
+from mlflow_hpo.models import find_model
+from mlflow_hpo.objectives.keras import KerasObjective
+from mlflow_hpo.trial import Config
+
+
+def objective(name: str) -> KerasObjective:
+    model = find_model(name)
+    found = KerasObjective(model.build, model.defaults)
+    found.warm_up()
+    return found
+
+
+class KerasContract(ObjectiveContract):
+    metrics: ClassVar[set[str]] = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    broken: ClassVar[Config] = {"optimizer": "sgd", "learning_rate": 1e30, "units": 8}
+
+
+class TestMlp(KerasContract):
+    config: ClassVar[Config] = {"units": 16, "schedule": "cosine", "batch_size": 48}
+
+    @pytest.fixture(autouse=True)
+    def build(self) -> None:
+        self.objective = objective("mlp")
+
+    def test_the_last_batch_is_not_lost(self, tmp_path: Path) -> None:
+        """1149 rows in batches of 1000 are two steps an epoch."""
+        self.train(self.handle(tmp_path, 0, 2, {**self.config, "batch_size": 1000}))
+        assert int(self.model.optimizer.iterations) == 4
+
+    def test_a_checkpoint_that_is_not_there_fails_the_trial(self, tmp_path: Path) -> None:
+        with pytest.raises(TrialError, match="the checkpoint of epoch 2 holds no model"):
+            self.train(self.handle(tmp_path, 2, 3))
+
+    def test_an_optimizer_that_keras_does_not_know_fails_the_trial(self, tmp_path: Path) -> None:
+        with pytest.raises(TrialError, match="Keras knows no optimizer 'adamant'"):
+            self.train(self.handle(tmp_path, 0, 1, {"optimizer": "adamant"}))
+
+    def test_a_metric_that_was_never_reported_is_named_with_those_that_were(self, tmp_path: Path) -> None:
+        handle = self.handle(tmp_path, 0, 1)
+        self.train(handle)
+        with pytest.raises(
+            TrialError, match="reported no 'f1' at epoch 1: it reported accuracy, learning_rate"
+        ):
+            handle.last("f1")

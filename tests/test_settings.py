@@ -1,0 +1,68 @@
+from typing import Any
+
+import pytest
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.settings import make_settings
+
+WRONG = [
+    ({"model": "vgg"}, "unknown model 'vgg': known are cnn, mlp"),
+    ({"data": "iris"}, "unknown data set 'iris': known are cifar10, cifar100, digits, fashion_mnist, mnist"),
+    ({"algorithm": "gp"}, "unknown algorithm 'gp': known are random, tpe"),
+    ({"scheduler": "asha"}, "unknown scheduler 'asha': known are none"),
+    ({"metric": "f1"}, "unknown metric 'f1': known are accuracy, loss, val_accuracy, val_loss"),
+    ({"direction": "up"}, "direction: input should be 'auto', 'minimize' or 'maximize', not 'up'"),
+    ({"max_trials": "-1"}, "max-trials: input should be greater than or equal to 1, not '-1'"),
+    ({"max_epochs": "0"}, "max-epochs: input should be greater than or equal to 1, not '0'"),
+    ({"max_trials": "many"}, "max-trials: input should be a valid integer, "),
+    ({"workers": "0"}, "workers: must be auto or a whole number of at least 1, not '0'"),
+    ({"workers": "some"}, "workers: must be auto or a whole number of at least 1, not 'some'"),
+    ({"timeout": "-3"}, "timeout: input should be greater than 0, not '-3'"),
+    ({"trial_timeout": "soon"}, "trial-timeout: input should be a valid number, "),
+    ({"timeout": "nan"}, "timeout: input should be a finite number, not 'nan'"),
+    ({"seed": "-1"}, "seed: input should be greater than or equal to 0, not '-1'"),
+    ({"register": "a/b"}, "register: 'a/b' is no name for a model"),
+    ({"alias": "latest"}, "alias: 'latest' is no alias: take letters, digits, - and _, but not latest or v1"),
+    ({"alias": "v3"}, "alias: 'v3' is no alias"),
+    ({"alias": "a b"}, "known are challenger, champion"),
+    ({"colour": "red"}, "colour: extra inputs are not permitted, not 'red'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG, ids=lambda x: str(x)[:40])
+def test_what_is_wrong_is_named_in_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_settings(options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_empty_strings_mean_the_default() -> None:
+    settings = make_settings({"space": "", "timeout": "", "trial_timeout": "", "register": ""})
+    assert (settings.space, settings.timeout, settings.trial_timeout, settings.register_as) == (None,) * 4
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "maximize"),
+    [
+        ("val_accuracy", "auto", True),
+        ("val_loss", "auto", False),
+        ("loss", "maximize", True),
+        ("accuracy", "minimize", False),
+    ],
+)
+def test_the_direction(metric: str, direction: str, maximize: bool) -> None:
+    settings = make_settings({"metric": metric, "direction": direction})
+    assert settings.maximize is maximize
+    assert settings.value(settings.loss(0.25)) == 0.25
+    assert (settings.loss(0.9) < settings.loss(0.1)) is maximize
+
+
+def test_settings_survive_the_store() -> None:
+    settings = make_settings({"timeout": "12.5", "workers": "3", "register": "digits"})
+    assert make_settings(settings.dump()) == settings
+
+
+def test_there_are_no_more_workers_than_trials() -> None:
+    assert make_settings({"workers": "8", "max_trials": "3"}).worker_count == 3
+    assert make_settings({"workers": "auto", "max_trials": "1"}).worker_count == 1

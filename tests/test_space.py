@@ -1,0 +1,157 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from contracts import SPACE, space
+from hyperopt.pyll.stochastic import sample
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_hpo.errors import SpaceError
+from mlflow_hpo.models import MODELS
+from mlflow_hpo.space import Choice, Float, Int, load_space, parse_space
+
+
+def draw(seed: int) -> dict[str, Any]:
+    """A config, drawn by Hyperopt itself."""
+    from mlflow_hpo.algorithms import algorithm, propose
+
+    return propose(algorithm("random"), space(), [], 0, seed)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_config_survives_encoding_and_json(seed: int) -> None:
+    config = draw(seed)
+    vals = space().encode(config)
+    assert vals is not None
+    assert space().decode(vals) == config
+    assert json.loads(json.dumps(config)) == config
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_drawn_config_keeps_to_the_space(seed: int) -> None:
+    config = draw(seed)
+    assert 1e-4 <= config["rate"] <= 1e-1
+    assert config["width"] in range(8, 65, 8)
+    assert config["depth"] in range(1, 101)
+    assert config["size"] == 3
+    assert config["kind"] in ["a", "b", 4, True, None, 0.5]
+    assert ("momentum" in config) == (config["tool"] == "pushed")
+    assert ("deep" in config) == (config.get("inner") == "two")
+
+
+@given(st.integers(-50, 50), st.integers(1, 60), st.integers(1, 20), st.floats(-100, 100))
+def test_an_int_is_on_its_grid(low: int, width: int, step: int, raw: float) -> None:
+    if step > width:
+        return
+    grid = Int(low=low, high=low + width, step=step)
+    value = grid.decode(raw)
+    assert value in range(low, low + width + 1, step)
+    assert grid.decode(grid.encode(value) or 0.0) == value
+
+
+@given(st.floats(1e-6, 1e3), st.floats(1.0001, 1e3), st.booleans(), st.floats(-1e9, 1e9))
+def test_a_float_is_in_its_range(low: float, factor: float, log: bool, raw: float) -> None:
+    known = Float(low=low, high=low * factor, log=log)
+    assert known.low <= known.decode(raw) <= known.high
+
+
+def test_log_scales_are_uniform_in_the_logarithm() -> None:
+    expression = parse_space("a: {type: float, low: 1e-6, high: 1, log: true}", "s").expression()["a"]
+    rng = np.random.default_rng(0)
+    drawn = np.log10([sample(expression, rng) for _ in range(500)])
+    assert abs(np.median(drawn) + 3) < 0.5
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"rate": 1.0},
+        {"width": 9},
+        {"width": 8.0},
+        {"kind": 1},  # 1 == True, but the option is true
+        {"size": 4},
+        {"tool": "plain", "momentum": 0.5},
+        {"tool": "pushed"},
+        {"stranger": 1},
+    ],
+)
+def test_what_is_not_in_the_space_is_not_encoded(config: dict[str, Any]) -> None:
+    inside = {"rate": 0.01, "share": 0.5, "width": 8, "depth": 3, "size": 3, "kind": "a", "tool": "plain"}
+    assert space().encode(inside) is not None
+    assert space().encode(inside | config if config else {}) is None
+
+
+def test_numbers_and_booleans_are_those_of_yaml_1_2() -> None:
+    known = parse_space("a: [1e-3, 1E4, .5, -2, yes, on, true]", "s").parameters["a"]
+    assert isinstance(known, Choice)
+    assert [o.value for o in known.options] == [0.001, 10000.0, 0.5, -2, "yes", "on", True]
+
+
+FAULTS = {
+    "a: []": "s:1: a: a choice needs at least one option",
+    "x: [1, 2]\nb: {type: float, low: 3, high: 1}": "s:2: b: low must be below high, but 3.0 >= 1.0",
+    "c: {type: int, low: 1}": "s:1: c.high: Field required",
+    "d: {typ: int}": "s:1: d: no type: expected type float or int, or a list",
+    "d: {type: normal, low: 1}": "s:1: d: type 'normal': expected type float or int, or a list",
+    "e: {type: int, low: 1, high: 5, step: 0}": "s:1: e.step: Input should be greater than or equal to 1",
+    "e: {type: int, low: 1, high: 5, step: 9}": "s:1: e: step 9 is larger than the range from 1 to 5",
+    "e: {type: int, low: 1, high: 5, setp: 2}": "s:1: e.setp: Extra inputs are not permitted, not 2",
+    "f: {type: float, low: 0, high: 1, log: true}": "s:1: f: low must be above 0 on a log scale, not 0.0",
+    "g: {type: float, low: wide, high: 1}": "s:1: g.low: Input should be a valid number, not 'wide'",
+    "g: {type: int, low: true, high: 1}": "s:1: g.low: Input should be a valid integer, not True",
+    "h: [[1], 2]": "s:1: h[0]: expected a number, a word, true, false or null",
+    "h: [.inf, 2]": "s:1: h[0]: inf is not a finite number",
+    "i: [a, b, a]": "s:1: i[2]: option 'a' is given twice",
+    "i: [a, {b: {}}]": "s:1: i[1].b: the space is empty: name at least one hyperparameter",
+    "i:\n  - a\n  - b: {lr: [1, 2]}\nlr: [1, 2]": "s:4: lr: 'lr' is defined twice where both would be active",
+    "j: [1, 2]\nj: [3, 4]": "s:2: j: 'j' is defined twice where both would be active",
+    "": "s:1: the space is empty: name at least one hyperparameter",
+    "{}": "s:1: the space is empty: name at least one hyperparameter",
+    "a: 1": "s:1: nothing to search: every hyperparameter is fixed",
+    "- a": "s:1: expected hyperparameters as `name: values`",
+    "a: [1, 2": "s:1: not valid YAML",
+    "a: !!python/object:os.system {}": "s:1: a: no type",
+    "a: &x [*x]": "s:1: a[0]: expected a number, a word, true, false or null",
+    "'a=b': [1, 2]": "s:1: 'a=b' is no name for a hyperparameter",
+}
+
+
+@pytest.mark.parametrize("text", FAULTS, ids=FAULTS.values())
+def test_a_fault_is_named_with_its_place(text: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        parse_space(text, "s")
+    assert str(caught.value).startswith(FAULTS[text])
+
+
+def test_every_fault_is_named() -> None:
+    text = "a: []\nb: {type: int, low: 5, high: 2}\nc: {type: float}\n"
+    with pytest.raises(SpaceError) as caught:
+        parse_space(text, "s")
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["s:1", "s:2", "s:3", "s:3"]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"nowhere\.yaml' cannot be read: No such file"):
+        load_space(str(tmp_path / "nowhere.yaml"))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpaceError, match=r"s\.yaml' cannot be read"):
+        load_space(str(tmp_path / "s.yaml"))
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda m: m.name)
+def test_a_models_baseline_lies_in_its_own_space(model: Any) -> None:
+    own = parse_space(model.space_text, "own")
+    assert own.encode(model.baseline) is not None
+    assert own.names() <= set(model.defaults)
+
+
+def test_the_contracts_space_uses_every_kind() -> None:
+    assert "log" in SPACE
+    assert {type(p).__name__ for p in space().parameters.values()} == {"Float", "Int", "Choice", "Fixed"}

@@ -1,0 +1,146 @@
+"""What is written is what is documented, and reads back as it was."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlflow_hpo.errors import StoreError, StudyError
+from mlflow_hpo.store import Connection, StudyRun, find_study, keys
+from mlflow_hpo.study import Study
+from mlflow_hpo.trial import Result, State
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "tracking.md"
+OF_MLFLOW = ("mlflow.", "system/")
+
+
+def documented() -> set[str]:
+    """Every key in the tables of docs/tracking.md, with `NAME` for what depends on the study."""
+    return set(re.findall(r"^\| `([^`]+)`", DOCUMENT.read_text(), flags=re.M))
+
+
+def test_a_study_writes_exactly_the_documented_keys(
+    start: Callable[..., Study], connection: Connection
+) -> None:
+    study = start({"max_trials": 3, "max_epochs": 1}, "units: [8]\nactivation: [relu, nonsense]")
+    study.drive()
+    parent = connection.client.get_run(study.run.run_id)
+    children = [connection.client.get_run(t.run_id) for t in study.known]
+    assert {c.info.status for c in children} == {"FINISHED", "FAILED"}
+    training = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    written = set(parent.data.params) | {
+        "best_METRIC" if m.startswith("best_") else m for m in parent.data.metrics
+    }
+    written |= set(parent.data.tags)
+    for child in children:
+        assert set(child.data.params) == {
+            "seed",
+            *next(t.config for t in study.known if t.run_id == child.info.run_id),
+        }
+        written |= (set(child.data.metrics) - training) | set(child.data.tags)
+    written = {k for k in written if not k.startswith(OF_MLFLOW) or k == keys.NOTE}
+    optional = {"gpu_memory_mb", "machine.gpu", "machine.gpu_driver", "test_METRIC", "mlflow_hpo.test_digest"}
+    versions = {"mlflow_hpo.study_run", "mlflow_hpo.trial_run"}
+    assert written == documented() - optional - versions
+
+
+def test_trials_read_back_as_they_were_written(start: Callable[..., Study], connection: Connection) -> None:
+    store = start().run.trials
+    config = {"a": 0.1 + 0.2, "b": True, "c": None, "d": "ü|'", "e": 10**12}
+    one = store.create(0, config, 7)
+    other = store.create(1, {"a": 1e-300}, 8)
+    result = Result({"val_accuracy": 0.5}, 1.25, 1.0, 10**9, None, "models:/m-1")
+    one = store.record(one, result, 3, -0.1, State.PAUSED)
+    one = store.record(one, result, 9, 1 / 3, State.FINISHED)
+    other = store.end(other, State.FAILED, "as\nasked", "Traceback: so it was")
+    assert store.load() == [one, other]
+    assert one.losses == {3: -0.1, 9: 1 / 3}
+    assert one.seconds == 2.5
+    run = connection.client.get_run(one.run_id)
+    assert run.data.params["b"] == "True"
+    assert run.info.status == "FINISHED"
+
+
+def test_a_driver_that_takes_over_finds_nothing_running(
+    start: Callable[..., Study], connection: Connection
+) -> None:
+    store = start().run.trials
+    cut = store.create(0, {}, 7)
+    recorded = store.create(1, {}, 7)
+    store.record(recorded, Result({}, 1, 1, 1), 2, 0.5, State.FINISHED)
+    connection.client.update_run(recorded.run_id, "RUNNING")  # as if killed before its status was written
+    assert [t.state for t in store.adopt()] == [State.KILLED, State.FINISHED]
+    assert connection.client.get_run(cut.run_id).info.status == "KILLED"
+    assert connection.client.get_run(recorded.run_id).info.status == "FINISHED"
+
+
+def test_more_trials_than_a_page_are_all_read(
+    start: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = start().run.trials
+    for number in range(7):
+        store.create(number, {}, 0)
+    monkeypatch.setattr("mlflow_hpo.store.connection.PAGE", 3)
+    assert [t.number for t in store.load()] == list(range(7))
+
+
+def test_a_tag_that_mlflow_would_cut_short_is_refused(start: Callable[..., Study]) -> None:
+    with pytest.raises(StoreError, match=r"'mlflow_hpo.config' has \d+ characters: MLflow keeps 8000"):
+        start().run.trials.create(0, {"long": "x" * 9000}, 0)
+
+
+def test_a_study_is_found_by_id_and_by_name(start: Callable[..., Study], connection: Connection) -> None:
+    run = start().run
+    assert find_study(connection, run.run_id).run_id == run.run_id
+    assert find_study(connection, run.name).run_id == run.run_id
+
+
+def test_the_latest_study_is_the_newest(start: Callable[..., Study], connection: Connection) -> None:
+    start()
+    newest = start().run.run_id
+    assert find_study(connection, "latest").run_id == newest
+
+
+def test_what_is_no_study_is_named(connection: Connection, experiment: str) -> None:
+    run = connection.client.create_run(experiment)
+    with pytest.raises(StudyError, match=f"run '{run.info.run_id}' is no study"):
+        find_study(connection, run.info.run_id)
+    with pytest.raises(StudyError, match="no study 'nobody' in sqlite"):
+        find_study(connection, "nobody")
+
+
+def test_a_name_that_several_studies_have_is_named_with_their_ids(
+    start: Callable[..., Study], connection: Connection
+) -> None:
+    for _ in range(2):
+        connection.client.update_run(start().run.run_id, name="twins")
+    with pytest.raises(StudyError, match="2 studies are named 'twins': give one run id of "):
+        find_study(connection, "twins")
+
+
+def test_the_settings_of_mlflow_run_are_not_logged_twice(connection: Connection, experiment: str) -> None:
+    """`mlflow run` has logged its parameters as the strings it was given; another value would be refused."""
+    made = connection.client.create_run(experiment)
+    connection.client.log_param(made.info.run_id, "workers", "")
+    run = StudyRun(connection, made)
+    run.begin({"workers": "auto", "seed": 3}, "a: [1, 2]")
+    params = connection.client.get_run(made.info.run_id).data.params
+    assert params == {"workers": "", "seed": "3"}
+
+
+def test_a_study_knows_whether_another_process_drives_it(start: Callable[..., Study]) -> None:
+    run = start().run
+    assert run.other_driver() is None  # this process
+    run.tags = {**run.tags, keys.DRIVER: run.tags[keys.DRIVER].replace('"pid":', '"pid":1, "was":')}
+    assert run.other_driver() is None  # process 1 started at another time
+
+
+def test_an_experiment_is_taken_from_mlflows_environment(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert connection.experiment_id() == "0"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "made on demand")
+    made = connection.experiment_id()
+    assert connection.experiment_id() == made
+    assert connection.client.get_experiment(made).name == "made on demand"

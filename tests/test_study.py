@@ -1,0 +1,149 @@
+"""A study in this process: real workers, a real store."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Recording
+
+from mlflow_hpo.errors import DataError, StudyError
+from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.store import Connection
+from mlflow_hpo.study import Study
+from mlflow_hpo.trial import State, Trial, Unit
+
+Start = Callable[..., Study]
+
+
+def status(connection: Connection, run_id: str) -> str:
+    return str(connection.client.get_run(run_id).info.status)
+
+
+def test_when_the_first_five_fail_the_search_stops_in_the_first_ones_words(
+    start: Start, connection: Connection, keras_cache: Path
+) -> None:
+    x, y = np.zeros((100, 8, 8)), np.arange(100) % 10 - 1  # a class that cannot be
+    np.savez(keras_cache / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    study = start({"max_trials": 30, "data": "mnist", "max_epochs": 1})
+    with pytest.raises(
+        StudyError, match="the first 5 trials to end all failed; trial 0: InvalidArgumentError"
+    ):
+        study.drive()
+    assert len(study.known) == 5
+    assert status(connection, study.run.run_id) == "FAILED"
+    assert all(status(connection, t.run_id) == "FAILED" for t in study.known)
+
+
+def test_data_that_cannot_be_loaded_stops_the_study_at_once(
+    start: Start, connection: Connection, keras_cache: Path
+) -> None:
+    (keras_cache / "mnist.npz").write_bytes(b"nothing")
+    study = start({"max_trials": 30, "data": "mnist", "seed": 1})
+    with pytest.raises(DataError, match=r"data set 'mnist' in .* cannot be read"):
+        study.drive()
+    assert len(study.known) == 1
+    assert status(connection, study.run.run_id) == "FAILED"
+    assert not study.running
+
+
+def test_a_trial_that_raises_keeps_its_traceback_and_the_search_goes_on(
+    start: Start, connection: Connection
+) -> None:
+    study = start({"max_trials": 3}, "activation: [nonsense]\nunits: [8, 16]")
+    study.drive()
+    first, *others = study.known
+    assert first.state is State.FINISHED  # the baseline knows nothing of the space
+    for trial in others:
+        assert trial.state is State.FAILED
+        assert "nonsense" in trial.reason
+        text = connection.client.get_run(trial.run_id).data.tags["mlflow.note.content"]
+        assert "Traceback" in text
+        names = [a.path for a in connection.client.list_artifacts(trial.run_id)]
+        assert "traceback.txt" in names
+
+
+def test_a_loss_that_becomes_nan_is_named_with_its_epoch(start: Start) -> None:
+    study = start({"max_trials": 2}, "optimizer: [sgd]\nlearning_rate: {type: float, low: 1e29, high: 1e30}")
+    study.drive()
+    assert study.known[1].state is State.FAILED
+    assert "at epoch" in study.known[1].reason
+    assert "became" in study.known[1].reason
+
+
+def test_a_resume_may_ask_for_more_trials(start: Start, again: Start) -> None:
+    study = start({"max_trials": 2, "max_epochs": 1})
+    study.drive()
+    more = again(study, max_trials=4)
+    more.drive()
+    assert [t.run_id for t in more.known][:2] == [t.run_id for t in study.known]
+    assert len(more.known) == 4
+
+
+@dataclass(frozen=True)
+class InTwoRungs:
+    """Every trial to epoch 1, then the better half on to the end: what a later scheduler will do."""
+
+    max_trials: int
+    max_epochs: int
+
+    def next(self, trials: Sequence[Trial]) -> Unit | None:
+        if len(trials) < self.max_trials:
+            return Unit(None, 0, 1)
+        if any(t.state is State.RUNNING and not t.epochs for t in trials):
+            return None
+        ranked = sorted((t for t in trials if t.losses), key=lambda t: t.losses[1])
+        for trial in ranked[: self.max_trials // 2]:
+            if trial.state is State.PAUSED:
+                return Unit(trial.number, 1, self.max_epochs, source=trial.number)
+        return None
+
+
+def test_a_promotion_goes_on_in_the_same_run(
+    start: Start, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = start({"max_trials": 4, "max_epochs": 3})
+    monkeypatch.setattr(study, "_scheduler", InTwoRungs(4, 3))
+    study.drive()
+    promoted = [t for t in study.known if t.epochs == 3]
+    stopped = [t for t in study.known if t.epochs == 1]
+    assert len(promoted) == len(stopped) == 2
+    assert all(t.reason == "stopped at epoch 1 of 3" and t.state is State.FINISHED for t in stopped)
+    for trial in promoted:
+        history = connection.client.get_metric_history(trial.run_id, "val_accuracy")
+        assert [m.step for m in history] == [1, 2, 3]
+        assert sorted(trial.losses) == [1, 3]
+        assert -trial.losses[1] == history[0].value
+        assert -trial.losses[3] == history[2].value
+    assert all(status(connection, t.run_id) == "FINISHED" for t in study.known)
+
+
+def test_a_worker_that_is_killed_costs_one_trial(
+    start: Start, executor: LocalExecutor, connection: Connection
+) -> None:
+    def kill(trial: Trial) -> None:
+        if trial.number == 1 and trial.state is State.RUNNING:
+            threading.Timer(1, lambda: os.kill(executor.pids[0], signal.SIGKILL)).start()
+
+    study = start({"max_epochs": 30}, "batch_size: [16]\nunits: [8, 16]", observer=Recording(kill))
+    study.drive()
+    assert [t.state for t in study.known] == [State.FINISHED, State.FAILED, State.FINISHED]
+    assert study.known[1].reason.startswith("its worker ")
+    assert status(connection, study.known[1].run_id) == "FAILED"
+    assert status(connection, study.run.run_id) == "FINISHED"
+
+
+def test_a_timeout_ends_the_study_but_does_not_fail_it(start: Start, connection: Connection) -> None:
+    def let_time_pass(trial: Trial) -> None:
+        if trial.state is State.RUNNING and trial.number == 2:
+            study.started -= 1000
+
+    study = start({"max_trials": 500, "max_epochs": 1, "timeout": 900}, observer=Recording(let_time_pass))
+    study.drive()
+    assert [t.state for t in study.known] == [State.FINISHED, State.FINISHED, State.KILLED]
+    assert status(connection, study.run.run_id) == "FINISHED"
+    assert study.run.state == "finished: ended by its timeout of 900 s"

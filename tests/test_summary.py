@@ -1,0 +1,46 @@
+from mlflow_hpo import summary
+from mlflow_hpo.settings import make_settings
+from mlflow_hpo.trial import State, Trial
+
+SETTINGS = make_settings({"max_trials": 3})
+BASE = Trial(0, "r0", State.FINISHED, {"units": 64}, {10: -0.9}, model_uri="models:/m-0")
+BEST = Trial(1, "r1", State.FINISHED, {"units": 32}, {10: -0.95}, model_uri="models:/m-1")
+LOST = Trial(2, "r2", State.FAILED, {"units": 1})
+
+
+def test_the_headline_names_the_best_and_its_gain() -> None:
+    line = summary.headline(SETTINGS, [BASE, BEST, LOST])
+    assert line == "best: trial 1, val_accuracy 0.9500 after 10 epochs; baseline 0.9000, gain +0.0500"
+
+
+def test_the_headline_without_a_baseline_or_without_anything() -> None:
+    assert "the baseline, trial 0, did not finish" in summary.headline(SETTINGS, [BEST])
+    assert summary.headline(SETTINGS, [LOST]) == "no trial finished"
+
+
+def test_the_description_says_how_to_load_the_best_model() -> None:
+    text = summary.describe(SETTINGS, "study1", [BASE, BEST, LOST])
+    assert 'mlflow.pyfunc.load_model("models:/m-1")' in text
+    assert "3 of 3 trials are over, 1 failed." in text
+    assert "| units | 32 |" in text
+    assert "mlflow-hpo report study1 --register NAME" in text
+
+
+def test_the_next_commands_are_exact() -> None:
+    steps = dict(summary.next_commands(SETTINGS, "sqlite:////a b/m.db", "7", "study1"))
+    assert steps["name the tracking store"] == "export MLFLOW_TRACKING_URI='sqlite:////a b/m.db'"
+    assert steps["rank the trials"] == "mlflow-hpo report study1"
+    assert steps["register the best model"] == "mlflow-hpo report study1 --register NAME"
+    assert steps["serve it"].startswith("mlflow models serve -m models:/NAME@champion --env-manager local")
+    assert "/#/experiments/7/runs/study1" in steps["see the study"]
+
+
+def test_with_a_server_the_study_is_seen_there() -> None:
+    steps = dict(summary.next_commands(SETTINGS, "http://host:5000/", "7", "study1"))
+    assert steps["see the study"] == "http://host:5000/#/experiments/7/runs/study1"
+
+
+def test_a_model_that_is_registered_is_served_under_its_name() -> None:
+    steps = dict(summary.next_commands(make_settings({"register": "digits"}), "sqlite:///m.db", "7", "s"))
+    assert "register the best model" not in steps
+    assert "models:/digits@champion" in steps["serve it"]
