@@ -44,7 +44,11 @@ def search(folder: Path, *options: str, uri: str | None = None) -> float:
 def plain(configs: list[dict[str, Any]], epochs: int) -> float:
     """Run the plain loop in a fresh process; its wall seconds, imports included."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, str(PLAIN), json.dumps(configs), str(epochs)], check=True)
+    command = [sys.executable, str(PLAIN), json.dumps(configs), str(epochs)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # TensorFlow greets on stderr
+    if done.returncode:
+        sys.exit(done.stderr)
+    print(done.stdout.strip())
     return time.perf_counter() - started
 
 

@@ -19,6 +19,7 @@ from mlflow_hpo.errors import NotFiniteError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.objectives.handle import Handle, Objective
 from mlflow_hpo.schedulers import Scheduler
+from mlflow_hpo.schedulers import scheduler as make_scheduler
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import Config, State, Trial, Unit
 
@@ -105,11 +106,12 @@ def _from_text(text: str) -> Trial:
 class SchedulerContract:
     """A scheduler, driven by losses that a function of number and epoch gives."""
 
+    name: str
     max_trials = 7
     max_epochs = 9
 
     def scheduler(self) -> Scheduler:
-        raise NotImplementedError
+        return make_scheduler(self.name, self.max_trials, self.max_epochs)
 
     def play(self, workers: int) -> tuple[list[Trial], list[Unit]]:
         """A whole study with some workers; the trials and the units in the order they were given."""

@@ -1,15 +1,22 @@
 """The main job, as its user runs it: `mlflow run .`, then load what it registered."""
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
-from conftest import PROJECT, hpo, run_command
+from conftest import COMMAND_SECONDS, PROJECT, environment, hpo, run_command
 from mlflow.entities import Run
 
 from mlflow_hpo.datasets import load_data
@@ -175,3 +182,46 @@ def test_the_report_entry_point_ranks_the_latest_study(job: Job) -> None:
     lines = done.stdout.strip().splitlines()
     assert lines[0].startswith("rank,trial,val_accuracy,gain,epochs,seconds,status")
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+
+
+@pytest.fixture
+def served(job: Job) -> Iterator[str]:
+    """The registered model behind `mlflow models serve`, as README starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/digits@champion"]
+    command += ["--env-manager", "local", "--port", str(port)]
+    with (Path(job.uri.removeprefix("sqlite:///")).parent / "serve.log").open("w") as log:
+        server = subprocess.Popen(
+            command, env=environment(job.uri), stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + COMMAND_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=60):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{url} does not answer")
+
+
+def test_the_registered_model_is_served(job: Job, served: str) -> None:
+    rows = load_data("digits", 0).test.x[:4]
+    request = urllib.request.Request(
+        f"{served}/invocations",
+        json.dumps({"inputs": rows.tolist()}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=COMMAND_SECONDS) as answer:
+        served_answers = np.array(json.load(answer)["predictions"])
+    mlflow.set_tracking_uri(job.uri)
+    direct = mlflow.pyfunc.load_model("models:/digits@champion").predict(rows)
+    np.testing.assert_allclose(served_answers, direct, atol=1e-5)

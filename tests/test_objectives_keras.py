@@ -23,7 +23,7 @@ class KerasContract(ObjectiveContract):
 
 
 class TestMlp(KerasContract):
-    config: ClassVar[Config] = {"units": 16, "schedule": "cosine", "batch_size": 48}
+    config: ClassVar[Config] = {"units": 16, "dropout": 0.3, "schedule": "cosine", "batch_size": 48}
 
     @pytest.fixture(autouse=True)
     def build(self) -> None:
@@ -49,3 +49,17 @@ class TestMlp(KerasContract):
             TrialError, match="reported no 'f1' at epoch 1: it reported accuracy, learning_rate"
         ):
             handle.last("f1")
+
+
+class TestCnn(KerasContract):
+    config: ClassVar[Config] = {"filters": 4, "units": 8, "dropout": 0.2, "optimizer": "sgd", "momentum": 0.5}
+    broken: ClassVar[Config] = {
+        "filters": 4,
+        "activation": "linear",
+        "optimizer": "sgd",
+        "learning_rate": 1e30,
+    }
+
+    @pytest.fixture(autouse=True)
+    def build(self) -> None:
+        self.objective = objective("cnn")

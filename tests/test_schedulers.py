@@ -1,12 +1,10 @@
 from contracts import SchedulerContract
 
-from mlflow_hpo.schedulers import Scheduler, scheduler
 from mlflow_hpo.trial import State, Trial, Unit
 
 
 class TestFullTraining(SchedulerContract):
-    def scheduler(self) -> Scheduler:
-        return scheduler("none", self.max_trials, self.max_epochs)
+    name = "none"
 
     def test_every_trial_is_trained_to_the_end_in_one_unit(self) -> None:
         _, given = self.play(1)

@@ -3,15 +3,16 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.time import get_current_time_millis
@@ -19,7 +20,9 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow_hpo.errors import StoreError
 from mlflow_hpo.store import keys
 
-PAGE = 1000  # runs asked for at once
+Found = TypeVar("Found")
+
+PAGE = 1000  # runs, or experiments, asked for at once
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
@@ -37,6 +40,7 @@ class Connection:
             StoreError: it does not answer, or is no store that MLflow supports.
         """
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)
         self.uri = uri or mlflow.get_tracking_uri()
         with store_errors(f"tracking store {self.uri!r} cannot be used"), _impatient():
@@ -73,15 +77,26 @@ class Connection:
 
     def runs(self, experiment_ids: list[str], condition: str, order: str) -> Iterator[Run]:
         """Every run that meets the condition (MLflow's filter syntax), page by page."""
-        token: str | None = None
-        while True:
-            page = self.client.search_runs(
+        yield from _pages(
+            lambda token: self.client.search_runs(
                 experiment_ids, condition, max_results=PAGE, order_by=[order], page_token=token
             )
-            yield from page
-            token = page.token
-            if not token:
-                return
+        )
+
+    def experiment_ids(self) -> list[str]:
+        """Every experiment that is not deleted."""
+        pages = _pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
+        return [experiment.experiment_id for experiment in pages]
+
+
+def _pages(ask: Callable[[str | None], PagedList[Found]]) -> Iterator[Found]:
+    token: str | None = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def checked(tags: dict[str, str]) -> dict[str, str]:

@@ -162,6 +162,6 @@ def _latest(connection: Connection) -> StudyRun:
 
 
 def _studies(connection: Connection, condition: str) -> list[Run]:
-    experiments = [e.experiment_id for e in connection.client.search_experiments(max_results=1000)]
+    experiments = connection.experiment_ids()
     marked = f"tags.`{keys.STUDY}` = '{keys.FORMAT}'{condition}"
     return list(connection.runs(experiments, marked, "attributes.start_time DESC"))

@@ -1,0 +1,162 @@
+"""Nothing is lost: real processes are cut in real ways, and the study goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import COMMAND_SECONDS, PROJECT, environment, hpo, one_line_error, run_command
+
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.store import LATEST, Connection, StudyRun, find_study
+from mlflow_hpo.trial import State, Trial
+
+pytestmark = pytest.mark.slow
+MLFLOW_RUN = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
+SEARCH = [sys.executable, "-m", "mlflow_hpo", "search"]
+ONE_WORKER = ["--workers", "1", "--max-trials", "13", "--max-epochs", "5", "--seed", "4"]
+
+
+@contextmanager
+def begun(command: list[str], uri: str) -> Iterator[subprocess.Popen[str]]:
+    """A command under way, in a process group of its own; whatever is left of it is killed."""
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=environment(uri),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        for child in family(process.pid):
+            child.kill()
+        process.wait()
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it."""
+    try:
+        return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + COMMAND_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.1)
+
+
+def study_in(uri: str) -> StudyRun:
+    return find_study(Connection(uri), LATEST)
+
+
+def trials_in(uri: str) -> list[Trial]:
+    try:
+        return study_in(uri).trials.load()
+    except (StudyError, KeyError):  # it has just begun
+        return []
+
+
+def running_after(uri: str, finished: int) -> Callable[[], bool]:
+    """Whether some trials are finished and another one has logged its first epoch."""
+
+    def look() -> bool:
+        trials = trials_in(uri)
+        running = [t for t in trials if t.state is State.RUNNING]
+        return sum(t.over for t in trials) >= finished and bool(running)
+
+    return look
+
+
+def statuses(uri: str) -> tuple[str, list[str]]:
+    """The status of the study's run, and those of its trials' runs."""
+    study = study_in(uri)
+    client = study.connection.client
+    own = [client.get_run(t.run_id).info.status for t in study.trials.load()]
+    return client.get_run(study.run_id).info.status, own
+
+
+def new_store(folder: Path) -> str:
+    uri = f"sqlite:///{folder}/mlflow.db"
+    Connection(uri)
+    return uri
+
+
+def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole, cut = new_store(tmp_path / "whole"), new_store(tmp_path)
+    with begun([*SEARCH, *ONE_WORKER], cut) as driver:
+        wait_until(running_after(cut, 4))
+        workers = [p for p in family(driver.pid) if p.pid != driver.pid]
+        loaded = Path(f"/proc/{driver.pid}/maps").read_text()
+        os.kill(driver.pid, signal.SIGKILL)
+        wait_until(lambda: not any(p.is_running() for p in workers))
+        assert "tensorflow" not in loaded
+        assert "sqlite" in loaded  # it is the driver that was looked at
+    before = {t.number: t for t in trials_in(cut)}
+    assert statuses(cut)[0] == "RUNNING"
+    assert hpo(cut, "resume", "latest").returncode == 0
+    assert hpo(whole, "search", *ONE_WORKER).returncode == 0
+    after, uninterrupted = trials_in(cut), trials_in(whole)
+    assert [t.number for t in after] == list(range(13))
+    assert [t.config for t in after] == [t.config for t in uninterrupted]
+    assert [t.losses for t in after] == [pytest.approx(t.losses, abs=0.02) for t in uninterrupted]
+    assert all(after[t.number] == t for t in before.values() if t.over)  # not trained again
+    assert statuses(cut) == ("FINISHED", ["FINISHED"] * 13)
+    client = Connection(cut).client
+    for trial in after:
+        assert [m.step for m in client.get_metric_history(trial.run_id, "loss")] == [1, 2, 3, 4, 5]
+
+
+def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None:
+    uri = new_store(tmp_path)
+    options = ["-Pmax_trials=5", "-Pmax_epochs=5", "-Pworkers=2"]
+    with begun([*MLFLOW_RUN, *options], uri) as project:
+        wait_until(running_after(uri, 2))
+        everyone = family(project.pid)
+        project.terminate()
+        project.wait(COMMAND_SECONDS)
+        wait_until(lambda: not any(p.is_running() for p in everyone))
+    parent, trials = statuses(uri)
+    assert parent == "KILLED"
+    assert set(trials) == {"FINISHED", "KILLED"}
+    done = run_command([*MLFLOW_RUN, *options, "--run-id", study_in(uri).run_id], uri)
+    assert done.returncode == 0, done.stderr
+    assert "resumed: " in done.stdout
+    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 5)
+    assert len(Connection(uri).client.search_runs(["0"])) == 6
+
+
+def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began(tmp_path: Path) -> None:
+    uri = new_store(tmp_path)
+    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "20", "--workers", "1"], uri) as driver:
+        wait_until(running_after(uri, 1))
+        name = study_in(uri).name
+        assert f"is being run by process {driver.pid}" in one_line_error(hpo(uri, "resume", name))
+        os.killpg(driver.pid, signal.SIGINT)  # what a terminal does: to the driver and to its workers
+        _, said = driver.communicate(timeout=COMMAND_SECONDS)
+    assert driver.returncode == 130
+    assert (
+        said.strip() == f"Error: interrupted by SIGINT; go on with: mlflow-hpo resume {study_in(uri).run_id}"
+    )
+    parent, trials = statuses(uri)
+    assert parent == "KILLED"
+    assert set(trials) == {"FINISHED", "KILLED"}
+    refused = one_line_error(hpo(uri, "resume", "latest", "--seed", "5"))
+    assert "began with seed 0, not 5: a resume may change max_trials, workers" in refused
+    assert statuses(uri)[0] == "KILLED"
+    done = hpo(uri, "resume", name, "--max-trials", "3")
+    assert done.returncode == 0, done.stderr
+    assert statuses(uri) == ("FINISHED", ["FINISHED"] * len(trials_in(uri)))
