@@ -1,6 +1,7 @@
 """The progress of a study on the terminal: live where there is one, plain lines elsewhere."""
 
 from time import monotonic
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -54,7 +55,11 @@ class Display:
         if trial.state is State.RUNNING:
             self._since[trial.number] = monotonic()
         else:
-            self._console.print(self._line(trial), highlight=False, soft_wrap=True)
+            cut = (
+                self._console.is_terminal and not trial.reason
+            )  # a line for each trial, but never half a reason
+            how: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"} if cut else {"soft_wrap": True}
+            self._console.print(self._line(trial), highlight=False, **how)
         self.tick()
 
     def tick(self) -> None:
