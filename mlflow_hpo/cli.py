@@ -12,7 +12,10 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "model": ("mlp", "Model to tune: mlp, cnn."),
     "data": ("digits", "Data set: digits, mnist, fashion_mnist, cifar10, cifar100."),
     "space": ("", "YAML file with the hyperparameters; empty: the model's own."),
-    "algorithm": ("tpe", "Search algorithm: tpe, random."),
+    "algorithm": (
+        "tpe",
+        "tpe, gp, random, anneal, atpe, evolution, cmaes, grid, optuna:NAME, package.module:function.",
+    ),
     "scheduler": ("none", "Which trials get how many epochs: none."),
     "max-trials": ("20", "How many configurations to train, the baseline included."),
     "max-epochs": ("10", "Epochs of a fully trained trial."),
@@ -22,6 +25,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "timeout": ("", "Seconds for the whole study; empty: none."),
     "trial-timeout": ("", "Seconds for one trial; empty: none."),
     "seed": ("0", "Seed of the search, the split and the trials."),
+    "grid-points": ("5", "Points of each float that the algorithm grid tries."),
     "register": ("", "Register the best model under this name."),
     "alias": ("champion", "Alias that the registered model gets."),
 }

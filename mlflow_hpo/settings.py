@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mlflow_hpo.algorithms import check_algorithm
+from mlflow_hpo.algorithms import GRID_POINTS, check_algorithm
 from mlflow_hpo.datasets import check_data
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.hardware import usable_cores
@@ -49,6 +49,7 @@ class Settings(BaseModel):
     timeout: Seconds = None
     trial_timeout: Seconds = None
     seed: int = Field(0, ge=0, lt=2**32)
+    grid_points: int = Field(GRID_POINTS, ge=2)
     register_as: Word = Field(None, alias="register")
     alias: str = "champion"
 

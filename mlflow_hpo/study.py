@@ -56,7 +56,8 @@ class Study:
         self.trials: dict[int, Trial] = {}
         self.started = monotonic()
         self._executor, self._observer = executor, observer
-        self._suggest = algorithm(settings.algorithm)
+        self._algorithm = algorithm(settings.algorithm, settings.grid_points, settings.seed)
+        self._algorithm.check(space)
         self._scheduler = settings.make_scheduler()
         self._units: dict[Future[Any], Unit] = {}
         self._signals: list[int] = []
@@ -109,17 +110,20 @@ class Study:
         given = False
         while len(self._units) < self._executor.workers and not self._signals:
             unit = self._scheduler.next(self.known)
-            if unit is None:
+            if unit is None or not self._start(unit):
                 break
-            self._start(unit)
             given = True
         return given
 
-    def _start(self, unit: Unit) -> None:
+    def _start(self, unit: Unit) -> bool:
+        """Start a unit; False where the algorithm has nothing left to propose for it."""
         store = self.run.trials
         if unit.trial is None:
             number, again = next(n for n in count() if n not in self.trials), False
-            trial = store.create(number, self._config(number), self._seed(number))
+            config = self._config(number)
+            if config is None:
+                return False
+            trial = store.create(number, config, self._seed(number))
         else:
             number = unit.trial
             again = self.trials[number].state is State.KILLED
@@ -130,6 +134,7 @@ class Study:
         left = None if limit is None else max(limit - trial.seconds, 0.001)
         assignment = self._assignment(trial, unit, again)
         self._units[self._executor.submit(train, assignment, timeout_s=left)] = unit
+        return True
 
     def _assignment(self, trial: Trial, unit: Unit, again: bool) -> Assignment:
         seed = trial.config.get("seed", self._seed(trial.number))
@@ -137,10 +142,10 @@ class Study:
         task = make_task(self.settings, self.run)
         return Assignment(task, unit, trial.run_id, trial.config, seed, source, trial.seconds, again)
 
-    def _config(self, number: int) -> Config:
+    def _config(self, number: int) -> Config | None:
         if number == 0:
             return self.settings.found_model.baseline
-        return propose(self._suggest, self.space, self.known, number, self.settings.seed)
+        return propose(self._algorithm, self.space, self.known, number, self.settings.seed)
 
     def _seed(self, number: int) -> int:
         """What a trial trains with: derived, never stored for a resume."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 from pebble import ProcessExpired
 
-from mlflow_hpo.algorithms import Suggest, propose
+from mlflow_hpo.algorithms import Algorithm, propose
 from mlflow_hpo.datasets import load_data
 from mlflow_hpo.errors import NotFiniteError
 from mlflow_hpo.executors import Executor
@@ -47,13 +47,19 @@ def space() -> Space:
 class AlgorithmContract:
     """A search algorithm, as `propose` uses it."""
 
-    suggest: Suggest
+    algorithm: Algorithm
+    small = "a: [1, 2, 3, 4]\nb: [1, 2, 3]"
+
+    def propose(self, trials: Sequence[Trial], number: int, seed: int = 1) -> dict[str, Any]:
+        config = propose(self.algorithm, space(), trials, number, seed)
+        assert config is not None
+        return config
 
     def history(self, count: int, seed: int = 1) -> list[Trial]:
         """A study so far, each config the algorithm's own."""
         trials: list[Trial] = []
         for number in range(count):
-            config = propose(self.suggest, space(), trials, number, seed)
+            config = self.propose(trials, number, seed)
             loss = config["share"] + config["rate"] + config.get("momentum", 0.0)
             trials.append(Trial(number, f"run{number}", State.FINISHED, config, {10: loss}))
         return trials
@@ -63,29 +69,28 @@ class AlgorithmContract:
 
     def test_seeds_differ(self) -> None:
         trials = self.history(12)
-        one, other = (propose(self.suggest, space(), trials, 12, seed) for seed in (1, 2))
+        one, other = (self.propose(trials, 12, seed) for seed in (1, 2))
         assert one != other
 
     def test_it_does_not_depend_on_the_trials_order(self) -> None:
         trials = self.history(14)
-        assert propose(self.suggest, space(), trials, 14, 1) == propose(
-            self.suggest, space(), trials[::-1], 14, 1
-        )
+        assert self.propose(trials, 14) == self.propose(trials[::-1], 14)
 
     def test_it_survives_a_round_trip_through_text(self) -> None:
         trials = self.history(14)
         read = [_from_text(json.dumps(asdict(t))) for t in trials]
-        assert propose(self.suggest, space(), trials, 14, 1) == propose(self.suggest, space(), read, 14, 1)
+        assert self.propose(trials, 14) == self.propose(read, 14)
 
     def test_it_stays_within_the_space(self) -> None:
         for trial in self.history(25):
             assert space().encode(trial.config) is not None
 
     def test_parallel_proposals_do_not_repeat_each_other(self) -> None:
-        small = parse_space("a: [1, 2, 3, 4]\nb: [1, 2, 3]", "space.yaml")
+        small = parse_space(self.small, "space.yaml")
         trials: list[Trial] = []
         for number in range(8):
-            config = propose(self.suggest, small, trials, number, 0)
+            config = propose(self.algorithm, small, trials, number, 0)
+            assert config is not None
             assert config not in [t.config for t in trials]
             trials.append(Trial(number, "", State.RUNNING, config))
 
@@ -94,7 +99,7 @@ class AlgorithmContract:
         trials[3] = replace(trials[3], state=State.FAILED, losses={})
         trials[4] = replace(trials[4], state=State.RUNNING, losses={})
         trials[5] = replace(trials[5], config={"elsewhere": 1})
-        assert space().encode(propose(self.suggest, space(), trials, 12, 1)) is not None
+        assert space().encode(self.propose(trials, 12)) is not None
 
 
 def _from_text(text: str) -> Trial:

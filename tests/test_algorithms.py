@@ -1,27 +1,189 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
 from contracts import AlgorithmContract, space
 
-from mlflow_hpo.algorithms import STARTUP_TRIALS, algorithm, propose
+from mlflow_hpo.algorithms import GRID_POINTS, algorithm, grid_size, observed_at, propose
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.space import parse_space
 from mlflow_hpo.trial import State, Trial
+
+NUMERIC = "a: {type: int, low: 1, high: 4}\nb: {type: int, low: 1, high: 3}"
+
+
+class Learning(AlgorithmContract):
+    """One that does better than chance on a simple function."""
+
+    def test_it_learns(self) -> None:
+        trials = self.history(50)
+        early = [t.losses[10] for t in trials[:10]]
+        late = [t.losses[10] for t in trials[-15:]]
+        assert sum(late) / len(late) < sum(early) / len(early)
+
+    def test_a_running_trial_is_not_proposed_again(self) -> None:
+        trials = self.history(20)
+        running = Trial(20, "", State.RUNNING, propose(self.algorithm, space(), trials, 20, 1) or {})
+        assert propose(self.algorithm, space(), [*trials, running], 21, 1) != running.config
 
 
 class TestRandom(AlgorithmContract):
-    suggest = staticmethod(algorithm("random"))
+    algorithm = algorithm("random")
 
 
-class TestTpe(AlgorithmContract):
-    suggest = staticmethod(algorithm("tpe"))
+class TestTpe(Learning):
+    algorithm = algorithm("tpe")
 
-    def test_it_learns_after_its_random_start(self) -> None:
-        trials = self.history(60)
-        early = [t.losses[10] for t in trials[:STARTUP_TRIALS]]
+
+class TestAnneal(Learning):
+    algorithm = algorithm("anneal")
+
+
+class TestGp(Learning):
+    algorithm = algorithm("gp")
+
+
+class TestEvolution(Learning):
+    algorithm = algorithm("evolution")
+
+
+class TestCmaes(Learning):
+    algorithm = algorithm("cmaes")
+    small = NUMERIC
+
+    def test_it_needs_numbers(self) -> None:
+        with pytest.raises(ConfigError, match="'cmaes' needs 2 numeric hyperparameters, the space has 0"):
+            self.algorithm.check(parse_space("a: [1, 2]", "space.yaml"))
+
+
+class TestGrid(AlgorithmContract):
+    algorithm = algorithm("grid")
+
+    def test_seeds_differ(self) -> None:
+        """A grid has no chance in it."""
+
+    def test_every_combination_comes_once_and_then_no_more(self) -> None:
+        text = "a: [x, y: {m: [1, 2, 3]}]\nr: {type: float, low: 0, high: 1}\nn: {type: int, low: 1, high: 5}"
+        found: list[dict[str, Any]] = []
+        whole = parse_space(text, "space.yaml")
+        assert grid_size(whole, 3) == (1 + 3) * 3 * 5
+        while config := propose(
+            algorithm("grid", grid_points=3),
+            whole,
+            [Trial(i, "", State.FINISHED, c, {1: 0.0}) for i, c in enumerate(found)],
+            len(found),
+            0,
+        ):
+            assert config not in found
+            found.append(config)
+        assert len(found) == 60
+        assert {c["r"] for c in found} == {0.0, 0.5, 1.0}
+        assert grid_size(space(), GRID_POINTS) == 5 * 5 * 8 * 100 * 6 * (1 + 5 * (1 + 9))
+
+
+class TestAtpe(Learning):
+    algorithm = algorithm("atpe")
+
+
+class TestOptunaTpe(Learning):
+    algorithm = algorithm("optuna:TPESampler")
+
+
+class TestOptunaNsga2(AlgorithmContract):
+    algorithm = algorithm("optuna:NSGAII")
+
+    def test_its_generations_are_rebuilt(self) -> None:
+        """Its population is 50: what it learnt shows after that."""
+        trials = self.history(120)
+        early = [t.losses[10] for t in trials[:50]]
         late = [t.losses[10] for t in trials[-20:]]
         assert sum(late) / len(late) < sum(early) / len(early)
 
-    def test_a_running_trial_moves_the_next_proposal(self) -> None:
-        trials = self.history(20)
-        running = Trial(20, "", State.RUNNING, propose(self.suggest, space(), trials, 20, 1))
-        apart = propose(self.suggest, space(), [*trials, running], 21, 1)
-        assert apart != running.config
-        assert (
-            apart != propose(self.suggest, space(), trials, 21, 1) or apart["rate"] != running.config["rate"]
+
+class TestOptunaCmaEs(Learning):
+    algorithm = algorithm("optuna:CmaEsSampler")
+    small = NUMERIC
+
+
+class TestOptunaQmc(AlgorithmContract):
+    algorithm = algorithm("optuna:QMC", seed=7)
+
+    def test_seeds_differ(self) -> None:
+        one, other = (
+            [propose(algorithm("optuna:QMC", seed=s), space(), self.history(3), 3, s) for _ in "x"]
+            for s in (1, 2)
         )
+        assert one != other
+
+    def test_the_sequence_goes_on_from_trial_to_trial(self) -> None:
+        line = parse_space(
+            "x: {type: float, low: 0, high: 1}\ny: {type: float, low: 0, high: 1}", "space.yaml"
+        )
+        trials: list[Trial] = []
+        for number in range(17):
+            config = propose(self.algorithm, line, trials, number, 0) or {}
+            trials.append(Trial(number, "", State.FINISHED, config, {1: 0.0}))
+        cells = {int(t.config["x"] * 16) for t in trials[1:]}
+        assert len(cells) >= 15  # a random draw would fill ten of the sixteen
+
+
+def test_a_sampler_that_optuna_does_not_have_is_named_with_those_it_has() -> None:
+    with pytest.raises(ConfigError, match=r"unknown sampler of Optuna's 'XYZ': known are .*TPESampler"):
+        algorithm("optuna:XYZ")
+
+
+@pytest.mark.parametrize("name", ["gp:x", "nowhere.module:suggest", "json:nothing"])
+def test_a_function_that_cannot_be_imported_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"algorithm '{name}' cannot be imported: "):
+        algorithm(name)
+
+
+def test_a_users_function_is_imported_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine_to_suggest.py").write_text("from hyperopt.rand import suggest\nnumber = 3\n")
+    monkeypatch.chdir(tmp_path)
+    mine = algorithm("mine_to_suggest:suggest")
+    assert propose(mine, space(), [], 1, 0) == propose(algorithm("random"), space(), [], 1, 0)
+    with pytest.raises(ConfigError, match="'mine_to_suggest:number' is no function, but 3"):
+        algorithm("mine_to_suggest:number")
+
+
+def trial(number: int, **losses: float) -> Trial:
+    return Trial(number, "", State.PAUSED, {}, {int(k[1:]): v for k, v in losses.items()})
+
+
+def test_a_model_is_fitted_on_the_highest_rung_with_enough_trials() -> None:
+    low = [trial(i, e1=1.0) for i in range(20)]
+    middle = [trial(i, e1=1.0, e3=1.0) for i in range(20, 30)]
+    high = [trial(i, e1=1.0, e3=1.0, e9=1.0) for i in range(30, 34)]
+    assert observed_at([]) is None
+    assert observed_at(low[:3]) == 1
+    assert observed_at(low) == 1
+    assert observed_at([*low, *middle]) == 3
+    assert observed_at([*low, *middle, *high]) == 3
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_losses_of_other_rungs_do_not_touch_a_proposal(name: str) -> None:
+    found = algorithm(name)
+    drawn: list[Trial] = []
+    for i in range(14):
+        config = propose(algorithm("random"), space(), drawn, i, 3)
+        drawn.append(Trial(i, "", State.PAUSED, config or {}, {9: (config or {})["share"]}))
+    others = [
+        Trial(20 + i, "", State.PAUSED, propose(algorithm("random"), space(), [], 20 + i, 3) or {}, {3: -9.0})
+        for i in range(8)
+    ]
+    assert propose(found, space(), drawn, 40, 1) == propose(found, space(), [*drawn, *others], 40, 1)
+
+
+def test_many_trials_are_thinned_and_the_best_kept() -> None:
+    text = parse_space("x: {type: float, low: 0, high: 1}\ny: {type: float, low: 0, high: 1}", "space.yaml")
+    trials = []
+    for i in range(3000):
+        x = (i * 0.6180339887) % 1
+        config = {"x": x, "y": (i * 0.7548776662) % 1}
+        trials.append(Trial(i, "", State.FINISHED, config, {5: (x - 0.3) ** 2}))
+    found = [propose(algorithm("tpe"), text, trials, 3000 + i, 0) for i in range(5)]
+    assert all(c is not None and abs(c["x"] - 0.3) < 0.15 for c in found)

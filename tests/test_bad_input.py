@@ -73,8 +73,8 @@ def test_nothing_is_registered_when_no_trial_finished(tmp_path: Path) -> None:
 
 def test_a_bad_value_in_mlflow_run_leaves_no_run_running(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    command = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", "-Palgorithm=gp"]
+    command = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", "-Palgorithm=gpt"]
     done = run_command(command, uri)
     assert done.returncode != 0
-    assert "Error: unknown algorithm 'gp': known are random, tpe" in done.stderr
+    assert "Error: unknown algorithm 'gpt': known are anneal, atpe" in done.stderr
     assert [r.info.status for r in Connection(uri).client.search_runs(["0"])] == ["FAILED"]

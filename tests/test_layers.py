@@ -26,7 +26,9 @@ PLACES = {  # library -> the only modules that may import it
     "tensorflow": {"objectives/keras", "models"},
     "keras": {"objectives/keras", "models", "datasets"},
     "pebble": {"executors", "study"},
-    "sklearn": {"datasets"},
+    "sklearn": {"datasets", "algorithms/gp"},
+    "cmaes": {"algorithms/cma"},
+    "optuna": {"algorithms/from_optuna"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

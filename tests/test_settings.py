@@ -8,7 +8,10 @@ from mlflow_hpo.settings import make_settings
 WRONG = [
     ({"model": "vgg"}, "unknown model 'vgg': known are cnn, mlp"),
     ({"data": "iris"}, "unknown data set 'iris': known are cifar10, cifar100, digits, fashion_mnist, mnist"),
-    ({"algorithm": "gp"}, "unknown algorithm 'gp': known are random, tpe"),
+    (
+        {"algorithm": "gpt"},
+        "unknown algorithm 'gpt': known are anneal, atpe, cmaes, evolution, gp, grid, optuna:NAME",
+    ),
     ({"scheduler": "asha"}, "unknown scheduler 'asha': known are none"),
     ({"metric": "f1"}, "unknown metric 'f1': known are accuracy, loss, val_accuracy, val_loss"),
     ({"direction": "up"}, "direction: input should be 'auto', 'minimize' or 'maximize', not 'up'"),
@@ -20,6 +23,7 @@ WRONG = [
     ({"timeout": "-3"}, "timeout: input should be greater than 0, not '-3'"),
     ({"trial_timeout": "soon"}, "trial-timeout: input should be a valid number, "),
     ({"timeout": "nan"}, "timeout: input should be a finite number, not 'nan'"),
+    ({"grid_points": "1"}, "grid-points: input should be greater than or equal to 2, not '1'"),
     ({"seed": "-1"}, "seed: input should be greater than or equal to 0, not '-1'"),
     ({"register": "a/b"}, "register: 'a/b' is no name for a model"),
     ({"alias": "latest"}, "alias: 'latest' is no alias: take letters, digits, - and _, but not latest or v1"),

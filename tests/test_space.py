@@ -18,7 +18,7 @@ def draw(seed: int) -> dict[str, Any]:
     """A config, drawn by Hyperopt itself."""
     from mlflow_hpo.algorithms import algorithm, propose
 
-    return propose(algorithm("random"), space(), [], 0, seed)
+    return propose(algorithm("random"), space(), [], 0, seed) or {}
 
 
 @given(st.integers(0, 2**32 - 1))

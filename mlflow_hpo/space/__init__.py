@@ -1,7 +1,18 @@
 """The space: hyperparameters and their distributions, from YAML to a Hyperopt expression to a config."""
 
-from mlflow_hpo.space.parameters import Choice, Fixed, Float, Int, Option, Parameter
+from mlflow_hpo.space.parameters import Choice, Fixed, Float, Int, Option, Parameter, Searched
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 
-__all__ = ["Choice", "Fixed", "Float", "Int", "Option", "Parameter", "Space", "load_space", "parse_space"]
+__all__ = [
+    "Choice",
+    "Fixed",
+    "Float",
+    "Int",
+    "Option",
+    "Parameter",
+    "Searched",
+    "Space",
+    "load_space",
+    "parse_space",
+]

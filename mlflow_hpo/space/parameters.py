@@ -1,5 +1,8 @@
 """One hyperparameter's distribution, and how its values map to what Hyperopt draws.
 
+`unit` and `from_unit` map a raw value to where it lies between 0 and 1 and back, evenly in probability,
+for the algorithms that are not Hyperopt's.
+
 Hyperopt calls what it draws a *raw* value here: a float for `Float`, the index of a grid point or of
 an option for `Int` and `Choice`. `decode(raw)` gives the value that the objective receives and
 `encode(value)` takes it back, so that a study read from the tracking store teaches the algorithm
@@ -47,6 +50,18 @@ class Float(_Range):
     def decode(self, raw: float) -> float:
         """The value for a raw draw."""
         return min(max(float(raw), self.low), self.high)
+
+    def unit(self, raw: float) -> float:
+        """Where a raw value lies, from 0 to 1."""
+        return _part(raw, self.low, self.high, self.log)
+
+    def from_unit(self, part: float) -> float:
+        """The raw value there."""
+        return self.decode(_at(part, self.low, self.high, self.log))
+
+    def grid(self, points: int) -> list[float]:
+        """Raw values for a grid: so many points, evenly spaced, both ends included."""
+        return [self.from_unit(i / max(points - 1, 1)) for i in range(points)]
 
     def encode(self, value: Any) -> float | None:
         """The raw draw for a value; None where the value is not in the range."""
@@ -101,6 +116,25 @@ class Int(_Range):
         index, rest = divmod(value - self.low, self.step)
         return None if rest else float(index)
 
+    def unit(self, raw: float) -> float:
+        """Where a raw value lies, from 0 to 1: the middle of its cell."""
+        return _part(raw, *self._cells, self.log)
+
+    def from_unit(self, part: float) -> float:
+        """The raw value there."""
+        raw = round(_at(part, *self._cells, self.log))
+        low, high = (self.low, self.high) if self.log else (0, self._last)
+        return float(min(max(raw, low), high))
+
+    @property
+    def _cells(self) -> tuple[float, float]:
+        return (self.low - 0.5, self.high + 0.5) if self.log else (-0.5, self._last + 0.5)
+
+    def grid(self, points: int) -> list[float]:
+        """Raw values for a grid: all of them."""
+        low, high = (self.low, self.high) if self.log else (0, self._last)
+        return [float(raw) for raw in range(low, high + 1)]
+
 
 @dataclass(frozen=True)
 class Option:
@@ -128,6 +162,18 @@ class Choice:
         same = (i for i, o in enumerate(self.options) if type(o.value) is type(value) and o.value == value)
         return next(same, None)
 
+    def unit(self, raw: float) -> float:
+        """Where an option lies, from 0 to 1: the middle of its cell."""
+        return (raw + 0.5) / len(self.options)
+
+    def from_unit(self, part: float) -> int:
+        """The option there."""
+        return min(int(part * len(self.options)), len(self.options) - 1)
+
+    def grid(self, points: int) -> list[int]:
+        """Raw values for a grid: every option."""
+        return list(range(len(self.options)))
+
 
 @dataclass(frozen=True)
 class Fixed:
@@ -136,7 +182,20 @@ class Fixed:
     value: Scalar
 
 
-Parameter = Float | Int | Choice | Fixed
+Searched = Float | Int | Choice
+Parameter = Searched | Fixed
+
+
+def _part(raw: float, low: float, high: float, log: bool) -> float:
+    if log:
+        raw, low, high = math.log(raw), math.log(low), math.log(high)
+    return min(max((raw - low) / (high - low), 0.0), 1.0)
+
+
+def _at(part: float, low: float, high: float, log: bool) -> float:
+    if log:
+        return math.exp(_at(part, math.log(low), math.log(high), False))
+    return low + part * (high - low)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,11 +1,11 @@
 """A space of named hyperparameters, some of which exist only on a branch of a choice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mlflow_hpo.space.parameters import Choice, Fixed, Parameter
+from mlflow_hpo.space.parameters import Choice, Fixed, Parameter, Searched
 from mlflow_hpo.trial import Config
 
 Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] where it is not active
@@ -26,7 +26,9 @@ class Space:
         """What Hyperopt's suggest functions take as `domain`."""
         from hyperopt.base import Domain
 
-        return Domain(lambda config: 0.0, self.expression())
+        domain = Domain(lambda config: 0.0, self.expression())
+        domain.space = self  # for suggest functions that are not Hyperopt's
+        return domain
 
     def expression(self, prefix: str = "") -> dict[str, Any]:
         """The Hyperopt expression; fixed values take no part in it."""
@@ -54,7 +56,7 @@ class Space:
         active = self._encode(config, "")
         if active is None or set(config) - set(self.active(config)):
             return None
-        return {label: [active[label]] if label in active else [] for label in self.labels()}
+        return self.full(active)
 
     def _encode(self, config: Config, prefix: str) -> dict[str, Any] | None:
         raws: dict[str, Any] = {}
@@ -86,16 +88,35 @@ class Space:
                 found |= inner.active(values) if inner else {}
         return found
 
-    def labels(self, prefix: str = "") -> Iterator[str]:
-        """Every label that Hyperopt may draw."""
+    def leaves(self, prefix: str = "") -> Iterator[tuple[str, Searched]]:
+        """Every hyperparameter that is searched, by label, branches included."""
         for name, parameter in self.parameters.items():
             if isinstance(parameter, Fixed):
                 continue
-            yield prefix + name
+            yield prefix + name, parameter
             if isinstance(parameter, Choice):
                 for i, option in enumerate(parameter.options):
                     if option.space:
-                        yield from option.space.labels(f"{prefix}{name}|{i}|")
+                        yield from option.space.leaves(f"{prefix}{name}|{i}|")
+
+    def labels(self) -> Iterator[str]:
+        """Every label that an algorithm may draw."""
+        return (label for label, _ in self.leaves())
+
+    def walk(self, pick: Callable[[str, Searched], Any], prefix: str = "") -> dict[str, Any]:
+        """Raw values of the active labels, by `pick(label, parameter)`; choices before what hangs on them."""
+        raws: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if isinstance(parameter, Fixed):
+                continue
+            raw = raws[prefix + name] = pick(prefix + name, parameter)
+            if isinstance(parameter, Choice) and (inner := parameter.options[int(raw)].space):
+                raws |= inner.walk(pick, f"{prefix}{name}|{int(raw)}|")
+        return raws
+
+    def full(self, raws: Mapping[str, Any]) -> Vals:
+        """Hyperopt's form of the raw values of the active labels."""
+        return {label: [raws[label]] if label in raws else [] for label in self.labels()}
 
     def names(self) -> set[str]:
         """Every name that a config may hold."""

@@ -1,0 +1,74 @@
+"""CMA-ES (Hansen 2016) on the numeric hyperparameters, by the `cmaes` library."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from cmaes import CMA
+
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, suggest_by
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.space import Choice, Searched, Space
+
+SIGMA = 0.25  # of the first generation, as a part of each range
+FEWEST = 2  # dimensions
+
+
+def cma() -> Algorithm:
+    """The evolution path is rebuilt from the trials: each generation is the next few that ended.
+
+    Options are drawn by how often the better third of the trials has them.
+    """
+    return Algorithm(suggest_by(_choose), check=_check)
+
+
+def _check(space: Space) -> None:
+    if len(_numeric(space)) < FEWEST:
+        raise ConfigError(
+            f"algorithm 'cmaes' needs {FEWEST} numeric hyperparameters, the space has "
+            f"{len(_numeric(space))}: take gp, tpe or evolution"
+        )
+
+
+def _numeric(space: Space) -> dict[str, Searched]:
+    return {label: p for label, p in space.leaves() if not isinstance(p, Choice)}
+
+
+def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+    numeric = _numeric(space)
+    engine = _rebuilt(numeric, known, int(rng.integers(2**31)))
+    place = dict(zip(numeric, engine.ask(), strict=True))
+    better = sorted((p for p in known if p.loss is not None), key=lambda p: (p.loss, p.number))
+    better = better[: max(1, len(better) // 3)]
+
+    def pick(label: str, parameter: Searched) -> Any:
+        if label in place:
+            return parameter.from_unit(float(place[label]))
+        assert isinstance(parameter, Choice)
+        weights = np.ones(len(parameter.options))
+        for point in better:
+            if label in point.raws:
+                weights[point.raws[label]] += 1
+        return int(rng.choice(len(weights), p=weights / weights.sum()))
+
+    return space.walk(pick)
+
+
+def _rebuilt(numeric: dict[str, Searched], known: Sequence[Point], seed: int) -> Any:
+    size = len(numeric)
+    engine = CMA(np.full(size, 0.5), SIGMA, np.array([[0.0, 1.0]] * size), seed=seed)
+    ended = [p for p in known if p.loss is not None or p.failed]
+    worst = max((p.loss for p in ended if p.loss is not None), default=0.0)
+    for first in range(0, len(ended) - engine.population_size + 1, engine.population_size):
+        generation = ended[first : first + engine.population_size]
+        engine.tell([(_place(numeric, p.raws, engine.mean), _loss(p, worst)) for p in generation])
+    return engine
+
+
+def _place(numeric: dict[str, Searched], raws: Raws, middle: Any) -> Any:
+    """Where a trial lies; what is not active in it pulls nowhere."""
+    return np.array([p.unit(raws[k]) if k in raws else middle[i] for i, (k, p) in enumerate(numeric.items())])
+
+
+def _loss(point: Point, worst: float) -> float:
+    return worst if point.loss is None else point.loss

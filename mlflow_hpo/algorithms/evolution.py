@@ -1,0 +1,52 @@
+"""A genetic search whose individuals age (Real et al. 2019, "Regularized Evolution")."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, suggest_by
+from mlflow_hpo.space import Choice, Searched, Space
+
+STARTUP_TRIALS = 10
+POPULATION = 20  # the youngest that ended: the oldest dies, however good
+TOURNAMENT = 5
+SPREAD = 0.15  # of a mutation, as a part of the range
+
+
+def evolution() -> Algorithm:
+    """Tournament selection, uniform crossover, mutation, ageing; valid on conditional spaces."""
+    return Algorithm(suggest_by(_choose))
+
+
+def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+    living = [p for p in known if p.loss is not None][-POPULATION:]
+    if len(living) < STARTUP_TRIALS:
+        return at_random(space, rng)
+    mother, father = _winner(living, rng), _winner(living, rng)
+    rate = 1 / max(len(mother), 1)
+    forced = rng.choice(sorted(mother)) if mother else ""  # a child differs in one place at least
+
+    def pick(label: str, parameter: Searched) -> Any:
+        genes = [parent[label] for parent in (mother, father) if label in parent]
+        if not genes:
+            return parameter.from_unit(rng.random())
+        gene = genes[rng.integers(len(genes))]
+        return mutated(parameter, gene, rng) if label == forced or rng.random() < rate else gene
+
+    return space.walk(pick)
+
+
+def _winner(living: Sequence[Point], rng: np.random.Generator) -> Raws:
+    drawn = rng.choice(len(living), size=min(TOURNAMENT, len(living)), replace=False)
+    winner: Point = min((living[i] for i in drawn), key=lambda p: (p.loss, p.number))
+    return winner.raws
+
+
+def mutated(parameter: Searched, raw: Any, rng: np.random.Generator, spread: float = SPREAD) -> Any:
+    """A value near `raw`, reflected at the ends of its range; another option of a choice."""
+    if isinstance(parameter, Choice):
+        others = [i for i in range(len(parameter.options)) if i != raw]
+        return int(rng.choice(others)) if others else raw
+    part = abs(parameter.unit(raw) + rng.normal(0, spread)) % 2
+    return parameter.from_unit(part if part <= 1 else 2 - part)

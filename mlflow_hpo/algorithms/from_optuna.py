@@ -1,0 +1,130 @@
+"""Any of Optuna's samplers, as `optuna:NAME` (the extra `optuna`).
+
+A sampler that looks at the trials alone is shown them; one that keeps a state of its own (CMA-ES, the
+genetic ones, quasi-random sequences) is asked for each of them again, in order, which rebuilds it.
+"""
+
+import inspect
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+from mlflow_hpo.algorithms.base import Algorithm, Point, documents, points
+from mlflow_hpo.errors import ConfigError, unknown
+from mlflow_hpo.space import Choice, Searched, Space
+
+PREFIX = "optuna:"
+STATEFUL = ("BaseGASampler", "CmaEsSampler", "QMCSampler")
+SEQUENCES = ("QMCSampler",)  # one seed makes one sequence
+
+
+def from_optuna(name: str, study_seed: int) -> Algorithm:
+    """The sampler with this name: its class, or the class without `Sampler`.
+
+    Raises:
+        ConfigError: there is none, it needs arguments, or Optuna is not installed.
+    """
+    if find_spec("optuna") is None:
+        raise ConfigError(f"algorithm '{PREFIX}{name}' needs optuna: pip install 'mlflow-hpo[optuna]'")
+    kind = _samplers().get(name) or _samplers().get(f"{name}Sampler")
+    if kind is None:
+        raise unknown("sampler of Optuna's", name, _samplers())
+    stateful, sequence = (
+        any(base.__name__ in names for base in kind.__mro__) for names in (STATEFUL, SEQUENCES)
+    )
+
+    def suggest(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
+        space: Space = domain.space
+        sampler = _made(kind, study_seed % 2**31 if sequence else seed)
+        study = _study(sampler, space, points(trials), stateful)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            raws = _asked(study, space)
+        return documents(new_ids, domain, trials, space.full(raws))
+
+    return Algorithm(suggest)
+
+
+def _samplers() -> dict[str, Any]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    found = {n: getattr(optuna.samplers, n) for n in optuna.samplers.__all__ if n.endswith("Sampler")}
+    return {n: kind for n, kind in found.items() if n != "BaseSampler" and not _needs(kind)}
+
+
+def _needs(kind: Any) -> list[str]:
+    parameters = list(inspect.signature(kind).parameters.values())
+    return [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+def _made(kind: Any, seed: int) -> Any:
+    known = inspect.signature(kind).parameters
+    wanted = {"seed": seed, "scramble": True, "constant_liar": True, "warn_independent_sampling": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # much of Optuna is experimental by its own word
+        return kind(**{k: v for k, v in wanted.items() if k in known})
+
+
+def _study(sampler: Any, space: Space, known: list[Point], replay: bool) -> Any:
+    import optuna
+
+    study = optuna.create_study(sampler=sampler)
+    for point in known:
+        if replay:
+            _replay(study, space, point)
+        else:
+            study.add_trial(_frozen(space, point))
+    return study
+
+
+def _replay(study: Any, space: Space, point: Point) -> None:
+    from optuna.trial import TrialState
+
+    study.enqueue_trial(dict(point.raws))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trial = study.ask()
+        _ = trial.relative_params  # asks the sampler, which a trial whose values are all given would not
+        space.walk(lambda label, parameter: _suggested(trial, label, parameter))
+    if point.loss is not None:
+        study.tell(trial, point.loss)
+    elif point.failed:
+        study.tell(trial, state=TrialState.FAIL)
+
+
+def _frozen(space: Space, point: Point) -> Any:
+    from optuna.trial import TrialState, create_trial
+
+    state = TrialState.RUNNING if point.loss is None else TrialState.COMPLETE
+    leaves = dict(space.leaves())
+    return create_trial(
+        state=TrialState.FAIL if point.failed else state,
+        params=dict(point.raws),
+        distributions={label: _distribution(leaves[label]) for label in point.raws},
+        value=point.loss,
+    )
+
+
+def _asked(study: Any, space: Space) -> dict[str, Any]:
+    trial = study.ask()
+    return space.walk(lambda label, parameter: _suggested(trial, label, parameter))
+
+
+def _suggested(trial: Any, label: str, parameter: Searched) -> Any:
+    raw = trial._suggest(label, _distribution(parameter))
+    return int(raw) if isinstance(parameter, Choice) else float(raw)
+
+
+def _distribution(parameter: Searched) -> Any:
+    """Of the raw values, in which whole numbers are indices (or themselves, on a log scale)."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    from mlflow_hpo.space import Float
+
+    if isinstance(parameter, Choice):
+        return CategoricalDistribution(tuple(range(len(parameter.options))))
+    if isinstance(parameter, Float):
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    raws = parameter.grid(0)
+    return IntDistribution(int(raws[0]), int(raws[-1]), log=parameter.log)

@@ -1,0 +1,138 @@
+"""Bayesian optimisation: a Gaussian process and expected improvement.
+
+Jones et al. 1998, "Efficient Global Optimization"; Snoek et al. 2012, "Practical Bayesian Optimization".
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, suggest_by
+from mlflow_hpo.algorithms.evolution import mutated
+from mlflow_hpo.space import Choice, Searched, Space
+
+LEAST_STARTUP, MOST_STARTUP = 5, 10  # random draws before the model: one for each dimension, within these
+LOOKED_AT = 200  # fitting costs the cube of the trials
+DRAWS, NEAR, ROUNDS = 1000, 200, 3  # candidates at random, near the best in each round, and rounds
+ITERATIONS = 30  # of the optimiser of the kernel's parameters
+ABSENT = 0.5  # where a hyperparameter lies that is not active
+
+Array = Any
+
+
+def gp() -> Algorithm:
+    """Matérn 5/2 kernel with a length for each dimension; options one-hot, inactive ones in the middle."""
+    return Algorithm(suggest_by(_choose), most=LOOKED_AT)
+
+
+def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+    leaves = dict(space.leaves())
+    ended = [p for p in known if p.loss is not None or p.failed]
+    done = [p for p in ended if p.loss is not None]
+    if len(done) < min(max(len(leaves), LEAST_STARTUP), MOST_STARTUP):
+        return at_random(space, rng)
+    model = _fitted(leaves, ended, rng)
+    running = [p for p in known if p not in ended]
+    if running:  # believed to come out as predicted, so that the next one goes elsewhere
+        _believe(model, np.array([features(leaves, p.raws) for p in running]))
+    return _best_candidate(space, leaves, model, sorted(done, key=lambda p: (p.loss, p.number)), rng)
+
+
+def features(leaves: dict[str, Searched], raws: Raws) -> list[float]:
+    """A trial as numbers between 0 and 1."""
+    row: list[float] = []
+    for label, parameter in leaves.items():
+        if isinstance(parameter, Choice):
+            row += [float(raws.get(label) == i) for i in range(len(parameter.options))]
+        else:
+            row.append(parameter.unit(raws[label]) if label in raws else ABSENT)
+    return row
+
+
+def _targets(ended: Sequence[Point]) -> Array:
+    """Losses, the worst no further above the median than the best is below: how bad teaches nothing."""
+    losses = np.array([np.nan if p.loss is None else p.loss for p in ended], float)
+    best, middle = np.nanmin(losses), np.nanmedian(losses)
+    losses = np.where(np.isnan(losses), np.inf, losses)
+    worst = middle + (middle - best) if middle > best else np.max(losses[np.isfinite(losses)])
+    return np.minimum(losses, worst)
+
+
+def _fitted(leaves: dict[str, Searched], ended: Sequence[Point], rng: np.random.Generator) -> Any:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    x, y = np.array([features(leaves, p.raws) for p in ended]), _targets(ended)
+    lengths = np.ones(x.shape[1])
+    kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(lengths, (0.1, 10.0), nu=2.5)
+    model = GaussianProcessRegressor(
+        kernel + WhiteKernel(1e-2, (1e-6, 1.0)),
+        optimizer=_optimised,
+        normalize_y=True,
+        random_state=int(rng.integers(2**31)),
+    )
+    return _quietly(model, x, y)
+
+
+def _optimised(objective: Any, start: Array, bounds: Array) -> tuple[Array, float]:
+    from scipy.optimize import minimize
+
+    found = minimize(
+        objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": ITERATIONS}
+    )
+    return found.x, found.fun
+
+
+def _believe(model: Any, x: Array) -> None:
+    y = model.predict(x)
+    known = model.y_train_ * model._y_train_std + model._y_train_mean
+    model.set_params(kernel=model.kernel_, optimizer=None)
+    _quietly(model, np.vstack([model.X_train_, x]), np.concatenate([known, y]))
+
+
+def _quietly(model: Any, x: Array, y: Array) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a parameter at its bound, or few iterations
+        return model.fit(x, y)
+
+
+def _best_candidate(
+    space: Space,
+    leaves: dict[str, Searched],
+    model: Any,
+    ranked: Sequence[Point],
+    rng: np.random.Generator,
+) -> Raws:
+    candidates = [at_random(space, rng) for _ in range(DRAWS)]
+    centres = [p.raws for p in ranked[:5]]
+    for spread in (0.1**i for i in range(1, ROUNDS + 1)):
+        candidates += [_near(space, centres[i % len(centres)], spread, rng) for i in range(NEAR)]
+        gains = _improvement(model, np.array([features(leaves, c) for c in candidates]))
+        candidates = [candidates[i] for i in np.argsort(-gains, kind="stable")[:5]]
+        centres = candidates
+    return candidates[0]
+
+
+def _near(space: Space, centre: Raws, spread: float, rng: np.random.Generator) -> Raws:
+    rate = max(0.3, 1 / max(len(centre), 1))
+
+    def pick(label: str, parameter: Searched) -> Any:
+        if label not in centre:
+            return parameter.from_unit(rng.random())
+        change = rng.random() < (rate if not isinstance(parameter, Choice) else rate / 2)
+        return mutated(parameter, centre[label], rng, spread) if change else centre[label]
+
+    return space.walk(pick)
+
+
+def _improvement(model: Any, x: Array) -> Array:
+    """Expected improvement over the best mean at a trial: noise makes the best loss itself too good."""
+    from scipy.stats import norm
+
+    best = model.predict(model.X_train_).min()
+    mean, spread = model.predict(x, return_std=True)
+    spread = np.maximum(spread, 1e-9)
+    z = (best - mean) / spread
+    return (best - mean) * norm.cdf(z) + spread * norm.pdf(z)

@@ -1,0 +1,73 @@
+"""Grid search: every combination once."""
+
+from collections.abc import Sequence
+from math import gcd, prod
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, suggest_by
+from mlflow_hpo.space import Choice, Searched, Space
+
+GOLDEN = 0.6180339887498949
+
+
+def grid(points: int) -> Algorithm:
+    """Every option, every whole number, and so many points of each float.
+
+    Combinations come in strides of about the golden section, so that the first few are spread over the
+    whole grid. One that a trial has already is passed over.
+    """
+
+    def choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws | None:
+        size = grid_size(space, points)
+        taken = {tuple(sorted(p.raws.items())) for p in known}
+        step = _stride(size)
+        for i in range(min(size, len(taken) + 1)):
+            raws = _combination(space, (i * step) % size, points)
+            if tuple(sorted(raws.items())) not in taken:
+                return raws
+        return None
+
+    return Algorithm(suggest_by(choose))
+
+
+def grid_size(space: Space, points: int) -> int:
+    """How many combinations there are; those below an option count only with that option."""
+    return prod(_count(parameter, points) for parameter in _top(space).values())
+
+
+def _top(space: Space) -> dict[str, Searched]:
+    return {label: p for label, p in space.leaves() if "|" not in label}
+
+
+def _count(parameter: Searched, points: int) -> int:
+    if isinstance(parameter, Choice):
+        return sum(grid_size(o.space, points) if o.space else 1 for o in parameter.options)
+    return len(parameter.grid(points))
+
+
+def _combination(space: Space, index: int, points: int) -> dict[str, Any]:
+    """The combination with this index, in mixed radix."""
+    raws: dict[str, Any] = {}
+    for label, parameter in _top(space).items():
+        index, digit = divmod(index, _count(parameter, points))
+        if not isinstance(parameter, Choice):
+            raws[label] = parameter.grid(points)[digit]
+            continue
+        for i, option in enumerate(parameter.options):
+            below = grid_size(option.space, points) if option.space else 1
+            if digit < below:
+                raws[label] = i
+                inner = _combination(option.space, digit, points) if option.space else {}
+                raws |= {f"{label}|{i}|{name}": raw for name, raw in inner.items()}
+                break
+            digit -= below
+    return raws
+
+
+def _stride(size: int) -> int:
+    step = max(1, round(size * GOLDEN))
+    while gcd(step, size) != 1:
+        step += 1
+    return step

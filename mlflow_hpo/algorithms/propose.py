@@ -1,0 +1,112 @@
+"""`propose`: the next config, as a pure function of all trials."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.algorithms.base import Algorithm, at_random
+from mlflow_hpo.space import Space
+from mlflow_hpo.trial import State, Trial
+
+ATTEMPTS = 10  # draws before a config that was proposed already is taken again
+ENOUGH = 10  # trials that a rung needs before a model is fitted on it
+
+
+def propose(
+    algorithm: Algorithm, space: Space, trials: Iterable[Trial], number: int, seed: int
+) -> dict[str, Any] | None:
+    """The config for trial `number`: a pure function of its arguments.
+
+    The trials may come in any order. Those that run count as known and bad, so that parallel
+    proposals keep apart. A config that a trial has already is drawn again with another derived seed,
+    a few times, then at random: a small space may hold no other. Numbers below 0 are trials of an
+    earlier study.
+
+    Returns:
+        None where the algorithm has nothing left to propose.
+    """
+    from hyperopt import trials_from_docs
+
+    known = sorted((t for t in trials if t.number < number), key=lambda t: t.number)
+    rung = observed_at(known)
+    looked_at = _most(known, rung, algorithm.most)
+    documents = (_document(t, space, rung) for t in looked_at)
+    history = trials_from_docs([d for d in documents if d], validate=False)
+    config: dict[str, Any] = {}
+    for attempt in range(2 * ATTEMPTS):
+        random_state = int(np.random.SeedSequence([seed, number, attempt]).generate_state(1)[0]) % 2**31
+        if attempt < ATTEMPTS:
+            answer = algorithm.suggest([number], space.domain, history, random_state)
+            if not answer:
+                return None
+            vals = answer[0]["misc"]["vals"]
+        else:
+            vals = space.full(at_random(space, np.random.default_rng(random_state)))
+        config = space.decode(vals)
+        if not any(config == t.config for t in known):
+            break
+    return config
+
+
+def observed_at(trials: Sequence[Trial]) -> int | None:
+    """The epochs whose losses a model is fitted on: the highest rung with enough trials.
+
+    Losses of different rungs are never mixed (Falkner et al. 2018, BOHB). While no rung has
+    enough, it is the one with the most, the higher of two.
+    """
+    counts = Counter(epochs for t in trials if t.state is not State.FAILED for epochs in t.losses)
+    if not counts:
+        return None
+    full = [epochs for epochs, count in counts.items() if count >= ENOUGH]
+    return max(full) if full else max(counts, key=lambda epochs: (counts[epochs], epochs))
+
+
+def _most(trials: Sequence[Trial], rung: int | None, most: int | None) -> Sequence[Trial]:
+    """Those that run, and of the others at most so many: the best quarter, the rest spread evenly."""
+    scored = [t for t in trials if rung in t.losses and t.state is not State.FAILED]
+    if most is None or len(scored) <= most:
+        return trials
+    ranked = sorted(scored, key=lambda t: (t.losses[rung or 0], t.number))
+    best, rest = ranked[: most // 4], ranked[most // 4 :]
+    spread = np.linspace(0, len(rest) - 1, most - len(best)).astype(int) if most else []
+    kept = {t.number for t in [*best, *(rest[i] for i in spread)]}
+    kept |= {t.number for t in trials if t.state is State.RUNNING}
+    return [t for t in trials if t.number in kept]
+
+
+def _document(trial: Trial, space: Space, rung: int | None) -> dict[str, Any] | None:
+    """Hyperopt's document of a trial; None where it teaches nothing.
+
+    That is a trial whose config is outside the space (a baseline may be), or that stopped below the rung.
+    """
+    outcome = _outcome(trial, rung)
+    vals = space.encode(trial.config) if outcome else None
+    if vals is None or outcome is None:
+        return None
+    misc = {
+        "tid": trial.number,
+        "cmd": None,
+        "workdir": None,
+        "vals": vals,
+        "idxs": {label: [trial.number] if drawn else [] for label, drawn in vals.items()},
+    }
+    known = {"tid": trial.number, "spec": None, "misc": misc, "exp_key": None, "owner": None, "version": 0}
+    return known | {"book_time": None, "refresh_time": None} | outcome
+
+
+def _outcome(trial: Trial, rung: int | None) -> dict[str, Any] | None:
+    from hyperopt import base
+
+    if trial.state is State.FAILED:
+        return {"state": base.JOB_STATE_ERROR, "result": {"status": base.STATUS_FAIL}}
+    loss = trial.losses.get(rung) if rung else None
+    if loss is not None:
+        return {
+            "state": base.JOB_STATE_DONE,
+            "result": {"status": base.STATUS_OK, "loss": loss},
+        }
+    if trial.state in (State.RUNNING, State.KILLED):
+        return {"state": base.JOB_STATE_RUNNING, "result": {"status": base.STATUS_RUNNING}}
+    return None
