@@ -6,22 +6,26 @@ settings are refused before any of that, and the driver imports while its worker
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from rich.console import Console
 
-from mlflow_hpo.errors import StudyError
+from mlflow_hpo.errors import Interrupted, StudyError
 from mlflow_hpo.executors import LocalExecutor
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.settings import RESUMABLE, Settings, check_registration, make_settings
+from mlflow_hpo.signals import Signals
 from mlflow_hpo.space import Space, load_space, parse_space
 from mlflow_hpo.worker import warm_up, watch_parent
 
 if TYPE_CHECKING:
     from mlflow_hpo.report.registry import Registered
     from mlflow_hpo.store import StudyRun
+    from mlflow_hpo.study import Study
 
 PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
 
@@ -36,19 +40,22 @@ def search(options: Mapping[str, Any], console: Console) -> None:
     run_id = os.environ.pop(PROJECT_RUN, None)
     if run_id:  # when `mlflow run` is ended, it takes its project along
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with _workers(settings, settings.worker_count) as executor:
+    with Signals() as signals, _workers(settings, settings.worker_count) as executor:
         executor.start()
         from mlflow_hpo.store import Connection, new_study, open_run, store_errors
 
+        settings.make_algorithm(space)
         with store_errors():
             connection = Connection()
             run = open_run(connection, run_id) if run_id else new_study(connection)
-            if run.is_study:
-                _take_over(run, settings, text)
-            else:
-                run.begin(settings.dump(), text)
-                run.show_metric(settings.metric, settings.maximize)
-            _drive(run, settings, space, executor, console)
+            with _ended(run, run_id is not None):
+                if run.is_study:
+                    _take_over(run, settings, text)
+                else:
+                    run.begin(settings.dump(), text)
+                    run.show_metric(settings.metric, settings.maximize)
+                study = _drive(run, settings, space, executor, console, signals)
+            _finish(study, executor, console)
 
 
 def resume(name: str, options: Mapping[str, Any], console: Console) -> None:
@@ -65,9 +72,11 @@ def resume(name: str, options: Mapping[str, Any], console: Console) -> None:
         settings = make_settings(run.settings | {k: v for k, v in options.items() if v is not None})
         text = _space(settings)[1] if options.get("space") else run.space_text
         space = parse_space(text, keys.SPACE_FILE)
-        _take_over(run, settings, text)
-        with _workers(settings, settings.worker_count) as executor:
-            _drive(run, settings, space, executor, console)
+        with Signals() as signals, _workers(settings, settings.worker_count) as executor:
+            _take_over(run, settings, text)
+            with _ended(run):
+                study = _drive(run, settings, space, executor, console, signals)
+            _finish(study, executor, console)
 
 
 def report(name: str, top: int, style: str, register_as: str, alias: str, console: Console) -> None:
@@ -83,7 +92,9 @@ def report(name: str, top: int, style: str, register_as: str, alias: str, consol
         settings = make_settings(run.settings)
         trials = run.trials.load()
         if style == "table":
-            console.print(f"study {run.name} ({run.run_id}), {run.state}", highlight=False, soft_wrap=True)
+            console.print(
+                f"study {run.name} ({run.run_id}), {run.state}", highlight=False, markup=False, soft_wrap=True
+            )
         print(ranking.formatted(ranking.rank(settings, trials, top), style))
         if register_as:
             registry.check_registrable(run, trials)
@@ -92,26 +103,65 @@ def report(name: str, top: int, style: str, register_as: str, alias: str, consol
 
 
 def _drive(
-    run: "StudyRun", settings: Settings, space: Space, executor: LocalExecutor, console: Console
-) -> None:
-    from mlflow_hpo.display import Display, print_end
-    from mlflow_hpo.report import registry
+    run: "StudyRun",
+    settings: Settings,
+    space: Space,
+    executor: LocalExecutor,
+    console: Console,
+    signals: Signals,
+) -> "Study":
+    from mlflow_hpo.display import Display
     from mlflow_hpo.study import Study
 
     with Display(console) as display:
-        study = Study(run, settings, space, executor, display)
+        study = Study(run, settings, space, executor, display, signals)
         study.drive()
+    return study
+
+
+def _finish(study: "Study", executor: LocalExecutor, console: Console) -> None:
+    from mlflow_hpo.display import print_end
+    from mlflow_hpo.report import registry
+
+    settings = study.settings
+    print_end(console, study)
     if settings.register_as:
         name, alias = settings.register_as, settings.alias
-        _print_registered(registry.register(run, settings, study.known, name, alias, executor))
-    print_end(console, study)
+        _print_registered(registry.register(study.run, settings, study.known, name, alias, executor))
+
+
+@contextmanager
+def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
+    """Whatever goes wrong, the study's run does not stay RUNNING."""
+    from mlflow_hpo.store import set_killed_after
+    from mlflow_hpo.trial import State
+
+    try:
+        yield
+    except Interrupted as cut:
+        run.end(State.KILLED, cut.reason)
+        if of_project:
+            set_killed_after(run.connection.uri, run.run_id, _mlflow_process())
+        raise
+    except BaseException as error:
+        with suppress(Exception):  # the store may be what failed
+            run.end(State.FAILED, str(error) or type(error).__name__)
+        raise
+
+
+def _mlflow_process() -> int:
+    """The `mlflow run` above this process, or the nearest that there is."""
+    above = psutil.Process().parents()
+    return next((p.pid for p in reversed(above) if "mlflow" in " ".join(p.cmdline()[:3])), os.getppid())
 
 
 @contextmanager
 def _workers(settings: Settings, count: int) -> Iterator[LocalExecutor]:
     threads = max(1, usable_cores() // count)
-    with LocalExecutor(count, warm_up, (settings.model, settings.data, settings.seed, threads)) as executor:
-        yield executor
+    with tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True) as folder:
+        start = (settings.model, settings.data, settings.seed, threads, folder)
+        with LocalExecutor(count, warm_up, start) as executor:
+            yield executor
 
 
 def _space(settings: Settings) -> tuple[Space, str]:

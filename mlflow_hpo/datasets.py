@@ -4,8 +4,11 @@ import hashlib
 import importlib
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -82,8 +85,7 @@ def _keras(name: str) -> Callable[[], Loaded]:
 
 def _mnist() -> Loaded:
     """MNIST from Keras's cache; Keras itself would delete a file there that has not the hash it expects."""
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    file = Path(home) / "datasets" / "mnist.npz"
+    file = _keras_cache() / "mnist.npz"
     if not file.is_file():
         return _keras("mnist")()
     try:
@@ -94,10 +96,29 @@ def _mnist() -> Loaded:
     return _part(x, y, 255), _part(test_x, test_y, 255), "keras.datasets.mnist"
 
 
+def _keras_cache() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+
+
+def _from_cache(load: Callable[[], Loaded]) -> Callable[[], Loaded]:
+    """One process at a time: Keras downloads into the very file that another one would read."""
+
+    def locked() -> Loaded:
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(StringIO()))  # Keras shows its downloads
+            with suppress(OSError):  # a cache that cannot be written cannot be downloaded into either
+                _keras_cache().mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context((_keras_cache() / ".mlflow-hpo.lock").open("w"))
+                flock(lock, LOCK_EX)
+            return load()
+
+    return locked
+
+
 DATASETS: Mapping[str, Callable[[], Loaded]] = {
     "digits": _digits,
-    "mnist": _mnist,
-    **{name: _keras(name) for name in ("fashion_mnist", "cifar10", "cifar100")},
+    "mnist": _from_cache(_mnist),
+    **{name: _from_cache(_keras(name)) for name in ("fashion_mnist", "cifar10", "cifar100")},
 }
 
 

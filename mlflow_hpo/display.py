@@ -38,15 +38,15 @@ class Display:
         self._study = study
         self._taken_over = sum(t.over for t in study.known)
         settings, run = study.settings, study.run
-        self._console.print(
+        self._say(
             f"study {run.name} ({run.run_id}): {settings.max_trials} trials of {settings.model} on "
             f"{settings.data}, {settings.algorithm}, {settings.max_epochs} epochs each, "
-            f"{settings.worker_count} workers",
-            highlight=False,
-            soft_wrap=True,
+            f"{settings.worker_count} workers"
         )
         if study.known:
-            self._console.print(f"resumed: {self._taken_over} trials are over already", highlight=False)
+            self._console.print(
+                f"resumed: {self._taken_over} trials are over already", highlight=False, markup=False
+            )
         if self._console.is_terminal:
             self._live.start()
 
@@ -59,13 +59,16 @@ class Display:
                 self._console.is_terminal and not trial.reason
             )  # a line for each trial, but never half a reason
             how: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"} if cut else {"soft_wrap": True}
-            self._console.print(self._line(trial), highlight=False, **how)
+            self._console.print(self._line(trial), **how)
         self.tick()
 
     def tick(self) -> None:
         """See `Observer.tick`."""
         if self._console.is_terminal and self._study:
             self._live.update(self._picture(self._study))
+
+    def _say(self, words: str) -> None:
+        self._console.print(Text(words), soft_wrap=True)  # a name may look like markup
 
     def _line(self, trial: Trial) -> Text:
         assert self._study is not None
@@ -116,12 +119,10 @@ def _clock(seconds: float) -> str:
 def print_end(console: Console, study: Study) -> None:
     """The best trial, its gain over the baseline, and what to do next."""
     console.print()
-    console.print(
-        summary.headline(study.settings, study.known), style="bold", highlight=False, soft_wrap=True
-    )
+    console.print(Text(summary.headline(study.settings, study.known), "bold"), soft_wrap=True)
     run = study.run
     for purpose, command in summary.next_commands(
         study.settings, run.connection.uri, run.experiment_id, run.run_id
     ):
-        console.print(f"  # {purpose}", style="dim", highlight=False)
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+        console.print(Text(f"  # {purpose}", "dim"))
+        console.print(Text(f"  {command}"), soft_wrap=True)

@@ -2,9 +2,10 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import psutil
@@ -63,8 +64,8 @@ class LocalExecutor:
 
     def shutdown(self) -> None:
         """See `Executor.shutdown`."""
-        for slot in self._slots:
-            slot.stop()
+        with ThreadPoolExecutor(len(self._slots)) as threads:  # a worker may take seconds to end
+            list(threads.map(_Slot.stop, self._slots))
 
     def __enter__(self) -> "LocalExecutor":
         return self
@@ -106,7 +107,8 @@ class _Slot:
         self._usable()
 
     def _usable(self) -> bool:
-        return bool(self._pool.active)  # asking starts the worker
+        with _no_interrupts():
+            return bool(self._pool.active)  # asking starts the worker
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(1, initializer=_begin, initargs=self._initargs, context=self._context)
@@ -132,6 +134,16 @@ class _Slot:
             if self._first[0] != self.pid:
                 self._first = (self.pid, held)
             self._grown = held - self._first[1] > self._growth
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """What is started here never sees Ctrl-C, not even while it boots: that is the driver's to handle."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(pid: Any, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:

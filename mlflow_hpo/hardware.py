@@ -78,8 +78,10 @@ class Usage:
         with _nvml() as nvml:
             if nvml is None:
                 return None
-            used = [_gpu_memory(nvml, i) for i in range(nvml.nvmlDeviceGetCount())]
-            return sum(used) if used else None
+            with suppress(nvml.NVMLError):
+                used = [_gpu_memory(nvml, i) for i in range(nvml.nvmlDeviceGetCount())]
+                own = [memory for memory in used if memory is not None]
+                return sum(own) if own else None
         return None
 
 
@@ -124,15 +126,26 @@ def _gpus() -> dict[str, str]:
     with _nvml() as nvml:
         if nvml is None:
             return {}
-        found = []
-        for i in range(nvml.nvmlDeviceGetCount()):
-            device = nvml.nvmlDeviceGetHandleByIndex(i)
-            memory = nvml.nvmlDeviceGetMemoryInfo(device).total / 2**30
-            found.append(f"{nvml.nvmlDeviceGetName(device)} ({memory:.0f} GB)")
-        return {"gpu": ", ".join(found), "gpu_driver": str(nvml.nvmlSystemGetDriverVersion())}
+        facts = {}
+        with suppress(nvml.NVMLError):
+            found = [_gpu(nvml, i) for i in range(nvml.nvmlDeviceGetCount())]
+            facts["gpu"] = ", ".join(found)
+        with suppress(nvml.NVMLError):
+            facts["gpu_driver"] = str(nvml.nvmlSystemGetDriverVersion())
+        return facts
     return {}
 
 
-def _gpu_memory(nvml, index: int) -> int:  # type: ignore[no-untyped-def]
+def _gpu(nvml, index: int) -> str:  # type: ignore[no-untyped-def]
+    device = nvml.nvmlDeviceGetHandleByIndex(index)
+    name = str(nvml.nvmlDeviceGetName(device))
+    with suppress(nvml.NVMLError):  # a part of a GPU may not tell
+        name += f" ({nvml.nvmlDeviceGetMemoryInfo(device).total / 2**30:.0f} GB)"
+    return name
+
+
+def _gpu_memory(nvml, index: int) -> int | None:  # type: ignore[no-untyped-def]
+    """What this process holds on one GPU; None where it is not listed: a container may renumber it."""
     processes = nvml.nvmlDeviceGetComputeRunningProcesses(nvml.nvmlDeviceGetHandleByIndex(index))
-    return sum(p.usedGpuMemory or 0 for p in processes if p.pid == os.getpid())
+    own = [p.usedGpuMemory or 0 for p in processes if p.pid == os.getpid()]
+    return sum(own) if own else None

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mlflow_hpo.algorithms import GRID_POINTS, check_algorithm
+from mlflow_hpo.algorithms import GRID_POINTS, Algorithm, algorithm, check_algorithm
 from mlflow_hpo.datasets import check_data
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import Model, find_model
 from mlflow_hpo.schedulers import Scheduler, scheduler
+from mlflow_hpo.space import Space
 
 MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance")
 MAXIMIZED = ("acc", "auc", "f1", "precision", "recall", "r2", "score", "iou", "dice")
@@ -72,6 +73,16 @@ class Settings(BaseModel):
     def make_scheduler(self) -> Scheduler:
         """The scheduler, with this study's sizes."""
         return scheduler(self.scheduler, self.max_trials, self.max_epochs)
+
+    def make_algorithm(self, space: Space) -> Algorithm:
+        """The search algorithm; imports what it needs.
+
+        Raises:
+            ConfigError: it cannot be had, or cannot search the space.
+        """
+        found = algorithm(self.algorithm, self.grid_points, self.seed)
+        found.check(space)
+        return found
 
     @cached_property
     def maximize(self) -> bool:

@@ -1,22 +1,21 @@
 """The driver of a study: ask the deciders, hand units to workers, write down what comes back."""
 
-import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Protocol
 
 import numpy as np
 from pebble import ProcessExpired
 
 from mlflow_hpo import summary
-from mlflow_hpo.algorithms import algorithm, propose
+from mlflow_hpo.algorithms import propose
 from mlflow_hpo.errors import Interrupted, StudyError, TrialError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.settings import Settings
+from mlflow_hpo.signals import Signals
 from mlflow_hpo.space import Space
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.trial import Config, Result, State, Trial, Unit, best
@@ -24,8 +23,6 @@ from mlflow_hpo.worker import Assignment, Task, train
 
 HOPELESS = 5  # so many failed trials, and no other, end a study
 TICK_SECONDS = 0.2
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PATIENT_SIGNALS = 3  # from the third on, a signal ends the process at once
 
 
 class Observer(Protocol):
@@ -50,17 +47,23 @@ class Study:
     """
 
     def __init__(
-        self, run: StudyRun, settings: Settings, space: Space, executor: Executor, observer: Observer
+        self,
+        run: StudyRun,
+        settings: Settings,
+        space: Space,
+        executor: Executor,
+        observer: Observer,
+        signals: Signals | None = None,
     ) -> None:
+        """`signals` are those that are being noted already; without them, `drive` notes its own."""
         self.run, self.settings, self.space = run, settings, space
         self.trials: dict[int, Trial] = {}
         self.started = monotonic()
         self._executor, self._observer = executor, observer
-        self._algorithm = algorithm(settings.algorithm, settings.grid_points, settings.seed)
-        self._algorithm.check(space)
+        self._algorithm = settings.make_algorithm(space)
         self._scheduler = settings.make_scheduler()
         self._units: dict[Future[Any], Unit] = {}
-        self._signals: list[int] = []
+        self._signals = signals or Signals()
 
     @property
     def known(self) -> list[Trial]:
@@ -79,7 +82,7 @@ class Study:
             Interrupted: a signal came; what ran is KILLED, and a resume goes on.
             StudyError: nothing finished, or the first trials all failed.
         """
-        with self._catch_signals():
+        with self._signals:
             try:
                 self._loop()
                 self._finish()
@@ -99,6 +102,7 @@ class Study:
             if not self._submit() and not self._units:
                 return
             done, _ = wait(self._units, TICK_SECONDS, FIRST_COMPLETED)
+            self._check_signals()  # what ended with it was cut, it did not fail
             for future in done:
                 self._tell(future, self._units.pop(future))
             if self._out_of_time():
@@ -159,8 +163,10 @@ class Study:
         except TimeoutError:
             self._fail(trial, f"took longer than the trial_timeout of {self.settings.trial_timeout:g} s")
         except ProcessExpired as lost:
+            self._wait_for_signals()
             self._fail(trial, _death(lost))
         except RuntimeError as broken:  # pebble's word for a worker that died before it took the unit
+            self._wait_for_signals()
             self._fail(trial, f"its worker died while it started: {broken}")
         except TrialError as error:
             self._fail(trial, str(error), str(error.__cause__).strip())
@@ -225,27 +231,12 @@ class Study:
         return limit is not None and monotonic() - self.started > limit
 
     def _check_signals(self) -> None:
-        if self._signals:
-            name = signal.Signals(self._signals[0]).name
-            raise Interrupted(f"interrupted by {name}", self.run.run_id, self._signals[0])
+        self._signals.check(self.run.run_id)
 
-    @contextmanager
-    def _catch_signals(self) -> Iterator[None]:
-        """Only note signals: an exception out of nowhere could leave a run that nobody knows of."""
-        before = {number: signal.getsignal(number) for number in SIGNALS}
-
-        def note(number: int, frame: object) -> None:
-            self._signals.append(number)
-            if len(self._signals) >= PATIENT_SIGNALS:
-                os._exit(128 + number)
-
-        for number in SIGNALS:
-            signal.signal(number, note)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _wait_for_signals(self) -> None:
+        """A signal to the whole process group may reach a worker a moment before it reaches the driver."""
+        sleep(TICK_SECONDS)
+        self._check_signals()
 
 
 def make_task(settings: Settings, run: StudyRun) -> Task:

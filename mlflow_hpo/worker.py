@@ -69,9 +69,14 @@ class Assignment:
     again: bool = False
 
 
-def warm_up(model: str, data: str, data_seed: int, threads: int) -> None:
-    """Prepare a fresh process: threads, imports, the data. Ends with its driver."""
+def warm_up(model: str, data: str, data_seed: int, threads: int, folder: str | None = None) -> None:
+    """Prepare a fresh process: threads, imports, the data. Ends with its driver.
+
+    Args:
+        folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
+    """
     watch_parent(lambda: os._exit(1))
+    tempfile.tempdir = folder
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
     _quiet()
     with _silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
@@ -97,25 +102,32 @@ def watch_parent(then: Any) -> None:
     threading.Thread(target=watch, daemon=True, name="watch-parent").start()
 
 
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Turn whatever the user's code raises into one of our own errors.
+
+    An exception of TensorFlow's could not be unpickled without importing TensorFlow into the driver.
+    """
+    from mlflow_hpo.store import store_errors
+
+    try:
+        with store_errors("the tracking store refused a trial", files=False):
+            yield
+    except HpoError:
+        raise
+    except BaseException as error:
+        raise TrialError(_words(error)) from error
+
+
+@_own_errors()
 def train(assignment: Assignment) -> Result:
     """Run one unit: restore, train, log, store the checkpoint.
-
-    Whatever the user's code raises leaves here as one of our own errors: an exception of TensorFlow's
-    could not be unpickled without importing TensorFlow into the driver.
 
     Raises:
         TrialError: the trial failed.
         HpoError: the study cannot go on.
     """
-    from mlflow_hpo.store import store_errors
-
-    try:
-        with store_errors("the trial could not be recorded"):
-            return _train(assignment)
-    except HpoError:
-        raise
-    except BaseException as error:
-        raise TrialError(_words(error)) from error
+    return _train(assignment)
 
 
 def _words(error: BaseException) -> str:
@@ -203,11 +215,15 @@ class _Run:
         )
 
 
+@_own_errors()
 def evaluate(task: Task, model_uri: str) -> tuple[dict[str, float], str]:
     """Score a logged model on the test part, which no search sees.
 
     Returns:
         The metrics, and the digest of the data.
+
+    Raises:
+        HpoError: it could not be loaded or scored.
     """
     from mlflow_hpo.datasets import load_data
     from mlflow_hpo.store import load_model

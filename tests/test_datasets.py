@@ -1,4 +1,6 @@
 import gzip
+from concurrent.futures import ThreadPoolExecutor
+from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +94,16 @@ def test_what_can_neither_be_found_nor_downloaded_is_named(keras_cache: Path) ->
     finally:
         keras_cache.unlink()
         keras_cache.mkdir()
+
+
+def test_two_workers_do_not_download_at_once(keras_cache: Path) -> None:
+    x, y = arrays(100)
+    with (keras_cache / ".mlflow-hpo.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        with ThreadPoolExecutor() as threads:
+            loading = threads.submit(load_data, "mnist", 3)
+            with pytest.raises(TimeoutError):
+                loading.result(1)
+            np.savez(keras_cache / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+            flock(lock, LOCK_UN)
+            assert loading.result(60).name == "mnist"

@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
     ["errors", "trial", "__init__"],
+    ["signals"],
     ["space", "hardware", "datasets"],
     ["algorithms", "schedulers", "models"],
     ["settings", "store"],
@@ -25,7 +26,7 @@ PLACES = {  # library -> the only modules that may import it
     "mlflow": {"store", "checkpoints", "report/registry"},
     "tensorflow": {"objectives/keras", "models"},
     "keras": {"objectives/keras", "models", "datasets"},
-    "pebble": {"executors", "study"},
+    "pebble": {"executors", "study", "report/registry"},
     "sklearn": {"datasets", "algorithms/gp"},
     "cmaes": {"algorithms/cma"},
     "optuna": {"algorithms/from_optuna"},

@@ -20,7 +20,7 @@ from mlflow_hpo.trial import State, Trial
 pytestmark = pytest.mark.slow
 MLFLOW_RUN = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
 SEARCH = [sys.executable, "-m", "mlflow_hpo", "search"]
-ONE_WORKER = ["--workers", "1", "--max-trials", "13", "--max-epochs", "5", "--seed", "4"]
+ONE_WORKER = ["--workers", "1", "--max-trials", "13", "--max-epochs", "40", "--seed", "4"]
 
 
 @contextmanager
@@ -70,12 +70,14 @@ def trials_in(uri: str) -> list[Trial]:
 
 
 def running_after(uri: str, finished: int) -> Callable[[], bool]:
-    """Whether some trials are finished and another one has logged its first epoch."""
+    """Whether some trials are finished and another one has logged its first epochs."""
 
     def look() -> bool:
         trials = trials_in(uri)
         running = [t for t in trials if t.state is State.RUNNING]
-        return sum(t.over for t in trials) >= finished and bool(running)
+        client = Connection(uri).client
+        begun = any("loss" in client.get_run(t.run_id).data.metrics for t in running)
+        return sum(t.over for t in trials) >= finished and begun
 
     return look
 
@@ -117,12 +119,12 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
     assert statuses(cut) == ("FINISHED", ["FINISHED"] * 13)
     client = Connection(cut).client
     for trial in after:
-        assert [m.step for m in client.get_metric_history(trial.run_id, "loss")] == [1, 2, 3, 4, 5]
+        assert [m.step for m in client.get_metric_history(trial.run_id, "loss")] == list(range(1, 41))
 
 
 def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    options = ["-Pmax_trials=5", "-Pmax_epochs=5", "-Pworkers=2"]
+    options = ["-Pmax_trials=5", "-Pmax_epochs=60", "-Pworkers=2"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
         wait_until(running_after(uri, 2))
         everyone = family(project.pid)
@@ -139,9 +141,23 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None
     assert len(Connection(uri).client.search_runs(["0"])) == 6
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_everyone_kills_but_fails_nothing(tmp_path: Path, number: int) -> None:
+    """A terminal's Ctrl-C, `timeout`, or a batch system: it reaches mlflow, driver and workers."""
+    uri = new_store(tmp_path)
+    with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=60", "-Pworkers=2"], uri) as project:
+        wait_until(running_after(uri, 1))
+        everyone = family(project.pid)
+        os.killpg(project.pid, number)
+        project.wait(COMMAND_SECONDS)
+        wait_until(lambda: not any(p.is_running() for p in everyone))
+    wait_until(lambda: statuses(uri)[0] == "KILLED")
+    assert set(statuses(uri)[1]) == {"FINISHED", "KILLED"}
+
+
 def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "20", "--workers", "1"], uri) as driver:
+    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "60", "--workers", "1"], uri) as driver:
         wait_until(running_after(uri, 1))
         name = study_in(uri).name
         assert f"is being run by process {driver.pid}" in one_line_error(hpo(uri, "resume", name))

@@ -92,6 +92,10 @@ def test_numbers_and_booleans_are_those_of_yaml_1_2() -> None:
 
 
 FAULTS = {
+    "a: {{ low }}": "s:1: a: expected fields such as type, low and high",
+    "a: {? [b] : 1}": "s:1: a: expected fields such as type, low and high",
+    "a: \x07": "s: not valid YAML: unacceptable character",
+    "a: [{b: &x {c: [1, {d: *x}]}}]": "s:1: an alias holds itself, or the space is too deep",
     "a: []": "s:1: a: a choice needs at least one option",
     "x: [1, 2]\nb: {type: float, low: 3, high: 1}": "s:2: b: low must be below high, but 3.0 >= 1.0",
     "c: {type: int, low: 1}": "s:1: c.high: Field required",

@@ -1,13 +1,16 @@
 """What is written is what is documented, and reads back as it was."""
 
 import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import hpo, one_line_error
+from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import StoreError, StudyError
-from mlflow_hpo.store import Connection, StudyRun, find_study, keys
+from mlflow_hpo.store import Connection, Recorder, StudyRun, find_study, keys
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import Result, State
 
@@ -144,3 +147,37 @@ def test_an_experiment_is_taken_from_mlflows_environment(
     made = connection.experiment_id()
     assert connection.experiment_id() == made
     assert connection.client.get_experiment(made).name == "made on demand"
+
+
+def test_metrics_that_the_store_did_not_take_are_written_later(
+    start: Callable[..., Study], connection: Connection, uri: str
+) -> None:
+    study = start()
+    trial = study.run.trials.create(0, {}, 0)
+    with Recorder(connection, trial.run_id, study.run.experiment_id) as recorder:
+        with sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            recorder.metrics({"loss": 0.5}, 1)
+            with pytest.raises(MlflowException, match="database is locked"):
+                recorder.flush()
+            other.execute("ROLLBACK")
+        recorder.metrics({"loss": 0.25}, 2)
+    history = connection.client.get_metric_history(trial.run_id, "loss")
+    assert [(m.step, m.value) for m in history] == [(1, 0.5), (2, 0.25)]
+
+
+def test_an_artifact_folder_that_cannot_be_written_is_one_line_and_leaves_no_run_running(
+    connection: Connection, uri: str
+) -> None:
+    connection.client.create_experiment("nowhere to write", "/dev/null/artifacts")
+    said = one_line_error(hpo(uri, "search", MLFLOW_EXPERIMENT_NAME="nowhere to write"))
+    assert "Not a directory" in said
+    found = connection.client.get_experiment_by_name("nowhere to write")
+    assert found is not None
+    (run,) = connection.client.search_runs([found.experiment_id])
+    assert run.info.status == "FAILED"
+
+
+def test_a_database_whose_driver_is_not_installed_is_named() -> None:
+    with pytest.raises(StoreError, match="'mysql://host/db' cannot be used: No module named"):
+        Connection("mysql://host/db")

@@ -70,8 +70,8 @@ def _most(trials: Sequence[Trial], rung: int | None, most: int | None) -> Sequen
         return trials
     ranked = sorted(scored, key=lambda t: (t.losses[rung or 0], t.number))
     best, rest = ranked[: most // 4], ranked[most // 4 :]
-    spread = np.linspace(0, len(rest) - 1, most - len(best)).astype(int) if most else []
-    kept = {t.number for t in [*best, *(rest[i] for i in spread)]}
+    spread = np.linspace(0, len(rest) - 1, most - len(best))
+    kept = {t.number for t in [*best, *(rest[int(i)] for i in spread)]}
     kept |= {t.number for t in trials if t.state is State.RUNNING}
     return [t for t in trials if t.number in kept]
 

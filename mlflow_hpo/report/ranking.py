@@ -67,7 +67,7 @@ def _as_table(frame: pd.DataFrame) -> str:
     for row in shown.itertuples(index=False):
         table.add_row(*(_cell(str(c), v) for c, v in zip(shown.columns, row, strict=True)))
     out = io.StringIO()
-    Console(file=out, width=WIDE).print(table)
+    Console(file=out, width=WIDE, markup=False).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from pebble import ProcessExpired
 
 from mlflow_hpo import summary
-from mlflow_hpo.errors import StudyError
+from mlflow_hpo.errors import StudyError, TrialError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.settings import Settings, check_registration
 from mlflow_hpo.store import StudyRun, keys
@@ -63,7 +64,10 @@ def _test_scores(run: StudyRun, settings: Settings, winner: Trial, executor: Exe
     logged = run.connection.client.get_run(winner.run_id).data.metrics
     if known := {k: v for k, v in logged.items() if k.startswith(keys.TEST)}:
         return known
-    scores, digest = executor.submit(evaluate, make_task(settings, run), winner.model_uri).result()
+    try:
+        scores, digest = executor.submit(evaluate, make_task(settings, run), winner.model_uri).result()
+    except (TrialError, ProcessExpired, RuntimeError) as error:
+        raise StudyError(f"the model of trial {winner.number} could not be scored: {error}") from error
     named = {keys.TEST + k: v for k, v in scores.items()}
     run.connection.write(winner.run_id, metrics=named, step=winner.epochs, tags={keys.TEST_DIGEST: digest})
     return named

@@ -65,14 +65,21 @@ def parse_space(text: str, source: str) -> Space:
     Raises:
         SpaceError: one line for each fault, `SOURCE:LINE: PATH: what is wrong`.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpaceError(f"{source}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise SpaceError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return _parsed(loader, node, source)
+    except RecursionError:
+        raise SpaceError(f"{source}:1: an alias holds itself, or the space is too deep") from None
+
+
+def _parsed(loader: "_Loader", node: yaml.Node | None, source: str) -> Space:
     parser = _Parser(loader, source)
     space = parser.space(node, "") if node is not None else None
     if not parser.faults and space is None:
@@ -128,7 +135,13 @@ class _Parser:
         return Fixed(value.value) if value else None
 
     def _range(self, node: yaml.MappingNode, path: str) -> Float | Int | None:
-        lines = {self._scalar(key): value for key, value in node.value}
+        lines: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = self._scalar(key) if isinstance(key, yaml.ScalarNode) else None
+            if not isinstance(name, str):
+                self._fault(key, path, "expected fields such as type, low and high")
+                return None
+            lines[name] = value
         fields = {key: self._scalar(value) for key, value in lines.items()}
         kind = fields.get("type")
         if kind not in _RANGES:

@@ -1,5 +1,6 @@
 """The study in the tracking store: the only place, with checkpoints and registry, that talks to MLflow."""
 
+from mlflow_hpo.store.afterwards import set_killed_after
 from mlflow_hpo.store.connection import Connection, store_errors
 from mlflow_hpo.store.recorder import Recorder, load_model
 from mlflow_hpo.store.studies import LATEST, StudyRun, find_study, new_study, open_run
@@ -15,5 +16,6 @@ __all__ = [
     "load_model",
     "new_study",
     "open_run",
+    "set_killed_after",
     "store_errors",
 ]

@@ -17,12 +17,14 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.time import get_current_time_millis
 
-from mlflow_hpo.errors import StoreError
+from mlflow_hpo.errors import HpoError, StoreError
 from mlflow_hpo.store import keys
 
 Found = TypeVar("Found")
 
 PAGE = 1000  # runs, or experiments, asked for at once
+# Whose errors are the store's too, beside those of its files and of a driver that is not installed.
+OTHERS = ("sqlalchemy", "requests", "urllib3", "alembic", "botocore", "boto3", "google", "azure")
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
@@ -124,8 +126,8 @@ def to_json(value: Any) -> str:
 
 
 @contextmanager
-def store_errors(what: str = "the tracking store refused") -> Iterator[None]:
-    """Turn MLflow's and its database's errors into one line.
+def store_errors(what: str = "the tracking store refused", files: bool = True) -> Iterator[None]:
+    """Turn MLflow's and its database's errors into one line; those of files and imports where `files`.
 
     Raises:
         StoreError: in their place.
@@ -134,8 +136,11 @@ def store_errors(what: str = "the tracking store refused") -> Iterator[None]:
         yield
     except MlflowException as error:
         raise StoreError(f"{what}: {_line(error)}") from error
+    except HpoError:
+        raise
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("sqlalchemy", "requests", "urllib3", "alembic"):
+        foreign = type(error).__module__.split(".")[0] in OTHERS
+        if not foreign and not (files and isinstance(error, OSError | ImportError)):
             raise
         raise StoreError(f"{what}: {_line(error)}") from error
 

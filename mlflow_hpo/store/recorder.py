@@ -4,6 +4,7 @@ import importlib
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -60,14 +61,19 @@ class Recorder:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is buffered, in one call."""
+        """Write what is buffered, in one call; what the store did not take stays buffered."""
         with self._lock:
             metrics, self._metrics = self._metrics, []
             tags, self._tags = self._tags, {}
             self._flushed = monotonic()
-        self.connection.client.log_batch(
-            self.run_id, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items()]
-        )
+        try:
+            self.connection.client.log_batch(
+                self.run_id, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items()]
+            )
+        except BaseException:
+            with self._lock:
+                self._metrics, self._tags = metrics + self._metrics, tags | self._tags
+            raise
 
     def last_epoch(self, metric: str) -> int:
         """The last epoch whose metrics the run has: an earlier attempt of a unit may have left some."""
@@ -109,7 +115,10 @@ class Recorder:
                 monitor.clear_metrics()
                 monitor.collect_metrics()
                 values |= {f"system/{k}": v for k, v in monitor.aggregate_metrics().items()}
-            self.metrics(values, round(since + monotonic() - self._started))
+            with suppress(
+                Exception
+            ):  # it stays buffered: the training thread writes it, or says what is wrong
+                self.metrics(values, round(since + monotonic() - self._started))
 
     def model(self, flavor: str, model: Any, epochs: int, *, inputs: Any, outputs: Any, **how: Any) -> str:
         """Log a model with one of MLflow's flavors.

@@ -76,9 +76,16 @@ class StudyRun:
         self._tag({keys.STUDY: keys.FORMAT} | self._driving(settings))
 
     def drive_again(self, settings: Mapping[str, Any]) -> None:
-        """This process goes on with the study."""
+        """This process goes on with the study.
+
+        Raises:
+            StudyError: another process took it over at the same moment.
+        """
         self.connection.client.update_run(self.run_id, status="RUNNING")
         self._tag(self._driving(settings))
+        now = self.connection.client.get_run(self.run_id).data.tags
+        if now.get(keys.DRIVER) != self.tags[keys.DRIVER]:
+            raise StudyError(f"study {self.run_id} was taken over by another process: wait for it or stop it")
 
     def other_driver(self) -> str | None:
         """The process that drives the study now, if it is on this machine and not this one."""

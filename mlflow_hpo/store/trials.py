@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -63,7 +64,12 @@ class Trials:
             self._experiment_id, tags=checked(self._tags | own), run_name=f"trial-{number:04d}"
         )
         trial = Trial(number, run.info.run_id, State.RUNNING, dict(config))
-        self._connection.write(trial.run_id, params=_params(trial, seed))
+        try:
+            self._connection.write(trial.run_id, params=_params(trial, seed))
+        except BaseException:  # nobody else knows of the run yet
+            with suppress(Exception):
+                self._connection.client.set_terminated(trial.run_id, "FAILED")
+            raise
         return trial
 
     def restart(self, trial: Trial, seed: int) -> Trial:
