@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlflow_hpo import summary
+from mlflow_hpo.algorithms import GRID, grid_size
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import State, Trial, best
 
@@ -25,6 +26,7 @@ class Display:
         self._study: Study | None = None
         self._since: dict[int, float] = {}
         self._taken_over = 0
+        self._shown: dict[int, int] = {}  # trial -> epochs at its last line
 
     def __enter__(self) -> "Display":
         return self
@@ -43,6 +45,10 @@ class Display:
             f"{settings.data}, {settings.algorithm}, {settings.max_epochs} epochs each, "
             f"{settings.worker_count} workers"
         )
+        if settings.algorithm == GRID:
+            self._say(summary.grid_line(grid_size(study.space, settings.grid_points), settings))
+        if settings.scheduler != "none":
+            self._say(summary.plan_line(settings, study.plan))
         if study.known:
             self._console.print(
                 f"resumed: {self._taken_over} trials are over already", highlight=False, markup=False
@@ -54,7 +60,8 @@ class Display:
         """See `Observer.changed`."""
         if trial.state is State.RUNNING:
             self._since[trial.number] = monotonic()
-        else:
+        elif trial.state is not State.FINISHED or self._shown.get(trial.number) != trial.epochs:
+            self._shown[trial.number] = trial.epochs  # one that rested and now stays so has its line already
             cut = (
                 self._console.is_terminal and not trial.reason
             )  # a line for each trial, but never half a reason
@@ -120,6 +127,8 @@ def print_end(console: Console, study: Study) -> None:
     """The best trial, its gain over the baseline, and what to do next."""
     console.print()
     console.print(Text(summary.headline(study.settings, study.known), "bold"), soft_wrap=True)
+    if study.settings.scheduler != "none":
+        console.print(Text(summary.spent_line(study.settings, study.known)), soft_wrap=True)
     run = study.run
     for purpose, command in summary.next_commands(
         study.settings, run.connection.uri, run.experiment_id, run.run_id

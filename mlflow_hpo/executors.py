@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
+RECENT = 16  # units whose traces a worker may still hold
 GROWTH_BYTES = 1 << 30  # a worker that holds this much more than after its first unit is replaced
 
 
@@ -19,8 +21,10 @@ class Executor(Protocol):
 
     workers: int
 
-    def submit(self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None) -> Future[Any]:
-        """Run `fn(*args)`.
+    def submit(
+        self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None, near: str | None = None
+    ) -> Future[Any]:
+        """Run `fn(*args)`, where possible in the worker that last ran something `near` the same.
 
         The future raises what `fn` raised; TimeoutError when it took longer than `timeout_s`;
         `pebble.ProcessExpired` when its worker died. Cancelling a running one kills its worker.
@@ -58,9 +62,13 @@ class LocalExecutor:
         """The worker processes; 0 stands for one that has not started yet."""
         return [slot.pid for slot in self._slots]
 
-    def submit(self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None) -> Future[Any]:
+    def submit(
+        self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None, near: str | None = None
+    ) -> Future[Any]:
         """See `Executor.submit`."""
-        return min(self._slots, key=lambda slot: slot.pending).submit(fn, args, timeout_s)
+        slot = min(self._slots, key=lambda slot: (slot.pending, near not in slot.recent))
+        slot.recent.append(near)
+        return slot.submit(fn, args, timeout_s)
 
     def shutdown(self) -> None:
         """See `Executor.shutdown`."""
@@ -85,6 +93,7 @@ class _Slot:
         self._first: tuple[int, int] = (0, 0)  # the process, and what it held after its first unit
         self._grown = False
         self.pending = 0
+        self.recent: deque[str | None] = deque(maxlen=RECENT)
         self._pool = self._new_pool()
 
     @property
@@ -122,6 +131,7 @@ class _Slot:
     def _replace(self) -> None:
         self.stop()
         self._pid.value, self._grown = 0, False
+        self.recent.clear()
         self._pool = self._new_pool()
 
     def _done(self, future: Future[Any]) -> None:

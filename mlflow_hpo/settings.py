@@ -11,7 +11,7 @@ from mlflow_hpo.datasets import check_data
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import Model, find_model
-from mlflow_hpo.schedulers import Scheduler, scheduler
+from mlflow_hpo.schedulers import Budget, Scheduler, scheduler
 from mlflow_hpo.space import Space
 
 MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance")
@@ -20,7 +20,7 @@ MAXIMIZED = ("acc", "auc", "f1", "precision", "recall", "r2", "score", "iou", "d
 USUAL_ALIASES = ("challenger", "champion")
 
 # What a resumed study may be given anew: nothing that would change the trials it has.
-RESUMABLE = ("max_trials", "workers", "timeout", "trial_timeout", "register", "alias")
+RESUMABLE = ("max_trials", "workers", "timeout", "trial_timeout", "target", "patience", "register", "alias")
 
 
 def _blank_is_none(value: Any) -> Any:
@@ -29,6 +29,8 @@ def _blank_is_none(value: Any) -> Any:
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
+Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
+Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 
 
@@ -51,6 +53,12 @@ class Settings(BaseModel):
     trial_timeout: Seconds = None
     seed: int = Field(0, ge=0, lt=2**32)
     grid_points: int = Field(GRID_POINTS, ge=2)
+    min_epochs: int = Field(1, ge=1)
+    eta: int = Field(3, ge=2)
+    target: Number = None
+    patience: Count = None
+    start_from: Word = None
+    warm_start: Word = None
     register_as: Word = Field(None, alias="register")
     alias: str = "champion"
 
@@ -72,7 +80,24 @@ class Settings(BaseModel):
 
     def make_scheduler(self) -> Scheduler:
         """The scheduler, with this study's sizes."""
-        return scheduler(self.scheduler, self.max_trials, self.max_epochs)
+        if self.min_epochs > self.max_epochs:
+            raise ConfigError(f"min-epochs: {self.min_epochs} is above max-epochs, {self.max_epochs}")
+        return scheduler(self.scheduler, self.budget)
+
+    @property
+    def budget(self) -> Budget:
+        """What the study may spend."""
+        return Budget(self.max_trials, self.max_epochs, self.min_epochs, self.eta)
+
+    def check_space(self, space: Space) -> None:
+        """Raise ConfigError where the model or the scheduler has no use for the space."""
+        model = self.found_model
+        model.check(space)
+        if self.scheduler == "pbt" and not space.names() & set(model.changeable):
+            raise ConfigError(
+                f"scheduler 'pbt' changes {', '.join(model.changeable)} while a trial trains, "
+                f"and the space has none of them"
+            )
 
     def make_algorithm(self, space: Space) -> Algorithm:
         """The search algorithm; imports what it needs.

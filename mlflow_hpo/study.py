@@ -1,8 +1,10 @@
 """The driver of a study: ask the deciders, hand units to workers, write down what comes back."""
 
 import signal
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from time import monotonic, sleep
 from typing import Any, Protocol
@@ -12,8 +14,10 @@ from pebble import ProcessExpired
 
 from mlflow_hpo import summary
 from mlflow_hpo.algorithms import propose
+from mlflow_hpo.algorithms.explore import explore
 from mlflow_hpo.errors import Interrupted, StudyError, TrialError
 from mlflow_hpo.executors import Executor
+from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.signals import Signals
 from mlflow_hpo.space import Space
@@ -54,14 +58,23 @@ class Study:
         executor: Executor,
         observer: Observer,
         signals: Signals | None = None,
+        given: Sequence[Config] = (),
+        earlier: Sequence[Trial] = (),
     ) -> None:
-        """`signals` are those that are being noted already; without them, `drive` notes its own."""
+        """Set up; nothing runs before `drive`.
+
+        Args:
+            signals: those that are being noted already; without them, `drive` notes its own.
+            given: configs to be tried first, after the baseline.
+            earlier: trials of another study that inform the algorithm, with numbers below 0.
+        """
         self.run, self.settings, self.space = run, settings, space
         self.trials: dict[int, Trial] = {}
         self.started = monotonic()
         self._executor, self._observer = executor, observer
         self._algorithm = settings.make_algorithm(space)
         self._scheduler = settings.make_scheduler()
+        self._given, self._earlier = given, earlier
         self._units: dict[Future[Any], Unit] = {}
         self._signals = signals or Signals()
 
@@ -69,6 +82,11 @@ class Study:
     def known(self) -> list[Trial]:
         """The trials, in order."""
         return [self.trials[number] for number in sorted(self.trials)]
+
+    @property
+    def plan(self) -> Plan:
+        """What the scheduler is about to do."""
+        return self._scheduler.plan
 
     @property
     def running(self) -> list[Trial]:
@@ -99,21 +117,20 @@ class Study:
         self._observer.began(self)
         while True:
             self._check_signals()
-            if not self._submit() and not self._units:
+            if self._stop_reason() or (not self._submit() and not self._units):
                 return
             done, _ = wait(self._units, TICK_SECONDS, FIRST_COMPLETED)
             self._check_signals()  # what ended with it was cut, it did not fail
             for future in done:
                 self._tell(future, self._units.pop(future))
-            if self._out_of_time():
-                return
             self._observer.tick()
 
     def _submit(self) -> bool:
         """Give every free worker a unit; whether any was given."""
         given = False
         while len(self._units) < self._executor.workers and not self._signals:
-            unit = self._scheduler.next(self.known)
+            unit = None if self._is_stale() else self._scheduler.next(self.known)
+            unit = unit or self._baseline_unit()
             if unit is None or not self._start(unit):
                 break
             given = True
@@ -124,20 +141,21 @@ class Study:
         store = self.run.trials
         if unit.trial is None:
             number, again = next(n for n in count() if n not in self.trials), False
-            config = self._config(number)
+            config = self._config(number, unit.source)
             if config is None:
                 return False
-            trial = store.create(number, config, self._seed(number))
+            trial = store.create(number, config, self._seed(number), unit.start, unit.source)
         else:
             number = unit.trial
             again = self.trials[number].state is State.KILLED
             trial = store.restart(self.trials[number], self._seed(number))
         self._changed(trial)
-        unit = Unit(number, unit.start, unit.stop, unit.source)
+        unit = replace(unit, trial=number)
         limit = self.settings.trial_timeout
         left = None if limit is None else max(limit - trial.seconds, 0.001)
         assignment = self._assignment(trial, unit, again)
-        self._units[self._executor.submit(train, assignment, timeout_s=left)] = unit
+        future = self._executor.submit(train, assignment, timeout_s=left, near=trial.run_id)
+        self._units[future] = unit
         return True
 
     def _assignment(self, trial: Trial, unit: Unit, again: bool) -> Assignment:
@@ -146,10 +164,15 @@ class Study:
         task = make_task(self.settings, self.run)
         return Assignment(task, unit, trial.run_id, trial.config, seed, source, trial.seconds, again)
 
-    def _config(self, number: int) -> Config | None:
+    def _config(self, number: int, source: int | None) -> Config | None:
+        seed, model = self.settings.seed, self.settings.found_model
+        if source is not None:
+            return explore(self.space, self.trials[source].config, model.changeable, number, seed)
         if number == 0:
-            return self.settings.found_model.baseline
-        return propose(self._algorithm, self.space, self.known, number, self.settings.seed)
+            return model.baseline
+        if number <= len(self._given):
+            return self._given[number - 1]
+        return propose(self._algorithm, self.space, [*self._earlier, *self.known], number, seed)
 
     def _seed(self, number: int) -> int:
         """What a trial trains with: derived, never stored for a resume."""
@@ -171,12 +194,12 @@ class Study:
         except TrialError as error:
             self._fail(trial, str(error), str(error.__cause__).strip())
         else:
-            self._record(trial, unit, result)
+            self._record(trial, result)
 
-    def _record(self, trial: Trial, unit: Unit, result: Result) -> None:
-        state = State.FINISHED if unit.stop >= self.settings.max_epochs else State.PAUSED
-        loss = self.settings.loss(result.metrics[self.settings.metric])
-        self._changed(self.run.trials.record(trial, result, unit.stop, loss, state))
+    def _record(self, trial: Trial, result: Result) -> None:
+        state = State.FINISHED if result.epochs >= self.settings.max_epochs else State.PAUSED
+        losses = {epochs: self.settings.loss(value) for epochs, value in result.values.items()}
+        self._changed(self.run.trials.record(trial, result, losses, state))
         self._show()
 
     def _fail(self, trial: Trial, reason: str, traceback: str = "") -> None:
@@ -190,22 +213,20 @@ class Study:
         self._observer.changed(trial)
 
     def _show(self) -> None:
-        winner = best(self.known)
-        if winner is None or winner.loss is None:
+        losses = [loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values()]
+        if not losses:
             return
         over = sum(t.over for t in self.known)
         note = summary.describe(self.settings, self.run.run_id, self.known)
-        self.run.show_best(self.settings.metric, self.settings.value(winner.loss), over, note)
+        self.run.show_best(self.settings.metric, self.settings.value(min(losses)), over, note)
 
     def _finish(self) -> None:
+        reason = self._stop_reason() or ("ended by its patience" if self._is_stale() else "")
+        self._end_units(reason)
         for trial in self.known:
             if trial.state is State.PAUSED:
                 stopped = f"stopped at epoch {trial.epochs} of {self.settings.max_epochs}"
                 self._changed(self.run.trials.end(trial, State.FINISHED, stopped))
-        reason = ""
-        if self._units:
-            reason = f"ended by its timeout of {self.settings.timeout:g} s"
-            self._end_units(reason)
         if best(self.known) is None:
             raise StudyError(f"no trial finished; {self._first_failure()}")
         self._show()
@@ -220,15 +241,36 @@ class Study:
         self.run.end(state, reason)
 
     def _end_units(self, reason: str) -> None:
+        """Cut what runs."""
         if self._units:
             self._executor.shutdown()
             self._units.clear()
         for trial in self.running:
             self._changed(self.run.trials.end(trial, State.KILLED, reason))
 
-    def _out_of_time(self) -> bool:
-        limit = self.settings.timeout
-        return limit is not None and monotonic() - self.started > limit
+    def _stop_reason(self) -> str:
+        """Why the study ends at once, with what runs; empty while it does not."""
+        limit, target = self.settings.timeout, self.settings.target
+        if limit is not None and monotonic() - self.started > limit:
+            return f"ended by its timeout of {limit:g} s"
+        losses = (loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values())
+        if target is not None and any(loss <= self.settings.loss(target) for loss in losses):
+            return f"ended by its target: {self.settings.metric} reached {target:g}"
+        return ""
+
+    def _is_stale(self) -> bool:
+        """Whether the last `patience` trials brought no better one: then no unit starts any more."""
+        winner = best(self.known)
+        if self.settings.patience is None or winner is None:
+            return False
+        return sum(t.number > winner.number and bool(t.losses) for t in self.known) >= self.settings.patience
+
+    def _baseline_unit(self) -> Unit | None:
+        """When nothing else is to be done: the baseline's way to the end, or gains would mean little."""
+        first = self.trials.get(0)
+        if self._units or first is None or first.state is not State.PAUSED:
+            return None
+        return onward(first, self.settings.max_epochs)
 
     def _check_signals(self) -> None:
         self._signals.check(self.run.run_id)
@@ -246,6 +288,7 @@ def make_task(settings: Settings, run: StudyRun) -> Task:
         data=settings.data,
         data_seed=settings.seed,
         metric=settings.metric,
+        maximize=settings.maximize,
         max_epochs=settings.max_epochs,
         tracking_uri=run.connection.uri,
         experiment_id=run.experiment_id,

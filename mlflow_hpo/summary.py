@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from shlex import quote
 
+from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.trial import State, Trial, best
 
@@ -69,6 +70,31 @@ def report_commands(run_id: str) -> list[str]:
     """The commands that rank a study and register its best model."""
     rank = f"mlflow-hpo report {run_id}"
     return [rank, f"{rank} --register {EXAMPLE_NAME}"]
+
+
+def plan_line(settings: Settings, plan: Plan) -> str:
+    """What the scheduler is about to do, and what that saves."""
+    full = settings.budget.full
+    share = f"{100 * plan.typical / full:.0f}% of the {full} that training every trial fully takes"
+    spent = f"{plan.most} epochs" if plan.most == plan.typical else f"about {plan.typical} epochs"
+    most = "" if plan.most == plan.typical else f"; {plan.most} at most"
+    rungs = ", ".join(str(rung) for rung in plan.rungs)
+    note = f"; {plan.note}" if plan.note else ""
+    return f"{settings.scheduler}: rungs at epochs {rungs}; {spent}, {share}{most}{note}"
+
+
+def spent_line(settings: Settings, trials: Sequence[Trial]) -> str:
+    """How many epochs were trained, and how many were saved."""
+    spent = sum(t.epochs - t.start for t in trials if t.losses)
+    full = len(trials) * settings.max_epochs
+    saved = full - spent
+    return f"{spent} epochs trained; {saved} of {full} saved ({100 * saved / max(full, 1):.0f}%)"
+
+
+def grid_line(size: int, settings: Settings) -> str:
+    """How large the grid is, and how much of it will be tried."""
+    tried = min(size, settings.max_trials - 1)
+    return f"grid: {size} combinations, of which {tried} are tried beside the baseline"
 
 
 def next_commands(settings: Settings, uri: str, experiment_id: str, run_id: str) -> list[tuple[str, str]]:

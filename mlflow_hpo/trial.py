@@ -29,6 +29,7 @@ class Trial:
         seconds: wall seconds its units took so far.
         reason: why it is not simply finished, in words.
         model_uri: its newest model in the tracking store, empty where there is none.
+        start, source: where it began, if not afresh: at that epoch, from that trial's checkpoint.
     """
 
     number: int
@@ -39,6 +40,8 @@ class Trial:
     seconds: float = 0.0
     reason: str = ""
     model_uri: str = ""
+    start: int = 0
+    source: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -63,12 +66,18 @@ class Unit:
     Attributes:
         trial: the trial's number; None asks for a new one.
         source: the number of the trial whose checkpoint at `start` it begins from; None begins afresh.
+        bars: epochs -> loss; at such an epoch the unit ends, unless the trial's loss is below.
     """
 
     trial: int | None
     start: int
     stop: int
     source: int | None = None
+    bars: Mapping[int, float] = field(default_factory=dict)
+
+    def goes_on(self, epoch: int, loss: float) -> bool:
+        """Whether the unit trains on after an epoch."""
+        return epoch < self.stop and (epoch not in self.bars or loss < self.bars[epoch])
 
 
 @dataclass(frozen=True)
@@ -76,22 +85,27 @@ class Result:
     """What a unit gives back.
 
     Attributes:
-        metrics: every metric of the last epoch.
+        values: epochs -> the study's metric, at the end and at every bar that was passed.
         seconds, cpu_seconds: what the unit took.
         peak_memory_bytes: the most resident memory that its process held meanwhile.
         gpu_memory_bytes: GPU memory its process held at the end; None without a GPU.
         model_uri: the model it logged, empty where it logged none.
     """
 
-    metrics: Mapping[str, float]
+    values: Mapping[int, float]
     seconds: float
     cpu_seconds: float
     peak_memory_bytes: int
     gpu_memory_bytes: int | None = None
     model_uri: str = ""
 
+    @property
+    def epochs(self) -> int:
+        """Where it ended."""
+        return max(self.values)
+
 
 def best(trials: Iterable[Trial]) -> Trial | None:
-    """The finished trial with the lowest loss; the earlier one where two are equal."""
-    scored = [t for t in trials if t.state is State.FINISHED and t.loss is not None]
+    """The trial with the lowest loss at its last rung; the earlier one where two are equal."""
+    scored = [t for t in trials if t.state is not State.FAILED and t.loss is not None]
     return min(scored, key=lambda t: (t.loss, t.number), default=None)

@@ -7,6 +7,7 @@ are loaded, and unpickling a function loads the module it lives in.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import signal
 import tempfile
@@ -44,6 +45,7 @@ class Task:
     data: str
     data_seed: int
     metric: str
+    maximize: bool
     max_epochs: int
     tracking_uri: str
     experiment_id: str
@@ -172,16 +174,23 @@ class _Run:
             checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
         handle = self._handle(data)
         self._objective.train(handle)
-        handle.last(self._task.metric)
-        checkpoints.put(self._recorder.connection, self._assignment.run_id, self._unit.stop, self._folder)
+        values = self._values(handle)
+        checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
         return Result(
-            metrics=handle.reported[self._unit.stop],
+            values=values,
             seconds=usage.seconds,
             cpu_seconds=usage.cpu_seconds,
             peak_memory_bytes=usage.peak_memory_bytes,
             gpu_memory_bytes=usage.gpu_memory_bytes,
             model_uri=handle.model_uri,
         )
+
+    def _values(self, handle: Handle) -> dict[int, float]:
+        """The study's metric at the end, and at the bars on the way."""
+        if handle.reached == self._unit.start:
+            handle.value(self._task.metric, self._unit.stop)
+        rungs = [epoch for epoch in self._unit.bars if epoch < handle.reached]
+        return {epoch: handle.value(self._task.metric, epoch) for epoch in (*rungs, handle.reached)}
 
     def _describe(self) -> Data:
         from mlflow_hpo.datasets import load_data
@@ -198,6 +207,10 @@ class _Run:
 
         known = self._recorder.last_epoch(self._task.metric) if self._assignment.again else 0
 
+        def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
+            value = metrics.get(self._task.metric, math.nan)
+            return self._unit.goes_on(epoch, -value if self._task.maximize else value)
+
         def report(epoch: int, metrics: Mapping[str, float]) -> None:
             if epoch > known:  # an earlier attempt, with the same seed, logged the epochs up to there
                 self._recorder.metrics(metrics, epoch)
@@ -212,6 +225,9 @@ class _Run:
             checkpoint=self._folder,
             on_report=report,
             on_model=self._recorder.model,
+            goes_on=goes_on,
+            run_id=self._assignment.run_id,
+            source_id=self._assignment.source_run_id,
         )
 
 

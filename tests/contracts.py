@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from pebble import ProcessExpired
 
@@ -18,7 +19,7 @@ from mlflow_hpo.datasets import load_data
 from mlflow_hpo.errors import NotFiniteError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.objectives.handle import Handle, Objective
-from mlflow_hpo.schedulers import Scheduler
+from mlflow_hpo.schedulers import Budget, Scheduler
 from mlflow_hpo.schedulers import scheduler as make_scheduler
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import Config, State, Trial, Unit
@@ -108,65 +109,114 @@ def _from_text(text: str) -> Trial:
     return Trial(**fields | {"losses": losses, "state": State(fields["state"])})
 
 
+Losses = Callable[[int, int], float]  # of a trial after some epochs
+
+
 class SchedulerContract:
-    """A scheduler, driven by losses that a function of number and epoch gives."""
+    """A scheduler, played with losses that are a function of number and epochs."""
 
     name: str
-    max_trials = 7
-    max_epochs = 9
+    budget = Budget(max_trials=20, max_epochs=27, min_epochs=1, eta=3)
 
-    def scheduler(self) -> Scheduler:
-        return make_scheduler(self.name, self.max_trials, self.max_epochs)
+    def scheduler(self, budget: Budget | None = None) -> Scheduler:
+        return make_scheduler(self.name, budget or self.budget)
 
-    def play(self, workers: int) -> tuple[list[Trial], list[Unit]]:
-        """A whole study with some workers; the trials and the units in the order they were given."""
+    def play(
+        self,
+        workers: int,
+        losses: Losses = lambda number, epochs: (number * 7 % 20) / epochs,
+        budget: Budget | None = None,
+        fails: Callable[[int], bool] = lambda number: False,
+    ) -> tuple[list[Trial], list[Unit]]:
+        """A whole study with some workers: the trials, and the units with where they ended, in order."""
         trials: list[Trial] = []
         running: list[Unit] = []
-        given: list[Unit] = []
+        ended: list[Unit] = []
         while True:
-            while len(running) < workers and (unit := self.scheduler().next(trials)):
-                if unit.trial is None:
-                    unit = replace(unit, trial=len(trials))
-                    trials.append(Trial(len(trials), "", State.RUNNING, {}))
-                assert unit.trial is not None
-                trials[unit.trial] = replace(trials[unit.trial], state=State.RUNNING)
-                running.append(unit)
-                given.append(unit)
+            while len(running) < workers and (unit := self.scheduler(budget).next(trials)):
+                running.append(self.begin(trials, unit))
             if not running:
-                return trials, given
-            self._end(trials, running.pop(0))
+                return trials, ended
+            ended.append(self.end(trials, running.pop(0), losses, fails))
+            assert len(ended) < 10_000, "it never ends"
 
-    def _end(self, trials: list[Trial], unit: Unit) -> None:
+    def begin(self, trials: list[Trial], unit: Unit) -> Unit:
+        if unit.trial is None:
+            unit = replace(unit, trial=len(trials))
+            trials.append(Trial(len(trials), "", State.RUNNING, {}, start=unit.start, source=unit.source))
         assert unit.trial is not None
-        trial = trials[unit.trial]
-        state = State.FINISHED if unit.stop == self.max_epochs else State.PAUSED
-        losses = {**trial.losses, unit.stop: (unit.trial * 7 % 5) / unit.stop}
-        trials[unit.trial] = replace(trial, losses=losses, state=state)
+        assert trials[unit.trial].epochs in (0, unit.start)
+        trials[unit.trial] = replace(trials[unit.trial], state=State.RUNNING)
+        return unit
+
+    def end(self, trials: list[Trial], unit: Unit, losses: Losses, fails: Callable[[int], bool]) -> Unit:
+        assert unit.trial is not None
+        trial, passed = trials[unit.trial], dict[int, float]()
+        for epochs in sorted({*unit.bars, unit.stop}):
+            passed[epochs] = losses(unit.trial, epochs)
+            if not unit.goes_on(epochs, passed[epochs]):
+                break
+        reached = max(passed)
+        state = State.FINISHED if reached == self.budget.max_epochs else State.PAUSED
+        if fails(unit.trial):
+            trials[unit.trial] = replace(trial, state=State.FAILED)
+        else:
+            trials[unit.trial] = replace(trial, losses={**trial.losses, **passed}, state=state)
+        return replace(unit, stop=reached)
 
     @pytest.mark.parametrize("workers", [1, 2, 5])
-    def test_a_study_ends_with_every_trial_given_once_to_each_epoch(self, workers: int) -> None:
-        trials, given = self.play(workers)
-        assert [t.number for t in trials] == list(range(self.max_trials))
-        stops = [(u.trial, u.stop) for u in given]
+    @pytest.mark.parametrize("seed", range(4))
+    def test_no_trial_is_given_to_the_same_epoch_twice(self, workers: int, seed: int) -> None:
+        merit = np.random.default_rng(seed).random(100)
+        trials, ended = self.play(workers, lambda number, epochs: float(merit[number]) / epochs)
+        assert 2 <= len(trials) <= self.budget.max_trials
+        stops = [(u.trial, u.stop) for u in ended]
         assert len(stops) == len(set(stops))
-        assert all(u.start < u.stop <= self.max_epochs for u in given)
+        assert all(0 <= u.start < u.stop <= self.budget.max_epochs for u in ended)
+        assert any(t.epochs == self.budget.max_epochs for t in trials)
+        assert all(t.state in (State.FINISHED, State.PAUSED) for t in trials)
 
-    def test_a_unit_starts_where_its_source_ended(self) -> None:
-        _, given = self.play(2)
-        ended = {(u.trial, u.stop) for u in given}
-        assert all((u.start == 0) if u.source is None else ((u.source, u.start) in ended) for u in given)
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_a_unit_starts_where_its_source_ended(self, workers: int) -> None:
+        _, ended = self.play(workers)
+        seen = set[tuple[int | None, int]]()
+        for unit in ended:
+            assert (unit.start == 0) if unit.source is None else ((unit.source, unit.start) in seen)
+            seen |= {(unit.trial, epochs) for epochs in (*unit.bars, unit.stop) if epochs <= unit.stop}
 
-    def test_it_is_pure(self) -> None:
+    @pytest.mark.parametrize("workers", [1, 2, 5])
+    def test_it_ends_although_trials_fail(self, workers: int) -> None:
+        trials, _ = self.play(workers, fails=lambda number: number % 3 == 1)
+        assert any(t.epochs == self.budget.max_epochs for t in trials)
+        assert not self.play(workers, fails=lambda number: True)[0][0].losses
+
+    def test_what_it_spends_is_what_it_planned(self) -> None:
+        plan = self.scheduler().plan
+        for losses in (lambda n, e: -float(n), lambda n, e: float(n), lambda n, e: (n * 13 % 20) / e):
+            spent = sum(u.stop - u.start for u in self.play(1, losses)[1])
+            assert spent <= plan.most
+            assert spent == plan.most or plan.typical < plan.most
+
+    def test_it_is_pure_and_goes_on_after_an_end_as_before_it(self) -> None:
         trials, _ = self.play(1)
         for count in range(len(trials)):
             part: Sequence[Trial] = tuple(trials[:count])
             assert self.scheduler().next(part) == self.scheduler().next(part)
+        over = [replace(t, state=State.FINISHED) for t in trials]  # as an ended study leaves them
+        assert self.scheduler().next(trials) is None
+        assert self.scheduler().next(over) is None
 
     def test_a_cut_unit_is_given_again_before_anything_else(self) -> None:
-        cut = [Trial(0, "", State.FINISHED, {}, {self.max_epochs: 0.1}), Trial(1, "", State.KILLED, {})]
+        rungs = self.scheduler().plan.rungs
+        done = Trial(0, "", State.FINISHED, {}, {self.budget.max_epochs: 0.1})
+        cut = [done, Trial(1, "", State.KILLED, {})]
         unit = self.scheduler().next(cut)
         assert unit is not None
-        assert (unit.trial, unit.start) == (1, 0)
+        assert (unit.trial, unit.start, unit.source) == (1, 0, None)
+        later = [done, Trial(1, "", State.KILLED, {}, {rungs[0]: 0.1})] if len(rungs) > 1 else cut
+        again = self.scheduler().next(later)
+        assert again is not None
+        assert (again.trial, again.start) == (1, later[1].epochs)
 
 
 def answer(value: int) -> int:

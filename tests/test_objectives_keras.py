@@ -21,6 +21,27 @@ class KerasContract(ObjectiveContract):
     metrics: ClassVar[set[str]] = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
     broken: ClassVar[Config] = {"optimizer": "sgd", "learning_rate": 1e30, "units": 8}
 
+    def test_a_model_that_is_held_goes_on_as_a_restored_one_does(self, tmp_path: Path) -> None:
+        whole = self.train(self.handle(tmp_path / "whole", 0, 3))
+        first = self.handle(tmp_path / "held", 0, 1)
+        first.run_id = "held"
+        self.train(first)
+        other = self.handle(tmp_path / "other", 0, 1)  # another trial comes between
+        other.run_id = "other"
+        self.train(other)
+        (tmp_path / "held" / "model.keras").unlink()
+        second = self.handle(tmp_path / "held", 1, 3)
+        second.run_id = second.source_id = "held"
+        for epoch, values in self.train(second).items():
+            assert values == pytest.approx(whole[epoch], abs=2e-3)
+
+    def test_a_unit_may_end_before_its_last_epoch(self, tmp_path: Path) -> None:
+        handle = self.handle(tmp_path, 0, 3)
+        handle.goes_on = lambda epoch, metrics: epoch < 2
+        assert sorted(self.train(handle)) == [1, 2]
+        later = self.handle(tmp_path, 2, 3)
+        assert sorted(self.train(later)) == [3]
+
 
 class TestMlp(KerasContract):
     config: ClassVar[Config] = {"units": 16, "dropout": 0.3, "schedule": "cosine", "batch_size": 48}
@@ -48,7 +69,7 @@ class TestMlp(KerasContract):
         with pytest.raises(
             TrialError, match="reported no 'f1' at epoch 1: it reported accuracy, learning_rate"
         ):
-            handle.last("f1")
+            handle.value("f1", 1)
 
 
 class TestCnn(KerasContract):

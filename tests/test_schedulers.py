@@ -1,15 +1,139 @@
+"""Each scheduler keeps the contract, and does what its paper says."""
+
+from collections import Counter
+from math import inf
+
+import pytest
 from contracts import SchedulerContract
 
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.schedulers import Budget, Hyperband, MedianStopping, PopulationBasedTraining, scheduler
 from mlflow_hpo.trial import State, Trial, Unit
+
+
+def worse_and_worse(number: int, epochs: int) -> float:
+    return float(number)
 
 
 class TestFullTraining(SchedulerContract):
     name = "none"
 
     def test_every_trial_is_trained_to_the_end_in_one_unit(self) -> None:
-        _, given = self.play(1)
-        assert given == [Unit(n, 0, 9) for n in range(7)]
+        assert self.play(1)[1] == [Unit(n, 0, 27) for n in range(20)]
 
     def test_a_trial_that_was_cut_after_a_unit_goes_on_from_its_checkpoint(self) -> None:
         cut = Trial(0, "", State.KILLED, {}, {3: 0.5})
-        assert self.scheduler().next([cut]) == Unit(0, 3, 9, source=0)
+        assert self.scheduler().next([cut]) == Unit(0, 3, 27, source=0)
+
+
+class TestAsha(SchedulerContract):
+    name = "asha"
+    nine = Budget(9, 9, 1, 3)
+
+    def test_the_papers_bracket_of_nine(self) -> None:
+        """Li et al. 2020, figure 1: of n = 9, with R = 9 and eta = 3, 9, 3 and 1 are at 1, 3 and 9."""
+        trials, ended = self.play(1, worse_and_worse, self.nine)
+        assert Counter(u.stop for u in ended) == {1: 9, 3: 3, 9: 1}
+        # The third trial makes the first promotable, the sixth the second, the ninth the third.
+        assert [(u.trial, u.stop) for u in ended if u.stop > 1] == [(0, 3), (1, 3), (2, 3), (0, 9)]
+        assert [u.trial for u in ended][:5] == [0, 1, 2, 0, 3]
+        assert trials[0].losses == {1: 0.0, 3: 0.0, 9: 0.0}
+
+    def test_a_clearly_good_trial_goes_straight_through(self) -> None:
+        trials = [Trial(n, "", State.PAUSED, {}, {1: 1.0 + n}) for n in range(2)]
+        unit = self.scheduler(self.nine).next(trials)
+        assert unit == Unit(None, 0, 9, None, {1: 1.0, 3: -inf})
+        assert unit.goes_on(1, 0.9)
+        assert not unit.goes_on(1, 1.0)
+        assert not unit.goes_on(3, -5.0)  # nobody has been at rung 3 yet: one in three goes on
+        assert unit.goes_on(2, 9.0)  # no rung
+
+    def test_the_highest_rung_is_promoted_first(self) -> None:
+        low = [Trial(n, "", State.PAUSED, {}, {1: float(n)}) for n in range(3)]
+        high = [Trial(3 + n, "", State.PAUSED, {}, {1: 9.0, 3: float(n)}) for n in range(3)]
+        unit = self.scheduler(self.nine).next([*low, *high])
+        assert unit is not None
+        assert (unit.trial, unit.start) == (3, 3)
+
+    def test_the_winner_is_trained_to_the_end_even_of_a_few(self) -> None:
+        trials, _ = self.play(1, worse_and_worse, Budget(4, 27, 1, 3))
+        assert [t.epochs for t in trials] == [27, 1, 1, 1]
+
+
+class TestHalving(SchedulerContract):
+    name = "halving"
+
+    def test_nine_three_one(self) -> None:
+        """Jamieson and Talwalkar 2016: all of a rung before any of the next."""
+        ended = self.play(4, lambda n, e: -float(n), Budget(9, 9, 1, 3))[1]
+        assert [(u.trial, u.stop) for u in ended[9:]] == [(8, 3), (7, 3), (6, 3), (8, 9)]
+
+
+class TestHyperband(SchedulerContract):
+    name = "hyperband"
+
+    def test_the_papers_table(self) -> None:
+        """Li et al. 2018, table 1: R = 81, eta = 3."""
+        whole = Hyperband(Budget(81 + 34 + 15 + 8 + 5, 81, 1, 3))
+        assert [list(zip(b.sizes, b.rungs, strict=True)) for b in whole.brackets] == [
+            [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
+            [(34, 3), (11, 9), (3, 27), (1, 81)],
+            [(15, 9), (5, 27), (1, 81)],
+            [(8, 27), (2, 81)],
+            [(5, 81)],
+        ]
+
+    def test_it_begins_again_and_ends_with_what_is_left(self) -> None:
+        sizes = [b.size for b in Hyperband(Budget(20, 9, 1, 3)).brackets]
+        assert sizes == [9, 5, 3, 3]
+
+
+class TestMedianStopping(SchedulerContract):
+    name = "median"
+
+    def test_the_best_so_far_is_held_against_the_median_of_running_averages(self) -> None:
+        others = [Trial(n, "", State.FINISHED, {}, {1: 1.0 + n, 3: 3.0 + n, 9: 0.0}) for n in range(3)]
+        rule = MedianStopping(Budget(4, 9, 1, 3))  # averages at epoch 3 are 2, 3 and 4
+
+        def after(*losses: float) -> Unit | None:
+            last = Trial(3, "", State.PAUSED, {}, dict(zip((1, 3), losses, strict=True)))
+            return rule.next([*others, last])
+
+        assert after(3.0, 9.0) == Unit(3, 3, 9, 3)  # its best, not its last
+        assert after(3.1, 3.1) is None
+
+
+class TestPopulationBasedTraining(SchedulerContract):
+    name = "pbt"
+    budget = Budget(max_trials=20, max_epochs=27, min_epochs=9, eta=3)
+
+    def test_the_worst_are_replaced_by_copies_of_the_best(self) -> None:
+        trials, ended = self.play(3, worse_and_worse, Budget(10, 27, 9, 3))
+        assert PopulationBasedTraining(Budget(10, 27, 9, 3)).population == 6
+        assert [(t.number, t.source, t.start) for t in trials[6:]] == [
+            (6, 0, 9),
+            (7, 1, 9),
+            (8, 0, 18),
+            (9, 1, 18),
+        ]
+        assert Counter(u.stop for u in ended) == {9: 6, 18: 6, 27: 6}
+        assert [t.epochs for t in trials] == [27, 27, 27, 27, 9, 9, 18, 18, 27, 27]
+
+    def test_too_few_trials_are_refused(self) -> None:
+        with pytest.raises(ConfigError, match="'pbt' needs max-trials of 10 at least for 9 generations of 1"):
+            scheduler("pbt", Budget(5, 9, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("budget", "rungs"),
+    [
+        (Budget(9, 27, 1, 3), (1, 3, 9, 27)),
+        (Budget(9, 10, 1, 3), (1, 3, 10)),
+        (Budget(9, 100, 5, 4), (6, 25, 100)),
+        (Budget(9, 2, 1, 3), (2,)),
+        (Budget(9, 8, 8, 2), (8,)),
+    ],
+    ids=str,
+)
+def test_rungs_are_powers_of_eta_down_from_the_end(budget: Budget, rungs: tuple[int, ...]) -> None:
+    assert budget.rungs == rungs

@@ -43,7 +43,14 @@ def test_a_study_writes_exactly_the_documented_keys(
         }
         written |= (set(child.data.metrics) - training) | set(child.data.tags)
     written = {k for k in written if not k.startswith(OF_MLFLOW) or k == keys.NOTE}
-    optional = {"gpu_memory_mb", "machine.gpu", "machine.gpu_driver", "test_METRIC", "mlflow_hpo.test_digest"}
+    optional = {
+        "mlflow_hpo.source",
+        "gpu_memory_mb",
+        "machine.gpu",
+        "machine.gpu_driver",
+        "test_METRIC",
+        "mlflow_hpo.test_digest",
+    }
     versions = {"mlflow_hpo.study_run", "mlflow_hpo.trial_run"}
     assert written == documented() - optional - versions
 
@@ -53,11 +60,14 @@ def test_trials_read_back_as_they_were_written(start: Callable[..., Study], conn
     config = {"a": 0.1 + 0.2, "b": True, "c": None, "d": "ü|'", "e": 10**12}
     one = store.create(0, config, 7)
     other = store.create(1, {"a": 1e-300}, 8)
-    result = Result({"val_accuracy": 0.5}, 1.25, 1.0, 10**9, None, "models:/m-1")
-    one = store.record(one, result, 3, -0.1, State.PAUSED)
-    one = store.record(one, result, 9, 1 / 3, State.FINISHED)
+    result = Result({9: 0.5}, 1.25, 1.0, 10**9, None, "models:/m-1")
+    one = store.record(one, result, {3: -0.1}, State.PAUSED)
+    assert connection.client.get_run(one.run_id).info.status == "SCHEDULED"
+    one = store.record(one, result, {9: 1 / 3}, State.FINISHED)
+    copy = store.create(2, {}, 9, 3, 0)
     other = store.end(other, State.FAILED, "as\nasked", "Traceback: so it was")
-    assert store.load() == [one, other]
+    assert store.load() == [one, other, copy]
+    assert (copy.start, copy.source) == (3, 0)
     assert one.losses == {3: -0.1, 9: 1 / 3}
     assert one.seconds == 2.5
     run = connection.client.get_run(one.run_id)
@@ -71,7 +81,7 @@ def test_a_driver_that_takes_over_finds_nothing_running(
     store = start().run.trials
     cut = store.create(0, {}, 7)
     recorded = store.create(1, {}, 7)
-    store.record(recorded, Result({}, 1, 1, 1), 2, 0.5, State.FINISHED)
+    store.record(recorded, Result({2: 0.5}, 1, 1, 1), {2: 0.5}, State.FINISHED)
     connection.client.update_run(recorded.run_id, "RUNNING")  # as if killed before its status was written
     assert [t.state for t in store.adopt()] == [State.KILLED, State.FINISHED]
     assert connection.client.get_run(cut.run_id).info.status == "KILLED"

@@ -122,6 +122,49 @@ def test_a_promotion_goes_on_in_the_same_run(
     assert all(status(connection, t.run_id) == "FINISHED" for t in study.known)
 
 
+def curve(connection: Connection, trial: Trial, metric: str = "val_accuracy") -> list[tuple[int, float]]:
+    return [(m.step, m.value) for m in connection.client.get_metric_history(trial.run_id, metric)]
+
+
+def test_promoted_trials_have_unbroken_curves_and_stopped_ones_say_where(
+    start: Start, connection: Connection
+) -> None:
+    study = start({"scheduler": "asha", "max_trials": 9, "max_epochs": 9}, "units: [8, 16, 24, 32, 40]")
+    study.drive()
+    assert study.known[0].epochs == 9  # the baseline is trained to the end, or gains would mean little
+    stopped = [t for t in study.known if t.epochs < 9]
+    assert stopped
+    for trial in study.known:
+        assert trial.state is State.FINISHED
+        steps = curve(connection, trial)
+        assert [step for step, _ in steps] == list(range(1, trial.epochs + 1))
+        assert {epochs: -loss for epochs, loss in trial.losses.items()} == pytest.approx(
+            {step: value for step, value in steps if step in trial.losses}
+        )
+        tags = connection.client.get_run(trial.run_id).data.tags
+        assert tags["mlflow_hpo.reason"] == (
+            f"stopped at epoch {trial.epochs} of 9" if trial in stopped else ""
+        )
+        assert trial.model_uri
+
+
+def test_a_copy_goes_on_from_its_sources_checkpoint_with_a_changed_config(
+    start: Start, connection: Connection
+) -> None:
+    options = {"scheduler": "pbt", "max_trials": 4, "max_epochs": 4, "min_epochs": 2}
+    study = start(options, "units: [16, 32]\nlearning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}")
+    study.drive()
+    (copy,) = [t for t in study.known if t.source is not None]
+    assert copy.source is not None
+    parent = study.known[copy.source]
+    assert copy.start == 2
+    assert [step for step, _ in curve(connection, copy)] == [3, 4]
+    assert copy.config["units"] == parent.config["units"]
+    assert copy.config["learning_rate"] != parent.config["learning_rate"]
+    assert dict(curve(connection, copy, "loss"))[3] < dict(curve(connection, parent, "loss"))[1]
+    assert study.run.trials.load() == study.known
+
+
 def test_a_worker_that_is_killed_costs_one_trial(
     start: Start, executor: LocalExecutor, connection: Connection
 ) -> None:
@@ -135,6 +178,27 @@ def test_a_worker_that_is_killed_costs_one_trial(
     assert study.known[1].reason.startswith("its worker ")
     assert status(connection, study.known[1].run_id) == "FAILED"
     assert status(connection, study.run.run_id) == "FINISHED"
+
+
+def test_a_target_ends_the_study(start: Start, connection: Connection) -> None:
+    study = start({"max_trials": 500, "max_epochs": 1, "target": 0.05})
+    study.drive()
+    assert len(study.known) == 1
+    assert study.run.state == "finished: ended by its target: val_accuracy reached 0.05"
+
+
+def test_patience_ends_the_study(start: Start) -> None:
+    space = "optimizer: [sgd]\nlearning_rate: {type: float, low: 1e-9, high: 1e-8}"
+    study = start({"max_trials": 500, "max_epochs": 2, "patience": 2}, space)
+    study.drive()
+    assert len(study.known) == 3  # nothing learns but the baseline
+    assert study.run.state == "finished: ended by its patience"
+
+
+def test_a_grid_ends_with_its_last_combination(start: Start) -> None:
+    study = start({"algorithm": "grid", "max_trials": 500, "max_epochs": 1}, "units: [8, 16]")
+    study.drive()
+    assert sorted(t.config["units"] for t in study.known[1:]) == [8, 16]
 
 
 def test_a_timeout_ends_the_study_but_does_not_fail_it(start: Start, connection: Connection) -> None:

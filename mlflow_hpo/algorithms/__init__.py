@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 
 from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, Suggest, suggest_by
 from mlflow_hpo.algorithms.grid import grid_size
-from mlflow_hpo.algorithms.propose import observed_at, propose
+from mlflow_hpo.algorithms.propose import observed_at, propose, warm_trials
 from mlflow_hpo.errors import unknown
 
 __all__ = [
     "ALGORITHMS",
+    "GRID",
+    "GRID_POINTS",
     "Algorithm",
     "Choose",
     "Point",
@@ -20,6 +22,7 @@ __all__ = [
     "observed_at",
     "propose",
     "suggest_by",
+    "warm_trials",
 ]
 
 GRID_POINTS = 5

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,21 @@ def propose(
         if not any(config == t.config for t in known):
             break
     return config
+
+
+def warm_trials(trials: Iterable[Trial], space: Space, max_epochs: int) -> tuple[list[Trial], list[str]]:
+    """The trials of an earlier study that can inform an algorithm here, and why each of the others cannot."""
+    kept, notes = list[Trial](), list[str]()
+    for trial in trials:
+        losses = {epochs: loss for epochs, loss in trial.losses.items() if epochs <= max_epochs}
+        fault = space.fault(trial.config)
+        if not losses and not fault:
+            fault = f"it has no loss at {max_epochs} epochs or before"
+        if fault:
+            notes.append(f"trial {-1 - trial.number}: {fault}")
+        else:
+            kept.append(replace(trial, losses=losses, state=State.FINISHED))
+    return kept, notes
 
 
 def observed_at(trials: Sequence[Trial]) -> int | None:

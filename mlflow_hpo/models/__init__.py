@@ -22,11 +22,13 @@ class Model:
     Attributes:
         build: `build(shape, classes, **hyperparameters)`, a Keras model that is not compiled yet.
         metrics: what its training reports each epoch.
+        changeable: hyperparameters that may change while it trains.
     """
 
     name: str
     build: Callable[..., Any]
     metrics: tuple[str, ...] = ("loss", "accuracy", "val_loss", "val_accuracy")
+    changeable: tuple[str, ...] = ("learning_rate", "momentum", "batch_size", "schedule")
 
     @property
     def space_text(self) -> str:

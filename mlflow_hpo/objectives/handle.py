@@ -20,6 +20,7 @@ class Handle:
         seed: what to seed every random generator with.
         start, epochs: train from epoch `start` (0: afresh) until `epochs` are trained in all.
         max_epochs: how many epochs a trial may get, for schedules that plan ahead.
+        run_id, source_id: the trial's own run, and the run whose checkpoint it goes on from.
         data: the data set.
         checkpoint: a folder. It holds the checkpoint of epoch `start` where `start` is not 0; what it
             holds at the end is the checkpoint of epoch `epochs`.
@@ -35,11 +36,22 @@ class Handle:
     checkpoint: Path
     on_report: Callable[[int, Mapping[str, float]], None]
     on_model: Callable[..., str]
+    goes_on: Callable[[int, Mapping[str, float]], bool] = lambda epoch, metrics: True
+    run_id: str = ""
+    source_id: str | None = None
     reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
     model_uri: str = ""
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    @property
+    def reached(self) -> int:
+        """The epochs trained so far."""
+        return max(self.reported, default=self.start)
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Report the metrics of an epoch, counted from 1.
+
+        Returns:
+            Whether to train on. After a False, leave the checkpoint and log the model as at the end.
 
         Raises:
             NotFiniteError: one of them is NaN or infinite.
@@ -50,21 +62,22 @@ class Handle:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise NotFiniteError(f"{name} became {value} at epoch {epoch}")
+        return epoch < self.epochs and self.goes_on(epoch, values)
 
     def log_model(self, flavor: str, model: Any, **how: Any) -> None:
         """Log the model as it is now, with one of MLflow's flavors (see `Recorder.model`)."""
-        self.model_uri = self.on_model(flavor, model, self.epochs, **how)
+        self.model_uri = self.on_model(flavor, model, self.reached, **how)
 
-    def last(self, metric: str) -> float:
-        """The metric at the end of the unit.
+    def value(self, metric: str, epoch: int) -> float:
+        """The metric at an epoch.
 
         Raises:
-            TrialError: it was never reported.
+            TrialError: it was not reported there.
         """
-        values = self.reported.get(self.epochs, {})
+        values = self.reported.get(epoch, {})
         if metric not in values:
             known = ", ".join(sorted(values)) or "nothing"
-            raise TrialError(f"training reported no {metric!r} at epoch {self.epochs}: it reported {known}")
+            raise TrialError(f"training reported no {metric!r} at epoch {epoch}: it reported {known}")
         return values[metric]
 
 

@@ -17,6 +17,8 @@ FILE = "model.keras"
 PACKAGES = ("tensorflow", "keras", "numpy")
 EVALUATED_AT_ONCE = 1024  # rows
 EXAMPLE_ROWS = 2
+HELD = 8  # models that a worker keeps for units to come
+HELD_PARAMETERS = 5_000_000  # of the largest that it keeps
 TRAINING = ("optimizer", "momentum", "learning_rate")  # what `compile_model` takes
 
 
@@ -44,24 +46,27 @@ class KerasObjective:
         """See `Objective.train`."""
         import keras
 
-        keras.backend.clear_session()
+        if not trial.start:
+            keras.backend.clear_session()
         keras.utils.set_random_seed(trial.seed)
         values = self.defaults | dict(trial.config)
         batch = values["batch_size"]
         steps = -(-len(trial.data.train) // batch)
-        model = self._restored(trial, steps) if trial.start else self._built(trial, steps, values)
+        model = self._restored(trial, steps, values) if trial.start else self._built(trial, steps, values)
         model.fit(
             _training_rows(trial, batch),
             initial_epoch=trial.start,
             epochs=trial.epochs,
             steps_per_epoch=steps,
             validation_data=_batches(trial.data.validation),
-            callbacks=[_schedule(trial, values), _reseeder(trial, model), _reporter(trial)],
+            callbacks=[_schedule(trial, values), _reseeder(trial, model), _reporter(trial, model)],
             shuffle=False,
             verbose=0,
         )
         model.save(trial.checkpoint / FILE)
         self._log(trial, model)
+        if trial.reached < trial.max_epochs:
+            _hold(trial, model)
 
     def evaluate(self, model: Any, data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""
@@ -74,13 +79,18 @@ class KerasObjective:
         compile_model(model, steps, **{k: values[k] for k in TRAINING})
         return model
 
-    def _restored(self, trial: Handle, steps: int) -> Any:
+    def _restored(self, trial: Handle, steps: int, values: dict[str, Any]) -> Any:
         from keras.saving import load_model
 
+        held = _held.pop((trial.run_id, trial.start), None) if trial.source_id == trial.run_id else None
+        if held is not None:
+            return held
         file = trial.checkpoint / FILE
         if not file.exists():
             raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
         model = load_model(file)
+        if values["optimizer"] == "sgd":
+            model.optimizer.momentum = values["momentum"]  # a copy of another trial may have its own
         prime(model, steps)
         return model
 
@@ -95,10 +105,25 @@ class KerasObjective:
         )
 
 
-def _reporter(trial: Handle) -> Any:
+_held: dict[tuple[str | None, int], Any] = {}  # (run, epochs) -> a model whose trial may go on here
+
+
+def _hold(trial: Handle, model: Any) -> None:
+    """Keep a model, traced as it is, for the trial's next unit: to restore one costs as much as epochs."""
+    if model.count_params() <= HELD_PARAMETERS:
+        _held[trial.run_id, trial.reached] = model
+    while len(_held) > HELD:
+        _held.pop(next(iter(_held)))
+
+
+def _reporter(trial: Handle, model: Any) -> Any:
     from keras.callbacks import LambdaCallback
 
-    return LambdaCallback(on_epoch_end=lambda epoch, logs: trial.report(epoch + 1, logs))
+    def report(epoch: int, logs: Any) -> None:
+        if not trial.report(epoch + 1, logs):
+            model.stop_training = True
+
+    return LambdaCallback(on_epoch_end=report)
 
 
 def _schedule(trial: Handle, values: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """The space: hyperparameters and their distributions, from YAML to a Hyperopt expression to a config."""
 
+from mlflow_hpo.space.given import load_given, parse_given
 from mlflow_hpo.space.parameters import Choice, Fixed, Float, Int, Option, Parameter, Searched
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import load_space, parse_space
@@ -13,6 +14,8 @@ __all__ = [
     "Parameter",
     "Searched",
     "Space",
+    "load_given",
     "load_space",
+    "parse_given",
     "parse_space",
 ]

@@ -76,6 +76,26 @@ class Space:
                 raws |= below
         return raws
 
+    def fault(self, config: Config) -> str:
+        """What keeps a config out of the space, in words; empty where it is in."""
+        if self.encode(config) is not None:
+            return ""
+        for name, parameter in self.parameters.items():
+            if name not in config:
+                return f"{name} is missing"
+            if isinstance(parameter, Fixed):
+                inside = config[name] == parameter.value
+            else:
+                inside = parameter.encode(config[name]) is not None
+            if not inside:
+                return f"{name} {config[name]!r} is not in the space"
+            if isinstance(parameter, Choice):
+                inner = parameter.options[parameter.encode(config[name]) or 0].space
+                if inner and (below := inner.fault(inner.active(config))):
+                    return below
+        strange = sorted(set(config) - set(self.active(config)))
+        return f"{strange[0]} is not in the space" if strange else ""
+
     def active(self, values: Config) -> dict[str, Any]:
         """Those of the values that are active hyperparameters here, given the others."""
         found: dict[str, Any] = {}

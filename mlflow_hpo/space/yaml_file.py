@@ -23,8 +23,8 @@ _RANGES: dict[str, type[Float] | type[Int]] = {"float": Float, "int": Int}
 _NAME = re.compile(r"[\w\-./: ]{1,250}")  # what MLflow takes as the name of a param
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's numbers and booleans: `1e-4` is a float, `yes`, `no`, `on` and `off` are words."""
+class Loader(yaml.SafeLoader):
+    """Safe, with YAML 1.2's numbers and booleans: `1e-4` is a float, `yes`, `no`, `on`, `off` are words."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
@@ -32,10 +32,10 @@ class _Loader(yaml.SafeLoader):
     }
 
 
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"([-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf)|\.nan)$"),
     list("-+0123456789."),
@@ -66,7 +66,7 @@ def parse_space(text: str, source: str) -> Space:
         SpaceError: one line for each fault, `SOURCE:LINE: PATH: what is wrong`.
     """
     try:
-        loader = _Loader(text)
+        loader = Loader(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -79,7 +79,7 @@ def parse_space(text: str, source: str) -> Space:
         raise SpaceError(f"{source}:1: an alias holds itself, or the space is too deep") from None
 
 
-def _parsed(loader: "_Loader", node: yaml.Node | None, source: str) -> Space:
+def _parsed(loader: "Loader", node: yaml.Node | None, source: str) -> Space:
     parser = _Parser(loader, source)
     space = parser.space(node, "") if node is not None else None
     if not parser.faults and space is None:
@@ -94,7 +94,7 @@ def _parsed(loader: "_Loader", node: yaml.Node | None, source: str) -> Space:
 class _Parser:
     """Turns YAML nodes, which know their lines, into parameters, and collects the faults."""
 
-    def __init__(self, loader: _Loader, source: str) -> None:
+    def __init__(self, loader: Loader, source: str) -> None:
         self.faults: list[str] = []
         self._loader = loader
         self._source = source

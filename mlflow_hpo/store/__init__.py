@@ -3,7 +3,7 @@
 from mlflow_hpo.store.afterwards import set_killed_after
 from mlflow_hpo.store.connection import Connection, store_errors
 from mlflow_hpo.store.recorder import Recorder, load_model
-from mlflow_hpo.store.studies import LATEST, StudyRun, find_study, new_study, open_run
+from mlflow_hpo.store.studies import LATEST, StudyRun, earlier_trials, find_study, new_study, open_run
 from mlflow_hpo.store.trials import Trials
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Recorder",
     "StudyRun",
     "Trials",
+    "earlier_trials",
     "find_study",
     "load_model",
     "new_study",

@@ -16,6 +16,7 @@ CONFIG = PREFIX + "config"  # JSON
 LOSSES = PREFIX + "losses"  # JSON: epochs -> loss
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
+SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, and at which epoch
 
 # Tags of both.
 STATE = PREFIX + "state"
@@ -23,6 +24,7 @@ REASON = PREFIX + "reason"  # why the state is what it is, in words
 
 FORMAT = "1"
 SPACE_FILE = "space.yaml"
+START_FILE = "start_from.yaml"
 TRACEBACK_FILE = "traceback.txt"
 MACHINE = "machine."  # tags: what a trial ran on
 

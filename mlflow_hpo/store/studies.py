@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -16,7 +17,7 @@ from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.trials import Trials
-from mlflow_hpo.trial import State
+from mlflow_hpo.trial import State, Trial
 
 LATEST = "latest"
 INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
@@ -60,16 +61,26 @@ class StudyRun:
         Raises:
             StudyError: its file is gone.
         """
+        return self._text(keys.SPACE_FILE)
+
+    @property
+    def start_text(self) -> str:
+        """The configs that were to be tried first, as they were given; empty where there were none."""
+        return self._text(keys.START_FILE)
+
+    def _text(self, file: str) -> str:
         try:
-            uri = f"{self.connection.client.get_run(self.run_id).info.artifact_uri}/{keys.SPACE_FILE}"
+            uri = f"{self.connection.client.get_run(self.run_id).info.artifact_uri}/{file}"
             return str(load_text(uri))
         except (MlflowException, OSError) as error:
-            raise StudyError(f"study {self.run_id} has lost its {keys.SPACE_FILE}: {error}") from error
+            raise StudyError(f"study {self.run_id} has lost its {file}: {error}") from error
 
-    def begin(self, settings: Mapping[str, Any], space_text: str) -> None:
+    def begin(self, settings: Mapping[str, Any], space_text: str, start_text: str = "") -> None:
         """Make the run a study: the mark comes last, with everything that a resume needs."""
         self._tag(context_tags() | dict(self.tags))
         self.connection.client.log_text(self.run_id, space_text, keys.SPACE_FILE)
+        if start_text:
+            self.connection.client.log_text(self.run_id, start_text, keys.START_FILE)
         known = self.connection.client.get_run(self.run_id).data.params
         params = {k: "" if v is None else v for k, v in settings.items() if k not in known}
         self.connection.write(self.run_id, params=params)
@@ -124,6 +135,11 @@ class StudyRun:
     def _tag(self, tags: Mapping[str, str]) -> None:
         self.connection.write(self.run_id, tags=tags)
         self.tags = {**self.tags, **tags}
+
+
+def earlier_trials(study: StudyRun) -> list[Trial]:
+    """The trials of a study, numbered down from -1: those of another study that learns from it."""
+    return [replace(t, number=-1 - t.number) for t in study.trials.load()]
 
 
 def new_study(connection: Connection) -> StudyRun:

@@ -52,18 +52,26 @@ class Trials:
                 )
         return found
 
-    def create(self, number: int, config: Mapping[str, Any], seed: int) -> Trial:
-        """Start a trial's run. Its number and config are part of the run from its first moment."""
+    def create(
+        self, number: int, config: Mapping[str, Any], seed: int, start: int = 0, source: int | None = None
+    ) -> Trial:
+        """Start a trial's run. All that it is goes into the run at its first moment.
+
+        Args:
+            start, source: the epoch and the trial whose checkpoint it begins from, if not afresh.
+        """
         own = {
             keys.PARENT: self._study_id,
             keys.NUMBER: str(number),
             keys.STATE: State.RUNNING,
             keys.CONFIG: to_json(dict(config)),
         }
+        if source is not None:
+            own[keys.SOURCE] = to_json([source, start])
         run = self._connection.client.create_run(
             self._experiment_id, tags=checked(self._tags | own), run_name=f"trial-{number:04d}"
         )
-        trial = Trial(number, run.info.run_id, State.RUNNING, dict(config))
+        trial = Trial(number, run.info.run_id, State.RUNNING, dict(config), start=start, source=source)
         try:
             self._connection.write(trial.run_id, params=_params(trial, seed))
         except BaseException:  # nobody else knows of the run yet
@@ -79,9 +87,9 @@ class Trials:
         self._connection.write(trial.run_id, params=_params(trial, seed), tags=tags)
         return replace(trial, state=State.RUNNING, reason="")
 
-    def record(self, trial: Trial, result: Result, epochs: int, loss: float, state: State) -> Trial:
-        """A unit ended well: its loss, after its checkpoint was stored, and what it used."""
-        losses = {**trial.losses, epochs: loss}
+    def record(self, trial: Trial, result: Result, losses: Mapping[int, float], state: State) -> Trial:
+        """A unit ended well: its losses, after its checkpoint was stored, and what it used."""
+        losses = {**trial.losses, **losses}
         seconds = trial.seconds + result.seconds
         used = {
             keys.WALL_SECONDS: seconds,
@@ -96,7 +104,7 @@ class Trials:
             keys.MODEL: result.model_uri,
             keys.STATE: state,
         }
-        self._connection.write(trial.run_id, metrics=used, step=epochs, tags=tags)
+        self._connection.write(trial.run_id, metrics=used, step=result.epochs, tags=tags)
         trial = replace(trial, losses=losses, seconds=seconds, state=state, model_uri=result.model_uri)
         self._terminate(trial)
         return trial
@@ -120,7 +128,9 @@ class Trials:
         return trial
 
     def _terminate(self, trial: Trial) -> None:
-        if trial.state in STATUS:
+        if trial.state is State.PAUSED:
+            self._connection.client.update_run(trial.run_id, status="SCHEDULED")
+        elif trial.state in STATUS:
             self._connection.client.set_terminated(trial.run_id, STATUS[trial.state])
 
 
@@ -131,6 +141,7 @@ def _params(trial: Trial, seed: int) -> dict[str, Any]:
 def _read(run: Run) -> Trial:
     tags = run.data.tags
     losses: dict[str, float] = json.loads(tags.get(keys.LOSSES, "{}"))
+    source, start = json.loads(tags.get(keys.SOURCE, "[null, 0]"))
     return Trial(
         number=int(tags[keys.NUMBER]),
         run_id=run.info.run_id,
@@ -140,4 +151,6 @@ def _read(run: Run) -> Trial:
         seconds=float(tags.get(keys.SECONDS, 0)),
         reason=tags.get(keys.REASON, ""),
         model_uri=tags.get(keys.MODEL, ""),
+        start=start,
+        source=source,
     )

@@ -1,0 +1,38 @@
+"""A changed config for a copy of a trial (Jaderberg et al. 2017, "Population Based Training")."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.space import Choice, Float, Searched, Space
+from mlflow_hpo.trial import Config
+
+RESAMPLED = 0.25  # of the hyperparameters are drawn anew
+FACTORS = (0.8, 1.2)  # the others are multiplied by one of these; numbers on a grid and options move by one
+
+
+def explore(space: Space, config: Config, names: Collection[str], number: int, seed: int) -> dict[str, Any]:
+    """The config with those hyperparameters changed that `names` has; a pure function of its arguments."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, number, 1]))
+    changed = dict(config)
+    for label, parameter in space.leaves():
+        name = label.rpartition("|")[2]
+        raw = parameter.encode(config[name]) if name in config else None
+        if name in names and raw is not None and changed[name] == config[name]:
+            changed[name] = _value(parameter, _changed(parameter, raw, rng))
+    return changed
+
+
+def _changed(parameter: Searched, raw: Any, rng: np.random.Generator) -> Any:
+    if rng.random() < RESAMPLED:
+        return parameter.from_unit(rng.random())
+    up = int(rng.integers(2))
+    if isinstance(parameter, Float):
+        return raw * FACTORS[up]
+    last = len(parameter.grid(0)) - 1
+    return parameter.grid(0)[min(max(parameter.grid(0).index(raw) + 2 * up - 1, 0), last)]
+
+
+def _value(parameter: Searched, raw: Any) -> Any:
+    return parameter.options[raw].value if isinstance(parameter, Choice) else parameter.decode(raw)

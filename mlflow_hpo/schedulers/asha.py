@@ -1,0 +1,69 @@
+"""Asynchronous successive halving.
+
+Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked, rests
+from mlflow_hpo.trial import State, Trial, Unit
+
+
+@dataclass(frozen=True)
+class Asha:
+    """Promotes, whenever a worker is free, a trial in the top 1/eta of its rung; else starts a new one.
+
+    This is the paper's algorithm 2. Two things are added. A unit carries bars: what its trial must beat at
+    each rung to be in the top 1/eta there, as known when the unit starts; a trial that does goes straight
+    on in its worker. And when all is done and no trial got to the end, the best one is trained to the end.
+    """
+
+    budget: Budget
+
+    @property
+    def plan(self) -> Plan:
+        """Typical: one in eta goes on from each rung. At most: each trial beats all before it."""
+        steps = pairwise((0, *self.budget.rungs))
+        counts = [self.budget.max_trials // self.budget.eta**k for k in range(len(self.budget.rungs))]
+        typical = sum(n * (high - low) for n, (low, high) in zip(counts, steps, strict=True))
+        return Plan(self.budget.rungs, self.budget.full, max(typical, self.budget.max_epochs))
+
+    def next(self, trials: Sequence[Trial]) -> Unit | None:
+        """See `Scheduler.next`."""
+        chosen = cut(trials) or self._promotable(trials)
+        if chosen:
+            return self._unit(chosen, trials)
+        if len(trials) < self.budget.max_trials:
+            return self._unit(None, trials)
+        return self._finale(trials)
+
+    def _promotable(self, trials: Sequence[Trial]) -> Trial | None:
+        for rung in reversed(self.budget.rungs[:-1]):
+            at = ranked(trials, rung)
+            for trial in at[: len(at) // self.budget.eta]:
+                if rests(trial, rung):
+                    return trial
+        return None
+
+    def _unit(self, trial: Trial | None, trials: Sequence[Trial]) -> Unit:
+        unit = onward(trial, self.budget.max_epochs) if trial else Unit(None, 0, self.budget.max_epochs)
+        others = [t for t in trials if trial is None or t.number != trial.number]
+        bars = {rung: self._bar(others, rung) for rung in self.budget.rungs[:-1] if rung > unit.start}
+        return Unit(unit.trial, unit.start, unit.stop, unit.source, bars)
+
+    def _bar(self, others: Sequence[Trial], rung: int) -> float:
+        """The loss to stay below, to be one of the top 1/eta of the rung, oneself included."""
+        at = ranked(others, rung)
+        places = (len(at) + 1) // self.budget.eta
+        return at[places - 1].losses[rung] if places else -inf
+
+    def _finale(self, trials: Sequence[Trial]) -> Unit | None:
+        if any(t.state is State.RUNNING or t.epochs >= self.budget.max_epochs for t in trials):
+            return None
+        for rung in reversed(self.budget.rungs[:-1]):
+            if resting := [t for t in ranked(trials, rung) if rests(t, rung)]:
+                return onward(resting[0], self.budget.max_epochs)
+        return None

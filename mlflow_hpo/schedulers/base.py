@@ -1,0 +1,90 @@
+"""What a scheduler is, and what the rules have in common."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlflow_hpo.trial import State, Trial, Unit
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a study may spend.
+
+    Attributes:
+        min_epochs: epochs of the first rung.
+        eta: of the trials at a rung, one in so many goes on.
+    """
+
+    max_trials: int
+    max_epochs: int
+    min_epochs: int = 1
+    eta: int = 3
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs, by powers of eta down from max_epochs, the lowest not below min_epochs."""
+        halvings = 0
+        while self.min_epochs * self.eta ** (halvings + 1) <= self.max_epochs:
+            halvings += 1
+        return tuple(self.max_epochs // self.eta**k for k in range(halvings, -1, -1))
+
+    @property
+    def full(self) -> int:
+        """Epochs of training every trial to the end."""
+        return self.max_trials * self.max_epochs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scheduler is about to do.
+
+    Attributes:
+        rungs: the epochs at which trials are compared.
+        most: the most epochs it can spend.
+        typical: what it spends when trials come in no order of merit; the same as `most` where that is sure.
+        note: more in words, or empty.
+    """
+
+    rungs: tuple[int, ...]
+    most: int
+    typical: int
+    note: str = ""
+
+
+class Scheduler(Protocol):
+    """Decides how many epochs each trial deserves: a pure function of the trials."""
+
+    def next(self, trials: Sequence[Trial]) -> Unit | None:
+        """The unit to start now; None while there is nothing to start.
+
+        A study is over when this gives None and no unit runs. A trial whose unit was cut (KILLED) is
+        given that unit again before anything else, so that a resumed study leaves none behind.
+        """
+
+    @property
+    def plan(self) -> Plan:
+        """What it is about to do."""
+
+
+def cut(trials: Iterable[Trial]) -> Trial | None:
+    """The first trial whose unit is to be given again."""
+    return next((t for t in trials if t.state is State.KILLED), None)
+
+
+def onward(trial: Trial, stop: int) -> Unit:
+    """The unit that takes a trial from its last checkpoint, or its source's, to epoch `stop`."""
+    if trial.epochs:
+        return Unit(trial.number, trial.epochs, stop, trial.number)
+    return Unit(trial.number, trial.start, stop, trial.source)
+
+
+def rests(trial: Trial, epochs: int) -> bool:
+    """Whether a trial stands at a rung and could be promoted; one that an ended study stopped there, too."""
+    return trial.state in (State.PAUSED, State.FINISHED) and trial.epochs == epochs
+
+
+def ranked(trials: Iterable[Trial], epochs: int) -> list[Trial]:
+    """Those with a loss at the rung, best first; the earlier one where two are equal."""
+    at = [t for t in trials if epochs in t.losses]
+    return sorted(at, key=lambda t: (t.losses[epochs], t.number))

@@ -1,0 +1,105 @@
+"""Successive halving (Jamieson and Talwalkar 2016) and Hyperband (Li et al. 2018), rung by rung."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked, rests
+from mlflow_hpo.trial import State, Trial, Unit
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """One successive halving: so many trials at the first of its rungs, the top 1/eta of them at the next."""
+
+    size: int
+    rungs: tuple[int, ...]
+    eta: int
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Trials at each rung: n_i = floor(n / eta^i), one at least."""
+        return tuple(max(1, self.size // self.eta**i) for i in range(len(self.rungs)))
+
+    @property
+    def epochs(self) -> int:
+        """What it spends."""
+        steps = pairwise((0, *self.rungs))
+        return sum(n * (high - low) for n, (low, high) in zip(self.sizes, steps, strict=True))
+
+    def promotion(self, members: Sequence[Trial], complete: bool) -> Unit | None:
+        """The next promotion, once all trials of a rung have got there or failed.
+
+        Args:
+            complete: whether no more trials will join.
+        """
+        entered = list(members)
+        for (low, high), places in zip(pairwise(self.rungs), self.sizes[1:], strict=True):
+            on_the_way = [t for t in entered if low not in t.losses and t.state is not State.FAILED]
+            if on_the_way or not complete:
+                return None
+            top = ranked(entered, low)[:places]
+            for trial in top:
+                if rests(trial, low):
+                    return onward(trial, high)
+            entered = top
+        return None
+
+    def next_rung(self, trial: Trial) -> int:
+        """Where a unit of the trial ends."""
+        return next(rung for rung in self.rungs if rung > trial.epochs)
+
+
+@dataclass(frozen=True)
+class Hyperband:
+    """Brackets from many short trials to few long ones, over again until max_trials are spent.
+
+    With `single` there is one bracket only, of all trials: successive halving.
+    """
+
+    budget: Budget
+    single: bool = False
+
+    @property
+    def brackets(self) -> list[Bracket]:
+        """In order: n = ceil(B/R * eta^s / (s + 1)), r = R / eta^s; the last as large as trials are left."""
+        rungs, eta = self.budget.rungs, self.budget.eta
+        if self.single:
+            return [Bracket(self.budget.max_trials, rungs, eta)]
+        left, found = self.budget.max_trials, list[Bracket]()
+        while left:
+            s = (len(rungs) - 1 - len(found)) % len(rungs)
+            size = min(left, -(-len(rungs) * eta**s // (s + 1)))
+            found.append(Bracket(size, rungs[len(rungs) - 1 - s :], eta))
+            left -= size
+        return found
+
+    @property
+    def plan(self) -> Plan:
+        """What it spends is sure, unless trials fail."""
+        epochs = sum(bracket.epochs for bracket in self.brackets)
+        shown = "; ".join(
+            ", ".join(f"{n} to epoch {r}" for n, r in zip(b.sizes, b.rungs, strict=True))
+            for b in self.brackets[: len(self.budget.rungs)]
+        )
+        return Plan(self.budget.rungs, epochs, epochs, f"brackets: {shown}")
+
+    def next(self, trials: Sequence[Trial]) -> Unit | None:
+        """See `Scheduler.next`."""
+        chosen, first = cut(trials), 0
+        for bracket in self.brackets:
+            members = trials[first : first + bracket.size]
+            if chosen in members and chosen is not None:
+                return onward(chosen, bracket.next_rung(chosen))
+            complete = len(members) == bracket.size
+            if not chosen and (unit := bracket.promotion(members, complete)):
+                return unit
+            if not chosen and not complete:
+                return Unit(None, 0, bracket.rungs[0])
+            first += bracket.size
+        return None
+
+
+def halving(budget: Budget) -> Hyperband:
+    """Successive halving of all trials."""
+    return Hyperband(budget, single=True)

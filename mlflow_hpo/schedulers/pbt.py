@@ -1,0 +1,92 @@
+"""Population-based training (Jaderberg et al. 2017), generation by generation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked, rests
+from mlflow_hpo.trial import State, Trial, Unit
+
+
+@dataclass(frozen=True)
+class PopulationBasedTraining:
+    """Every min_epochs, the worst 1/eta of the population end, and copies of the best 1/eta take their place.
+
+    Truncation selection, after all of a generation have got there: the i-th worst is replaced by a new trial
+    that starts from the checkpoint of the i-th best with a changed config. The population is as large as
+    max_trials allows, copies counted.
+    """
+
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        if self.population < 2:
+            steps = len(self.steps)
+            raise ConfigError(
+                f"scheduler 'pbt' needs max-trials of {steps + 1} at least for {steps} generations of "
+                f"{self.budget.min_epochs} epochs, not {self.budget.max_trials}: "
+                "give more trials or more min-epochs"
+            )
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The epochs at which the population is compared."""
+        whole = range(self.budget.min_epochs, self.budget.max_epochs, self.budget.min_epochs)
+        return (*whole, self.budget.max_epochs)
+
+    @property
+    def population(self) -> int:
+        """The most that can live at once so that all trials, copies included, are at most max_trials."""
+        copies = len(self.steps) - 1
+        sizes = range(2, self.budget.max_trials + 1)
+        return max((n for n in sizes if n + copies * self._share(n) <= self.budget.max_trials), default=0)
+
+    def _share(self, population: int) -> int:
+        return max(1, population // self.budget.eta)
+
+    @property
+    def plan(self) -> Plan:
+        """What it spends is sure, unless trials fail."""
+        epochs = self.population * self.budget.max_epochs
+        note = f"a population of {self.population}, {self._share(self.population)} replaced at each rung"
+        return Plan(self.steps, epochs, epochs, note)
+
+    def next(self, trials: Sequence[Trial]) -> Unit | None:
+        """See `Scheduler.next`."""
+        if chosen := cut(trials):
+            return onward(chosen, self._after(max(chosen.epochs, chosen.start)))
+        if len(trials) < self.population:
+            return Unit(None, 0, self.steps[0])
+        living = list(trials[: self.population])
+        for step in self.steps:
+            if unit := self._toward(living, step):
+                return unit
+            if any(step not in t.losses and t.state is not State.FAILED for t in living):
+                return None
+            if step == self.budget.max_epochs:
+                return None
+            parents, heirs = self._selection(living, step)
+            copies = [t for t in trials if t.source is not None and t.start == step]
+            if len(copies) < len(parents):
+                return Unit(None, step, self._after(step), source=parents[len(copies)].number)
+            living = [*heirs, *copies]
+        return None
+
+    def _toward(self, living: Sequence[Trial], step: int) -> Unit | None:
+        """The unit for one that rests before the step."""
+        for trial in living:
+            if trial.epochs and trial.epochs < step and rests(trial, trial.epochs):
+                return onward(trial, step)
+        return None
+
+    def _selection(self, living: Sequence[Trial], step: int) -> tuple[list[Trial], list[Trial]]:
+        """Those to be copied, and those that live on; whoever failed is the first to be replaced."""
+        alive = ranked([t for t in living if t.state is not State.FAILED], step)
+        lost = len(living) - len(alive)
+        worst = max(0, min(self._share(self.population), len(alive) // 2) - lost)
+        replaced = min(worst + lost, self._share(self.population))
+        copied = [alive[i % len(alive)] for i in range(replaced)] if alive else []
+        return copied, alive[: len(alive) - worst]
+
+    def _after(self, epochs: int) -> int:
+        return next(step for step in self.steps if step > epochs)
