@@ -17,7 +17,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "tpe, gp, random, anneal, atpe, evolution, cmaes, grid, optuna:NAME, package.module:function.",
     ),
     "scheduler": ("none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."),
-    "max-trials": ("20", "How many configurations to train, the baseline included."),
+    "max-trials": ("20", "How many configurations to train, the baseline included; all: a whole grid."),
     "max-epochs": ("10", "Epochs of a fully trained trial."),
     "metric": ("val_accuracy", "What to optimise: loss, accuracy, val_loss, val_accuracy."),
     "direction": ("auto", "minimize, maximize, or auto: by the metric's name."),

@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from rich.console import Console
-from rich.text import Text
 
-from mlflow_hpo.algorithms import warm_trials
 from mlflow_hpo.errors import Interrupted, StudyError
 from mlflow_hpo.executors import LocalExecutor
 from mlflow_hpo.hardware import usable_cores
+from mlflow_hpo.inputs import Inputs
 from mlflow_hpo.settings import RESUMABLE, Settings, check_registration, make_settings
 from mlflow_hpo.signals import Signals
-from mlflow_hpo.space import Space, load_given, load_space, parse_given, parse_space
 from mlflow_hpo.worker import warm_up, watch_parent
 
 if TYPE_CHECKING:
     from mlflow_hpo.report.registry import Registered
-    from mlflow_hpo.store import Connection, StudyRun
+    from mlflow_hpo.store import StudyRun
     from mlflow_hpo.study import Study
-    from mlflow_hpo.trial import Trial
 
 SHOWN = 5  # trials of an earlier study that do not fit, by name
 PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
@@ -39,32 +36,28 @@ def search(options: Mapping[str, Any], console: Console) -> None:
 
     A project run that is a study already is resumed, provided that the options are those it began with.
     """
-    settings = make_settings(dict(options))
-    space, text = _space(settings)
-    start_text = load_given(settings.start_from) if settings.start_from else ""
-    given = _given(settings, space, start_text, settings.start_from or "")
+    inputs = Inputs.from_options(options)
     run_id = os.environ.pop(PROJECT_RUN, None)
     if run_id:  # when `mlflow run` is ended, it takes its project along
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with Signals() as signals, _workers(settings, settings.worker_count) as executor:
+    with Signals() as signals, _workers(inputs.settings, inputs.settings.worker_count) as executor:
         executor.start()
-        from mlflow_hpo.display import Display
         from mlflow_hpo.store import Connection, new_study, open_run, store_errors
-        from mlflow_hpo.study import Study
 
-        settings.make_algorithm(space)
+        inputs.settings.make_algorithm(inputs.space)
         with store_errors():
             connection = Connection()
-            settings, earlier = _warm(connection, settings, space, console)
-            run = open_run(connection, run_id) if run_id else new_study(connection)
-            with _ended(run, run_id is not None), Display(console) as display:
-                if run.is_study:
-                    _take_over(run, settings, text)
+            project = open_run(connection, run_id) if run_id else None
+            begun = project is not None and project.is_study
+            inputs = (inputs.as_begun(project) if project and begun else inputs).warmed(connection, console)
+            run = project or new_study(connection)
+            with _ended(run, project is not None):
+                if begun:
+                    _take_over(run, inputs)
                 else:
-                    run.begin(settings.dump(), text, start_text)
-                    run.show_metric(settings.metric, settings.maximize)
-                study = Study(run, settings, space, executor, display, signals, given, earlier)
-                study.drive()
+                    run.begin(inputs.settings.dump(), *inputs.texts)
+                    run.show_metric(inputs.settings.metric, inputs.settings.maximize)
+                study = _drive(run, inputs, executor, console, signals)
             _finish(study, executor, console)
 
 
@@ -74,24 +67,16 @@ def resume(name: str, options: Mapping[str, Any], console: Console) -> None:
     Args:
         options: those that were given anew; others stay as they were.
     """
-    from mlflow_hpo.display import Display
-    from mlflow_hpo.store import Connection, find_study, keys, store_errors
-    from mlflow_hpo.study import Study
+    from mlflow_hpo.store import Connection, find_study, store_errors
 
     os.environ.pop(PROJECT_RUN, None)
     with store_errors():
         run = find_study(Connection(), name)
-        settings = make_settings(run.settings | {k: v for k, v in options.items() if v is not None})
-        text = _space(settings)[1] if options.get("space") else run.space_text
-        space = parse_space(text, keys.SPACE_FILE)
-        start_text = run.start_text if settings.start_from else ""
-        given = _given(settings, space, start_text, keys.START_FILE)
-        settings, earlier = _warm(run.connection, settings, space, console)
-        with Signals() as signals, _workers(settings, settings.worker_count) as executor:
-            _take_over(run, settings, text)
-            with _ended(run), Display(console) as display:
-                study = Study(run, settings, space, executor, display, signals, given, earlier)
-                study.drive()
+        inputs = Inputs.from_study(run, options).warmed(run.connection, console)
+        with Signals() as signals, _workers(inputs.settings, inputs.settings.worker_count) as executor:
+            _take_over(run, inputs)
+            with _ended(run):
+                study = _drive(run, inputs, executor, console, signals)
             _finish(study, executor, console)
 
 
@@ -118,36 +103,17 @@ def report(name: str, top: int, style: str, register_as: str, alias: str, consol
                 _print_registered(registry.register(run, settings, trials, register_as, alias, executor))
 
 
-def _given(settings: Settings, space: Space, text: str, source: str) -> list[dict[str, Any]]:
-    """The configs that are tried first."""
-    return parse_given(text, source, space, settings.found_model.defaults) if text else []
+def _drive(
+    run: "StudyRun", inputs: Inputs, executor: LocalExecutor, console: Console, signals: Signals
+) -> "Study":
+    from mlflow_hpo.display import Display
+    from mlflow_hpo.study import Study
 
-
-def _warm(
-    connection: "Connection", settings: Settings, space: Space, console: Console
-) -> "tuple[Settings, list[Trial]]":
-    """The trials of the study that this one learns from, and the settings with that study's run id.
-
-    Raises:
-        StudyError: its metric is another one.
-    """
-    from mlflow_hpo.store import earlier_trials, find_study
-
-    if not settings.warm_start:
-        return settings, []
-    study = find_study(connection, settings.warm_start)
-    other = make_settings(study.settings)
-    if (other.metric, other.maximize) != (settings.metric, settings.maximize):
-        raise StudyError(
-            f"warm-start: study {study.name} optimised {other.metric}, this one {settings.metric}"
-        )
-    kept, notes = warm_trials(earlier_trials(study), space, settings.max_epochs)
-    console.print(Text(f"warm start from {study.name}: {len(kept)} of {len(kept) + len(notes)} trials"))
-    for note in notes[:SHOWN]:
-        console.print(Text(f"  left out: {note}"), soft_wrap=True)
-    if len(notes) > SHOWN:
-        console.print(Text(f"  and {len(notes) - SHOWN} more"))
-    return settings.model_copy(update={"warm_start": study.run_id}), kept
+    given, earlier = inputs.given, inputs.earlier
+    with Display(console) as display:
+        study = Study(run, inputs.settings, inputs.space, executor, display, signals, given, earlier)
+        study.drive()
+    return study
 
 
 def _finish(study: "Study", executor: LocalExecutor, console: Console) -> None:
@@ -195,23 +161,13 @@ def _workers(settings: Settings, count: int) -> Iterator[LocalExecutor]:
             yield executor
 
 
-def _space(settings: Settings) -> tuple[Space, str]:
-    model = settings.found_model
-    if settings.space:
-        space, text = load_space(settings.space)
-    else:
-        text = model.space_text
-        space = parse_space(text, f"{model.name}.yaml")
-    settings.check_space(space)
-    return space, text
-
-
-def _take_over(run: "StudyRun", settings: Settings, text: str) -> None:
+def _take_over(run: "StudyRun", inputs: Inputs) -> None:
     """Become the driver of a study that another process began.
 
     Raises:
         StudyError: another process still drives it, or it would go on as another study than it began.
     """
+    settings = inputs.settings
     before, now = make_settings(run.settings).dump(), settings.dump()
     for key in now:
         if key not in (*RESUMABLE, "space") and before[key] != now[key]:
@@ -219,7 +175,7 @@ def _take_over(run: "StudyRun", settings: Settings, text: str) -> None:
                 f"study {run.run_id} began with {key} {before[key]!r}, not {now[key]!r}: "
                 f"a resume may change {', '.join(RESUMABLE)}"
             )
-    if text != run.space_text:
+    if inputs.texts[0] != run.space_text:
         raise StudyError(
             f"study {run.run_id} began with another space than that of {settings.space or 'the model'}"
         )

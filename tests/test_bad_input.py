@@ -12,6 +12,14 @@ SEARCHES = [
     (["--model", "vgg"], "unknown model 'vgg': known are cnn, mlp"),
     (["--space", "nowhere.yaml"], "space 'nowhere.yaml' cannot be read: No such file or directory"),
     (["--colour", "red"], "No such option"),
+    (["--max-trials", "all"], "max-trials: 'all' is for the algorithm grid, not for 'tpe'"),
+    (
+        ["--max-trials", "all", "--algorithm", "grid"],
+        "max-trials: the grid has 648,000 combinations, and 'all' is",
+    ),
+    (["--start-from", "nowhere.yaml"], "start-from 'nowhere.yaml' cannot be read: No such file or directory"),
+    (["--algorithm", "optuna:XYZ"], "unknown sampler of Optuna's 'XYZ': known are"),
+    (["--warm-start", "nobody"], "no study 'nobody' in sqlite"),
 ]
 
 

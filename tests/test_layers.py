@@ -15,7 +15,7 @@ LAYERS = [
     ["checkpoints", "objectives", "summary"],
     ["worker", "executors"],
     ["study"],
-    ["report", "display"],
+    ["report", "display", "inputs"],
     ["commands"],
     ["cli"],
     ["__main__"],

@@ -1,8 +1,9 @@
 """The median stopping rule (Golovin et al. 2017, "Google Vizier", section 3.2.2), at rungs."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
 from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, rests
 from mlflow_hpo.trial import Trial, Unit
@@ -31,9 +32,10 @@ class MedianStopping:
         """See `Scheduler.next`."""
         if chosen := cut(trials):
             return onward(chosen, self._after(chosen.epochs))
+        averages = {rung: _running_averages(trials, rung) for rung in self.budget.rungs[:-1]}
         for trial in trials:
             rung = trial.epochs
-            if 0 < rung < self.budget.max_epochs and rests(trial, rung) and self._good(trial, trials):
+            if rung in averages and rests(trial, rung) and _good(trial, averages[rung]):
                 return onward(trial, self._after(rung))
         if len(trials) < self.budget.max_trials:
             return Unit(None, 0, self.budget.rungs[0])
@@ -42,11 +44,21 @@ class MedianStopping:
     def _after(self, epochs: int) -> int:
         return next(rung for rung in self.budget.rungs if rung > epochs)
 
-    def _good(self, trial: Trial, trials: Sequence[Trial]) -> bool:
-        rung = trial.epochs
-        averages = [
-            fmean(loss for epochs, loss in t.losses.items() if epochs <= rung)
-            for t in trials
-            if rung in t.losses and t.number != trial.number
-        ]
-        return len(averages) < FEWEST_OTHERS or min(trial.losses.values()) <= median(averages)
+
+def _running_averages(trials: Sequence[Trial], rung: int) -> list[float]:
+    """Of the losses up to the rung, of every trial that got there, in order of size."""
+    return sorted(_average(t, rung) for t in trials if rung in t.losses)
+
+
+def _average(trial: Trial, rung: int) -> float:
+    return fmean(loss for epochs, loss in trial.losses.items() if epochs <= rung)
+
+
+def _good(trial: Trial, averages: list[float]) -> bool:
+    """Whether the trial's best loss is no worse than the median of the others' averages."""
+    own = bisect_left(averages, _average(trial, trial.epochs))
+    others, middle = len(averages) - 1, (len(averages) - 2) // 2
+    if others < FEWEST_OTHERS:
+        return True
+    low, high = (averages[i if i < own else i + 1] for i in (middle, others // 2))
+    return min(trial.losses.values()) <= (low + high) / 2
