@@ -156,7 +156,7 @@ def _mlflow_process() -> int:
 def _workers(settings: Settings, count: int) -> Iterator[LocalExecutor]:
     threads = max(1, usable_cores() // count)
     with tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True) as folder:
-        start = (settings.model, settings.data, settings.seed, threads, folder)
+        start = (settings.model, settings.data, settings.split_seed, threads, folder)
         with LocalExecutor(count, warm_up, start) as executor:
             yield executor
 

@@ -89,6 +89,9 @@ class Inputs:
             )
         kept, notes = warm_trials(earlier_trials(study), self.space, self.settings.max_epochs)
         _say_what_fits(console, study.name, len(kept), notes)
+        if (other.data, other.split_seed) != (self.settings.data, self.settings.split_seed):
+            split = f"{other.data} split by {other.split_seed}"
+            console.print(Text(f"  mind: its losses are on other data, {split}"), soft_wrap=True)
         settings = self.settings.model_copy(update={"warm_start": study.run_id})
         return replace(self, settings=settings, earlier=tuple(kept))
 

@@ -31,6 +31,7 @@ _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
 Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
 Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
+Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 
 
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     timeout: Seconds = None
     trial_timeout: Seconds = None
     seed: int = Field(0, ge=0, lt=2**32)
+    data_seed: Seed = None
     grid_points: int = Field(GRID_POINTS, ge=2)
     min_epochs: int = Field(1, ge=1)
     eta: int = Field(3, ge=2)
@@ -88,6 +90,11 @@ class Settings(BaseModel):
     def budget(self) -> Budget:
         """What the study may spend."""
         return Budget(self.max_trials, self.max_epochs, self.min_epochs, self.eta)
+
+    @property
+    def split_seed(self) -> int:
+        """What the data are split by."""
+        return self.seed if self.data_seed is None else self.data_seed
 
     def check_space(self, space: Space) -> None:
         """Raise ConfigError where the model or the scheduler has no use for the space."""

@@ -286,9 +286,10 @@ def make_task(settings: Settings, run: StudyRun) -> Task:
     return Task(
         model=settings.model,
         data=settings.data,
-        data_seed=settings.seed,
+        data_seed=settings.split_seed,
         metric=settings.metric,
         maximize=settings.maximize,
+        target=None if settings.target is None else settings.loss(settings.target),
         max_epochs=settings.max_epochs,
         tracking_uri=run.connection.uri,
         experiment_id=run.experiment_id,

@@ -39,13 +39,18 @@ THREADS = (
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to know of the study; the same for all its units."""
+    """What a worker needs to know of the study; the same for all its units.
+
+    Attributes:
+        target: a loss that ends a unit at once, or None.
+    """
 
     model: str
     data: str
     data_seed: int
     metric: str
     maximize: bool
+    target: float | None
     max_epochs: int
     tracking_uri: str
     experiment_id: str
@@ -209,7 +214,9 @@ class _Run:
 
         def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
             value = metrics.get(self._task.metric, math.nan)
-            return self._unit.goes_on(epoch, -value if self._task.maximize else value)
+            loss = -value if self._task.maximize else value
+            reached = self._task.target is not None and loss <= self._task.target
+            return not reached and self._unit.goes_on(epoch, loss)
 
         def report(epoch: int, metrics: Mapping[str, float]) -> None:
             if epoch > known:  # an earlier attempt, with the same seed, logged the epochs up to there

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,18 +166,34 @@ def test_a_model_is_fitted_on_the_highest_rung_with_enough_trials() -> None:
     assert observed_at([*low, *middle, *high]) == 3
 
 
-@pytest.mark.parametrize("name", ["tpe", "gp"])
-def test_losses_of_other_rungs_do_not_touch_a_proposal(name: str) -> None:
-    found = algorithm(name)
-    drawn: list[Trial] = []
-    for i in range(14):
-        config = propose(algorithm("random"), space(), drawn, i, 3)
-        drawn.append(Trial(i, "", State.PAUSED, config or {}, {9: (config or {})["share"]}))
-    others = [
-        Trial(20 + i, "", State.PAUSED, propose(algorithm("random"), space(), [], 20 + i, 3) or {}, {3: -9.0})
-        for i in range(8)
+def at_random(count: int, first: int, losses: Callable[[dict[str, Any]], dict[int, float]]) -> list[Trial]:
+    drawn = [propose(algorithm("random"), space(), [], first + i, 3) or {} for i in range(count)]
+    return [Trial(first + i, "", State.PAUSED, c, losses(c)) for i, c in enumerate(drawn)]
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "evolution"])
+def test_losses_of_different_rungs_are_not_mixed(name: str) -> None:
+    """How good a loss looks at a lower rung does not matter, only that it got no further."""
+    high = at_random(14, 0, lambda c: {3: c["share"], 9: c["share"]})
+    proposals = []
+    for at in (-9.0, 9.0):
+        low = [replace(t, losses={3: t.losses[3] + at}) for t in at_random(8, 20, lambda c: {3: c["rate"]})]
+        proposals.append(propose(algorithm(name), space(), [*high, *low], 40, 1))
+    assert proposals[0] == proposals[1]
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "evolution", "cmaes", "anneal"])
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_region_whose_trials_are_stopped_or_fail_is_left(name: str, failed: bool) -> None:
+    line = parse_space("x: {type: float, low: 0, high: 1}\ny: {type: float, low: 0, high: 1}", "space.yaml")
+    trials = [
+        Trial(i, "", State.FINISHED, {"x": 0.3 + i / 60, "y": i / 12}, {1: 1.0, 9: 0.3 + i / 60})
+        for i in range(12)
     ]
-    assert propose(found, space(), drawn, 40, 1) == propose(found, space(), [*drawn, *others], 40, 1)
+    state, losses = (State.FAILED, {}) if failed else (State.PAUSED, {1: 0.9})
+    bad = [Trial(12 + i, "", state, {"x": i / 100, "y": (i * 7 % 20) / 20}, losses) for i in range(20)]
+    found = [propose(algorithm(name), line, [*trials, *bad], 40 + i, i) or {} for i in range(20)]
+    assert sum(c["x"] < 0.2 for c in found) <= 6
 
 
 def test_many_trials_are_thinned_and_the_best_kept() -> None:

@@ -76,6 +76,11 @@ def test_settings_survive_the_store() -> None:
     assert make_settings(settings.dump()) == settings
 
 
+def test_the_data_are_split_by_the_studys_seed_unless_they_have_their_own() -> None:
+    assert make_settings({"seed": "3", "data_seed": ""}).split_seed == 3
+    assert make_settings({"seed": "3", "data_seed": "0"}).split_seed == 0
+
+
 def test_there_are_no_more_workers_than_trials() -> None:
     assert make_settings({"workers": "8", "max_trials": "3"}).worker_count == 3
     assert make_settings({"workers": "auto", "max_trials": "1"}).worker_count == 1

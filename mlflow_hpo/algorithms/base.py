@@ -36,13 +36,14 @@ class Point:
     """A trial as our own algorithms see it.
 
     Attributes:
-        loss: None while it runs, and where it failed.
+        loss: None while it runs.
+        beaten: it failed, or stopped below the rung: its loss says only that it is worse than the others.
     """
 
     number: int
     raws: Raws
     loss: float | None
-    failed: bool = False
+    beaten: bool = False
 
 
 Choose = Callable[[Space, Sequence[Point], int, np.random.Generator], Raws | None]
@@ -61,14 +62,12 @@ def suggest_by(choose: Choose) -> Suggest:
 
 def points(trials: Any) -> list[Point]:
     """The trials of a Hyperopt history, by number."""
-    from hyperopt.base import JOB_STATE_ERROR
-
     found = [
         Point(
             doc["tid"],
             {label: drawn[0] for label, drawn in doc["misc"]["vals"].items() if drawn},
             doc["result"].get("loss"),
-            doc["state"] == JOB_STATE_ERROR,
+            doc["result"].get("beaten", False),
         )
         for doc in trials.trials
     ]

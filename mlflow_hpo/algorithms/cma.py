@@ -31,15 +31,16 @@ def _check(space: Space) -> None:
 
 
 def _numeric(space: Space) -> dict[str, Searched]:
-    return {label: p for label, p in space.leaves() if not isinstance(p, Choice)}
+    return {label: p for label, p in space.leaves.items() if not isinstance(p, Choice)}
 
 
 def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
     numeric = _numeric(space)
-    engine = _rebuilt(numeric, known, int(rng.integers(2**31)))
+    ended = [(p, p.loss) for p in known if p.loss is not None and not p.beaten]
+    engine = _rebuilt(numeric, ended, int(rng.integers(2**31)))
     place = dict(zip(numeric, engine.ask(), strict=True))
-    better = sorted((p for p in known if p.loss is not None), key=lambda p: (p.loss, p.number))
-    better = better[: max(1, len(better) // 3)]
+    ranked = sorted(ended, key=lambda pair: (pair[1], pair[0].number))
+    better = [point for point, _ in ranked[: max(1, len(ranked) // 3)]]
 
     def pick(label: str, parameter: Searched) -> Any:
         if label in place:
@@ -54,21 +55,15 @@ def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Ge
     return space.walk(pick)
 
 
-def _rebuilt(numeric: dict[str, Searched], known: Sequence[Point], seed: int) -> Any:
+def _rebuilt(numeric: dict[str, Searched], ended: Sequence[tuple[Point, float]], seed: int) -> Any:
     size = len(numeric)
     engine = CMA(np.full(size, 0.5), SIGMA, np.array([[0.0, 1.0]] * size), seed=seed)
-    ended = [p for p in known if p.loss is not None or p.failed]
-    worst = max((p.loss for p in ended if p.loss is not None), default=0.0)
     for first in range(0, len(ended) - engine.population_size + 1, engine.population_size):
         generation = ended[first : first + engine.population_size]
-        engine.tell([(_place(numeric, p.raws, engine.mean), _loss(p, worst)) for p in generation])
+        engine.tell([(_place(numeric, p.raws, engine.mean), loss) for p, loss in generation])
     return engine
 
 
 def _place(numeric: dict[str, Searched], raws: Raws, middle: Any) -> Any:
     """Where a trial lies; what is not active in it pulls nowhere."""
     return np.array([p.unit(raws[k]) if k in raws else middle[i] for i, (k, p) in enumerate(numeric.items())])
-
-
-def _loss(point: Point, worst: float) -> float:
-    return worst if point.loss is None else point.loss

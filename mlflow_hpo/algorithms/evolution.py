@@ -20,7 +20,7 @@ def evolution() -> Algorithm:
 
 
 def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
-    living = [p for p in known if p.loss is not None][-POPULATION:]
+    living = [p for p in known if p.loss is not None and not p.beaten][-POPULATION:]
     if len(living) < STARTUP_TRIALS:
         return at_random(space, rng)
     mother, father = _winner(living, rng), _winner(living, rng)

@@ -16,7 +16,7 @@ def explore(space: Space, config: Config, names: Collection[str], number: int, s
     """The config with those hyperparameters changed that `names` has; a pure function of its arguments."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, number, 1]))
     changed = dict(config)
-    for label, parameter in space.leaves():
+    for label, parameter in space.leaves.items():
         name = label.rpartition("|")[2]
         raw = parameter.encode(config[name]) if name in config else None
         if name in names and raw is not None and changed[name] == config[name]:

@@ -79,8 +79,6 @@ def _study(sampler: Any, space: Space, known: list[Point], replay: bool) -> Any:
 
 
 def _replay(study: Any, space: Space, point: Point) -> None:
-    from optuna.trial import TrialState
-
     study.enqueue_trial(dict(point.raws))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -89,17 +87,15 @@ def _replay(study: Any, space: Space, point: Point) -> None:
         space.walk(lambda label, parameter: _suggested(trial, label, parameter))
     if point.loss is not None:
         study.tell(trial, point.loss)
-    elif point.failed:
-        study.tell(trial, state=TrialState.FAIL)
 
 
 def _frozen(space: Space, point: Point) -> Any:
     from optuna.trial import TrialState, create_trial
 
     state = TrialState.RUNNING if point.loss is None else TrialState.COMPLETE
-    leaves = dict(space.leaves())
+    leaves = space.leaves
     return create_trial(
-        state=TrialState.FAIL if point.failed else state,
+        state=state,
         params=dict(point.raws),
         distributions={label: _distribution(leaves[label]) for label in point.raws},
         value=point.loss,

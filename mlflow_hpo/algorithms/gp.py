@@ -4,7 +4,7 @@ Jones et al. 1998, "Efficient Global Optimization"; Snoek et al. 2012, "Practica
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,19 +28,24 @@ def gp() -> Algorithm:
 
 
 def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
-    leaves = dict(space.leaves())
-    ended = [p for p in known if p.loss is not None or p.failed]
-    done = [p for p in ended if p.loss is not None]
+    leaves = space.leaves
+    ended = [p for p in known if p.loss is not None]
+    done = [p for p in ended if not p.beaten]
     if len(done) < min(max(len(leaves), LEAST_STARTUP), MOST_STARTUP):
         return at_random(space, rng)
     model = _fitted(leaves, ended, rng)
     running = [p for p in known if p not in ended]
     if running:  # believed to come out as predicted, so that the next one goes elsewhere
         _believe(model, np.array([features(leaves, p.raws) for p in running]))
-    return _best_candidate(space, leaves, model, sorted(done, key=lambda p: (p.loss, p.number)), rng)
+    ranked = sorted(done, key=lambda p: (p.loss, p.number))
+    return _best_candidate(space, model, ranked, {_key(p.raws) for p in known}, rng)
 
 
-def features(leaves: dict[str, Searched], raws: Raws) -> list[float]:
+def _key(raws: Raws) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(raws.items()))
+
+
+def features(leaves: Mapping[str, Searched], raws: Raws) -> list[float]:
     """A trial as numbers between 0 and 1."""
     row: list[float] = []
     for label, parameter in leaves.items():
@@ -53,14 +58,12 @@ def features(leaves: dict[str, Searched], raws: Raws) -> list[float]:
 
 def _targets(ended: Sequence[Point]) -> Array:
     """Losses, the worst no further above the median than the best is below: how bad teaches nothing."""
-    losses = np.array([np.nan if p.loss is None else p.loss for p in ended], float)
-    best, middle = np.nanmin(losses), np.nanmedian(losses)
-    losses = np.where(np.isnan(losses), np.inf, losses)
-    worst = middle + (middle - best) if middle > best else np.max(losses[np.isfinite(losses)])
-    return np.minimum(losses, worst)
+    losses = np.array([p.loss for p in ended], float)
+    best, middle = losses.min(), np.median(losses)
+    return np.minimum(losses, middle + (middle - best) if middle > best else losses.max())
 
 
-def _fitted(leaves: dict[str, Searched], ended: Sequence[Point], rng: np.random.Generator) -> Any:
+def _fitted(leaves: Mapping[str, Searched], ended: Sequence[Point], rng: np.random.Generator) -> Any:
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -99,17 +102,14 @@ def _quietly(model: Any, x: Array, y: Array) -> Any:
 
 
 def _best_candidate(
-    space: Space,
-    leaves: dict[str, Searched],
-    model: Any,
-    ranked: Sequence[Point],
-    rng: np.random.Generator,
+    space: Space, model: Any, ranked: Sequence[Point], tried: set[Any], rng: np.random.Generator
 ) -> Raws:
     candidates = [at_random(space, rng) for _ in range(DRAWS)]
     centres = [p.raws for p in ranked[:5]]
     for spread in (0.1**i for i in range(1, ROUNDS + 1)):
         candidates += [_near(space, centres[i % len(centres)], spread, rng) for i in range(NEAR)]
-        gains = _improvement(model, np.array([features(leaves, c) for c in candidates]))
+        candidates = [c for c in candidates if _key(c) not in tried] or candidates
+        gains = _improvement(model, np.array([features(space.leaves, c) for c in candidates]))
         candidates = [candidates[i] for i in np.argsort(-gains, kind="stable")[:5]]
         centres = candidates
     return candidates[0]
@@ -133,6 +133,7 @@ def _improvement(model: Any, x: Array) -> Array:
 
     best = model.predict(model.X_train_).min()
     mean, spread = model.predict(x, return_std=True)
-    spread = np.maximum(spread, 1e-9)
+    noise = model.kernel_.k2.noise_level * model._y_train_std**2  # no reason to try a point again
+    spread = np.sqrt(np.maximum(spread**2 - noise, 1e-18))
     z = (best - mean) / spread
     return (best - mean) * norm.cdf(z) + spread * norm.pdf(z)

@@ -38,7 +38,7 @@ def grid_size(space: Space, points: int) -> int:
 
 
 def _top(space: Space) -> dict[str, Searched]:
-    return {label: p for label, p in space.leaves() if "|" not in label}
+    return {label: p for label, p in space.leaves.items() if "|" not in label}
 
 
 def _count(parameter: Searched, points: int) -> int:

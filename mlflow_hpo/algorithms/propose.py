@@ -31,9 +31,9 @@ def propose(
     from hyperopt import trials_from_docs
 
     known = sorted((t for t in trials if t.number < number), key=lambda t: t.number)
-    rung = observed_at(known)
-    looked_at = _most(known, rung, algorithm.most)
-    documents = (_document(t, space, rung) for t in looked_at)
+    counts = _counts(known, observed_at(known))
+    looked_at = _most(known, counts, algorithm.most)
+    documents = (_document(t, space, counts) for t in looked_at)
     history = trials_from_docs([d for d in documents if d], validate=False)
     config: dict[str, Any] = {}
     for attempt in range(2 * ATTEMPTS):
@@ -79,27 +79,43 @@ def observed_at(trials: Sequence[Trial]) -> int | None:
     return max(full) if full else max(counts, key=lambda epochs: (counts[epochs], epochs))
 
 
-def _most(trials: Sequence[Trial], rung: int | None, most: int | None) -> Sequence[Trial]:
+Counts = dict[int, tuple[float, bool]]  # number -> what it counts as, and whether that is only a rank
+
+
+def _counts(trials: Sequence[Trial], rung: int | None) -> Counts:
+    """What each ended trial counts as: its loss at the rung, or one that is worse than all there.
+
+    Those that stopped below the rung, or failed, are ranked after it and not mixed with it: the lower they
+    stopped the worse, by loss where that is equal, the failed ones last. If they counted for nothing, an
+    algorithm would propose the same bad region over and over: what is stopped early never gets to the rung.
+    """
+    sound = [t for t in trials if t.state is not State.FAILED]
+    at = {t.number: t.losses[rung] for t in sound if rung in t.losses} if rung else {}
+    resting = [t for t in sound if t.state in (State.PAUSED, State.FINISHED)]
+    under = sorted((t for t in resting if t.number not in at), key=lambda t: (-t.epochs, t.loss, t.number))
+    worst, best = max(at.values(), default=0.0), min(at.values(), default=0.0)
+    step = max(worst - best, 1e-9) / max(len(under), 1)
+    counts = {number: (loss, False) for number, loss in at.items()}
+    counts |= {t.number: (worst + (place + 1) * step, True) for place, t in enumerate(under)}
+    last = worst + (len(under) + 1) * step
+    return counts | {t.number: (last, True) for t in trials if t.state is State.FAILED}
+
+
+def _most(trials: Sequence[Trial], counts: Counts, most: int | None) -> Sequence[Trial]:
     """Those that run, and of the others at most so many: the best quarter, the rest spread evenly."""
-    scored = [t for t in trials if rung in t.losses and t.state is not State.FAILED]
-    if most is None or len(scored) <= most:
+    if most is None or len(counts) <= most:
         return trials
-    ranked = sorted(scored, key=lambda t: (t.losses[rung or 0], t.number))
+    ranked = sorted(counts, key=lambda number: (counts[number][0], number))
     best, rest = ranked[: most // 4], ranked[most // 4 :]
     spread = np.linspace(0, len(rest) - 1, most - len(best))
-    kept = {t.number for t in [*best, *(rest[int(i)] for i in spread)]}
-    kept |= {t.number for t in trials if t.state is State.RUNNING}
-    return [t for t in trials if t.number in kept]
+    kept = {*best, *(rest[int(i)] for i in spread)}
+    return [t for t in trials if t.number in kept or t.number not in counts]
 
 
-def _document(trial: Trial, space: Space, rung: int | None) -> dict[str, Any] | None:
-    """Hyperopt's document of a trial; None where it teaches nothing.
-
-    That is a trial whose config is outside the space (a baseline may be), or that stopped below the rung.
-    """
-    outcome = _outcome(trial, rung)
-    vals = space.encode(trial.config) if outcome else None
-    if vals is None or outcome is None:
+def _document(trial: Trial, space: Space, counts: Counts) -> dict[str, Any] | None:
+    """Hyperopt's document of a trial; None where its config is outside the space (a baseline may be)."""
+    vals = space.encode(trial.config)
+    if vals is None:
         return None
     misc = {
         "tid": trial.number,
@@ -109,20 +125,15 @@ def _document(trial: Trial, space: Space, rung: int | None) -> dict[str, Any] | 
         "idxs": {label: [trial.number] if drawn else [] for label, drawn in vals.items()},
     }
     known = {"tid": trial.number, "spec": None, "misc": misc, "exp_key": None, "owner": None, "version": 0}
-    return known | {"book_time": None, "refresh_time": None} | outcome
+    return known | {"book_time": None, "refresh_time": None} | _outcome(counts.get(trial.number))
 
 
-def _outcome(trial: Trial, rung: int | None) -> dict[str, Any] | None:
+def _outcome(count: tuple[float, bool] | None) -> dict[str, Any]:
     from hyperopt import base
 
-    if trial.state is State.FAILED:
-        return {"state": base.JOB_STATE_ERROR, "result": {"status": base.STATUS_FAIL}}
-    loss = trial.losses.get(rung) if rung else None
-    if loss is not None:
-        return {
-            "state": base.JOB_STATE_DONE,
-            "result": {"status": base.STATUS_OK, "loss": loss},
-        }
-    if trial.state in (State.RUNNING, State.KILLED):
+    if count is None:
         return {"state": base.JOB_STATE_RUNNING, "result": {"status": base.STATUS_RUNNING}}
-    return None
+    return {
+        "state": base.JOB_STATE_DONE,
+        "result": {"status": base.STATUS_OK, "loss": count[0], "beaten": count[1]},
+    }

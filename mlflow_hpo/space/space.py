@@ -108,8 +108,12 @@ class Space:
                 found |= inner.active(values) if inner else {}
         return found
 
-    def leaves(self, prefix: str = "") -> Iterator[tuple[str, Searched]]:
+    @cached_property
+    def leaves(self) -> Mapping[str, Searched]:
         """Every hyperparameter that is searched, by label, branches included."""
+        return dict(self._leaves(""))
+
+    def _leaves(self, prefix: str) -> Iterator[tuple[str, Searched]]:
         for name, parameter in self.parameters.items():
             if isinstance(parameter, Fixed):
                 continue
@@ -117,11 +121,11 @@ class Space:
             if isinstance(parameter, Choice):
                 for i, option in enumerate(parameter.options):
                     if option.space:
-                        yield from option.space.leaves(f"{prefix}{name}|{i}|")
+                        yield from option.space._leaves(f"{prefix}{name}|{i}|")
 
     def labels(self) -> Iterator[str]:
         """Every label that an algorithm may draw."""
-        return (label for label, _ in self.leaves())
+        return iter(self.leaves)
 
     def walk(self, pick: Callable[[str, Searched], Any], prefix: str = "") -> dict[str, Any]:
         """Raw values of the active labels, by `pick(label, parameter)`; choices before what hangs on them."""
