@@ -7,9 +7,9 @@
 The peers come with `pip install -e '.[peers]'`. For each seed, one system after the other starts as a fresh
 process and runs until an epoch ends with a val_loss at or below the target: imports are part of its seconds.
 What has not got there within --limit seconds is killed and counts as more (`>` in the table). Results are
-written to --out after every run, with the best value so far over the seconds; runs that are there already
-are not run again. All systems have the same seven hyperparameters, the same split of the data, 27 epochs
-a trial at most and two cores:
+written to --out after every run, with the best value so far over the seconds, which is drawn as a page beside
+it; runs that are there already are not run again. All systems have the same seven hyperparameters, the same
+split of the data, 27 epochs a trial at most and two cores:
 
 - `ours`: `mlflow-hpo search` with tpe and asha, two workers, tracking and all. Its seconds are those until
   its process has ended. `ours-none` trains every trial to the end; `ours-gp-asha` has the Gaussian process
@@ -31,6 +31,7 @@ from statistics import median, quantiles
 from typing import Any
 
 import race_ours
+from race_plot import draw
 from race_run import OURS, SYSTEMS, Race, run, study
 
 MAX_EPOCHS = 27
@@ -51,7 +52,10 @@ def race(tasks: list[str], systems: list[str], seeds: range, limit: float, out: 
             report(runs[-1])
             save(out, limit, runs)
     for task in tasks:
-        show(task, [r for r in runs if r["task"] == task and r["system"] in systems])
+        shown = [r for r in runs if r["task"] == task and r["system"] in systems]
+        show(task, shown)
+        if out is not None:
+            draw(task, TARGETS[task], shown, out.with_name(f"{out.stem}-{task}.html"))
 
 
 def known(out: Path | None, limit: float) -> list[dict[str, Any]]:

@@ -34,8 +34,9 @@ COMMAND_SECONDS = 1200
 
 
 @pytest.fixture(autouse=True)
-def no_run_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of a surrounding MLflow project, server or experiment reaches a test."""
+def no_run_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of a surrounding MLflow project, server or experiment reaches a test, or is left by one."""
+    monkeypatch.chdir(tmp_path)  # MLflow lays artifacts into the working folder
     for name in [n for n in os.environ if n.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
 
@@ -136,13 +137,15 @@ def environment(uri: str, **more: str) -> dict[str, str]:
 
 def hpo(uri: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `mlflow-hpo` to its end."""
-    return run_command([sys.executable, "-m", "mlflow_hpo", *arguments], uri, **more)
+    return run_command([sys.executable, "-m", "mlflow_hpo", *arguments], uri, Path.cwd(), **more)
 
 
-def run_command(command: list[str], uri: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run_command(
+    command: list[str], uri: str, folder: Path = PROJECT, **more: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
-        cwd=PROJECT,
+        cwd=folder,
         env=environment(uri, **more),
         capture_output=True,
         text=True,

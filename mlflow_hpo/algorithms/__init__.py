@@ -1,6 +1,7 @@
 """Search algorithms: functions with Hyperopt's suggest interface, and `propose`, which asks one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 
 from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, Suggest, suggest_by
 from mlflow_hpo.algorithms.grid import grid_size
@@ -25,61 +26,19 @@ __all__ = [
     "warm_trials",
 ]
 
+GRID = "grid"
 GRID_POINTS = 5
 
-
-def _tpe() -> Algorithm:
-    from mlflow_hpo.algorithms.from_hyperopt import tpe
-
-    return tpe()
-
-
-def _random() -> Algorithm:
-    from mlflow_hpo.algorithms.from_hyperopt import random
-
-    return random()
-
-
-def _anneal() -> Algorithm:
-    from mlflow_hpo.algorithms.from_hyperopt import anneal
-
-    return anneal()
-
-
-def _atpe() -> Algorithm:
-    from mlflow_hpo.algorithms.from_hyperopt import atpe
-
-    return atpe()
-
-
-def _gp() -> Algorithm:
-    from mlflow_hpo.algorithms.gp import gp
-
-    return gp()
-
-
-def _evolution() -> Algorithm:
-    from mlflow_hpo.algorithms.evolution import evolution
-
-    return evolution()
-
-
-def _cmaes() -> Algorithm:
-    from mlflow_hpo.algorithms.cma import cma
-
-    return cma()
-
-
-ALGORITHMS: Mapping[str, Callable[[], Algorithm]] = {
-    "tpe": _tpe,
-    "random": _random,
-    "anneal": _anneal,
-    "atpe": _atpe,
-    "gp": _gp,
-    "evolution": _evolution,
-    "cmaes": _cmaes,
+# name -> module and function: what an algorithm needs is imported when it is chosen
+ALGORITHMS: Mapping[str, tuple[str, str]] = {
+    "tpe": ("from_hyperopt", "tpe"),
+    "random": ("from_hyperopt", "random"),
+    "anneal": ("from_hyperopt", "anneal"),
+    "atpe": ("from_hyperopt", "atpe"),
+    "gp": ("gp", "gp"),
+    "evolution": ("evolution", "evolution"),
+    "cmaes": ("cma", "cma"),
 }
-GRID = "grid"
 
 
 def check_algorithm(name: str) -> None:
@@ -111,4 +70,6 @@ def algorithm(name: str, grid_points: int = GRID_POINTS, seed: int = 0) -> Algor
         from mlflow_hpo.algorithms.from_user import from_user
 
         return from_user(name)
-    return ALGORITHMS[name]()
+    module, function = ALGORITHMS[name]
+    found: Algorithm = getattr(import_module(f"{__name__}.{module}"), function)()
+    return found
