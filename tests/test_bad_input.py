@@ -15,7 +15,7 @@ SEARCHES = [
     (["--max-trials", "all"], "max-trials: 'all' is for the algorithm grid, not for 'tpe'"),
     (
         ["--max-trials", "all", "--algorithm", "grid"],
-        "max-trials: the grid has 648,000 combinations, and 'all' is",
+        "max-trials: the grid has 151,200 combinations, and 'all' is",
     ),
     (["--start-from", "nowhere.yaml"], "start-from 'nowhere.yaml' cannot be read: No such file or directory"),
     (["--algorithm", "optuna:XYZ"], "unknown sampler of Optuna's 'XYZ': known are"),
