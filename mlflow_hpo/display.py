@@ -38,11 +38,12 @@ class Display:
     def began(self, study: Study) -> None:
         """See `Observer.began`."""
         self._study = study
-        self._taken_over = sum(t.over for t in study.known)
+        self._taken_over = sum(t.results > 0 for t in study.known)
         settings, run = study.settings, study.run
+        epochs = f"{settings.max_epochs} epochs" + (" each" if settings.scheduler == "none" else " at most")
         self._say(
             f"study {run.name} ({run.run_id}): {settings.max_trials} trials of {settings.model} on "
-            f"{settings.data}, {settings.algorithm}, {settings.max_epochs} epochs each, "
+            f"{settings.data}, {settings.algorithm}, {epochs}, "
             f"{settings.worker_count} workers"
         )
         if settings.algorithm == GRID:
@@ -50,9 +51,7 @@ class Display:
         if settings.scheduler != "none":
             self._say(summary.plan_line(settings, study.plan))
         if study.known:
-            self._console.print(
-                f"resumed: {self._taken_over} trials are over already", highlight=False, markup=False
-            )
+            self._say(f"resumed: {self._taken_over} trials have results already")
         if self._console.is_terminal:
             self._live.start()
 
@@ -62,9 +61,8 @@ class Display:
             self._since[trial.number] = monotonic()
         elif trial.state is not State.FINISHED or self._shown.get(trial.number) != trial.epochs:
             self._shown[trial.number] = trial.epochs  # one that rested and now stays so has its line already
-            cut = (
-                self._console.is_terminal and not trial.reason
-            )  # a line for each trial, but never half a reason
+            # A line for each trial, but never half a reason.
+            cut = self._console.is_terminal and not trial.reason
             how: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"} if cut else {"soft_wrap": True}
             self._console.print(self._line(trial), **how)
         self.tick()
@@ -88,7 +86,7 @@ class Display:
         return line.append(" ".join(f"{k}={summary.shown(v)}" for k, v in trial.config.items()), "dim")
 
     def _picture(self, study: Study) -> Group:
-        over, total = sum(t.over for t in study.known), study.settings.max_trials
+        over, total = sum(t.results > 0 for t in study.known), study.settings.max_trials
         head = Table.grid(padding=(0, 1))
         head.add_row(
             ProgressBar(total=total, completed=over, width=30),
@@ -115,6 +113,8 @@ class Display:
         done = over - self._taken_over
         if not done:
             return "starting workers" if not over else "going on"
+        if over >= study.settings.max_trials:
+            return "promoted trials go on" if study.settings.scheduler != "none" else "ending"
         left = (monotonic() - study.started) / done * (study.settings.max_trials - over)
         return f"about {_clock(left)} left"
 

@@ -216,9 +216,9 @@ class Study:
         losses = [loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values()]
         if not losses:
             return
-        over = sum(t.over for t in self.known)
+        results = sum(t.results for t in self.known)
         note = summary.describe(self.settings, self.run.run_id, self.known)
-        self.run.show_best(self.settings.metric, self.settings.value(min(losses)), over, note)
+        self.run.show_best(self.settings.metric, self.settings.value(min(losses)), results, note)
 
     def _finish(self) -> None:
         reason = self._stop_reason() or ("ended by its patience" if self._is_stale() else "")

@@ -44,12 +44,12 @@ def headline(settings: Settings, trials: Sequence[Trial]) -> str:
 def describe(settings: Settings, run_id: str, trials: Sequence[Trial]) -> str:
     """The study's description, as Markdown for the MLflow UI."""
     winner = best(trials)
-    over = sum(t.over for t in trials)
+    begun = sum(t.results > 0 for t in trials)
     failed = sum(t.state is State.FAILED for t in trials)
     lines = [
         f"**{headline(settings, trials)}**",
         "",
-        f"{over} of {settings.max_trials} trials are over, {failed} failed.",
+        f"{begun} of {settings.max_trials} trials have results, {failed} failed.",
     ]
     if winner:
         lines += ["", "| hyperparameter | value |", "|---|---|"]

@@ -54,6 +54,11 @@ class Trial:
         return self.losses.get(self.epochs)
 
     @property
+    def results(self) -> int:
+        """How many results it brought: losses, or its failure."""
+        return max(len(self.losses), int(self.state is State.FAILED))
+
+    @property
     def over(self) -> bool:
         """Whether nothing is left to train."""
         return self.state in (State.FINISHED, State.FAILED)

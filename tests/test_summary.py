@@ -21,7 +21,7 @@ def test_the_headline_without_a_baseline_or_without_anything() -> None:
 def test_the_description_says_how_to_load_the_best_model() -> None:
     text = summary.describe(SETTINGS, "study1", [BASE, BEST, LOST])
     assert 'mlflow.pyfunc.load_model("models:/m-1")' in text
-    assert "3 of 3 trials are over, 1 failed." in text
+    assert "3 of 3 trials have results, 1 failed." in text
     assert "| units | 32 |" in text
     assert "mlflow-hpo report study1 --register NAME" in text
 

@@ -22,7 +22,7 @@ def rank(settings: Settings, trials: Sequence[Trial], top: int | None = None) ->
         Columns rank (empty where there is no loss), trial, the metric, gain (over the baseline, positive
         is better), epochs, seconds, status, then the hyperparameters.
     """
-    finished = [t for t in trials if t.state is State.FINISHED and t.loss is not None]
+    finished = [t for t in trials if t.state is not State.FAILED and t.loss is not None]
     ordered = sorted(finished, key=lambda t: (t.loss, t.number))
     rest = [t for t in trials if t not in ordered]
     rows = [_row(settings, t, trials, i + 1) for i, t in enumerate(ordered)]

@@ -114,10 +114,10 @@ class StudyRun:
         client.set_experiment_tag(self.experiment_id, keys.PRIMARY_METRIC, metric)
         client.set_experiment_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(maximize))
 
-    def show_best(self, metric: str, value: float, trials_over: int, note: str) -> None:
+    def show_best(self, metric: str, value: float, results: int, note: str) -> None:
         """Extend the series of the best value so far, and describe the best trial."""
         self.connection.write(
-            self.run_id, metrics={keys.BEST + metric: value}, step=trials_over, tags={keys.NOTE: note}
+            self.run_id, metrics={keys.BEST + metric: value}, step=results, tags={keys.NOTE: note}
         )
 
     def end(self, state: State, reason: str) -> None:
