@@ -80,6 +80,8 @@ def plan_line(settings: Settings, plan: Plan) -> str:
     most = "" if plan.most == plan.typical else f"; {plan.most} at most"
     rungs = ", ".join(str(rung) for rung in plan.rungs)
     note = f"; {plan.note}" if plan.note else ""
+    if plan.most < full:
+        note = f"; {settings.max_epochs - plan.rungs[0]} more at most to train the baseline to the end" + note
     return f"{settings.scheduler}: rungs at epochs {rungs}; {spent}, {share}{most}{note}"
 
 

@@ -44,3 +44,26 @@ def test_a_model_that_is_registered_is_served_under_its_name() -> None:
     steps = dict(summary.next_commands(make_settings({"register": "digits"}), "sqlite:///m.db", "7", "s"))
     assert "register the best model" not in steps
     assert "models:/digits@champion" in steps["serve it"]
+
+
+def test_the_plan_says_what_may_be_spent_and_what_that_saves() -> None:
+    def line(name: str) -> str:
+        settings = make_settings({"max_trials": 9, "max_epochs": 9, "scheduler": name})
+        return summary.plan_line(settings, settings.make_scheduler().plan)
+
+    assert line("asha") == (
+        "asha: rungs at epochs 1, 3, 9; about 21 epochs, 26% of the 81 that training every trial fully takes; "
+        "81 at most"
+    )
+    assert line("halving").startswith(
+        "halving: rungs at epochs 1, 3, 9; 21 epochs, 26% of the 81 that training every trial fully takes; "
+        "8 more at most to train the baseline to the end; brackets: 9 to epoch 1, 3 to epoch 3, 1 to epoch 9"
+    )
+
+
+def test_what_was_saved_counts_a_copys_epochs_from_where_it_began() -> None:
+    trials = [
+        Trial(0, "", State.FINISHED, {}, {10: 0.1}),
+        Trial(1, "", State.FINISHED, {}, {10: 0.1}, start=4),
+    ]
+    assert summary.spent_line(SETTINGS, trials) == "16 epochs trained; 4 of 20 saved (20%)"
