@@ -52,8 +52,8 @@ def test_the_plan_says_what_may_be_spent_and_what_that_saves() -> None:
         return summary.plan_line(settings, settings.make_scheduler().plan)
 
     assert line("asha") == (
-        "asha: rungs at epochs 1, 3, 9; about 21 epochs, 26% of the 81 that training every trial fully takes; "
-        "81 at most"
+        "asha: rungs at epochs 1, 3, 9; about 21 epochs, 26% of the 81 that training every trial fully "
+        "takes; 81 at most"
     )
     assert line("halving").startswith(
         "halving: rungs at epochs 1, 3, 9; 21 epochs, 26% of the 81 that training every trial fully takes; "
