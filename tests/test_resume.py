@@ -20,7 +20,7 @@ from mlflow_hpo.trial import State, Trial
 pytestmark = pytest.mark.slow
 MLFLOW_RUN = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
 SEARCH = [sys.executable, "-m", "mlflow_hpo", "search"]
-ONE_WORKER = ["--workers", "1", "--max-trials", "13", "--max-epochs", "40", "--seed", "4"]
+ONE_WORKER = ["--workers", "1", "--max-trials", "11", "--max-epochs", "40", "--seed", "4"]
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
     (tmp_path / "whole").mkdir()
     whole, cut = new_store(tmp_path / "whole"), new_store(tmp_path)
     with begun([*SEARCH, *ONE_WORKER], cut) as driver:
-        wait_until(running_after(cut, 4))
+        wait_until(running_after(cut, 2))
         workers = [p for p in family(driver.pid) if p.pid != driver.pid]
         loaded = Path(f"/proc/{driver.pid}/maps").read_text()
         os.kill(driver.pid, signal.SIGKILL)
@@ -112,11 +112,11 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
     assert hpo(cut, "resume", "latest").returncode == 0
     assert hpo(whole, "search", *ONE_WORKER).returncode == 0
     after, uninterrupted = trials_in(cut), trials_in(whole)
-    assert [t.number for t in after] == list(range(13))
+    assert [t.number for t in after] == list(range(11))
     assert [t.config for t in after] == [t.config for t in uninterrupted]
     assert [t.losses for t in after] == [pytest.approx(t.losses, abs=0.02) for t in uninterrupted]
     assert all(after[t.number] == t for t in before.values() if t.over)  # not trained again
-    assert statuses(cut) == ("FINISHED", ["FINISHED"] * 13)
+    assert statuses(cut) == ("FINISHED", ["FINISHED"] * 11)
     client = Connection(cut).client
     for trial in after:
         assert [m.step for m in client.get_metric_history(trial.run_id, "loss")] == list(range(1, 41))
@@ -124,9 +124,9 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
 
 def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    options = ["-Pmax_trials=5", "-Pmax_epochs=60", "-Pworkers=2"]
+    options = ["-Pmax_trials=4", "-Pmax_epochs=60", "-Pworkers=2"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
-        wait_until(running_after(uri, 2))
+        wait_until(running_after(uri, 1))
         everyone = family(project.pid)
         project.terminate()
         project.wait(COMMAND_SECONDS)
@@ -137,8 +137,8 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None
     done = run_command([*MLFLOW_RUN, *options, "--run-id", study_in(uri).run_id], uri)
     assert done.returncode == 0, done.stderr
     assert "resumed: " in done.stdout
-    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 5)
-    assert len(Connection(uri).client.search_runs(["0"])) == 6
+    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 4)
+    assert len(Connection(uri).client.search_runs(["0"])) == 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
