@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
     from mlflow_hpo.study import Study
 
-SHOWN = 5  # trials of an earlier study that do not fit, by name
 PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
 
 
@@ -40,7 +39,7 @@ def search(options: Mapping[str, Any], console: Console) -> None:
     run_id = os.environ.pop(PROJECT_RUN, None)
     if run_id:  # when `mlflow run` is ended, it takes its project along
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with Signals() as signals, _workers(inputs.settings, inputs.settings.worker_count) as executor:
+    with _workers(inputs.settings, inputs.settings.worker_count) as executor:
         executor.start()
         from mlflow_hpo.store import Connection, new_study, open_run, store_errors
 
@@ -50,14 +49,15 @@ def search(options: Mapping[str, Any], console: Console) -> None:
             project = open_run(connection, run_id) if run_id else None
             begun = project is not None and project.is_study
             inputs = (inputs.as_begun(project) if project and begun else inputs).warmed(connection, console)
-            run = project or new_study(connection)
-            with _ended(run, project is not None):
-                if begun:
+            with Signals() as signals:
+                run = project or new_study(connection)
+                if begun:  # where that is refused the study stays as it is: another process may drive it
                     _take_over(run, inputs)
-                else:
-                    run.begin(inputs.settings.dump(), *inputs.texts)
-                    run.show_metric(inputs.settings.metric, inputs.settings.maximize)
-                study = _drive(run, inputs, executor, console, signals)
+                with _ended(run, project is not None):
+                    if not begun:
+                        run.begin(inputs.settings.dump(), *inputs.texts)
+                        run.show_metric(inputs.settings.metric, inputs.settings.maximize)
+                    study = _drive(run, inputs, executor, console, signals)
             _finish(study, executor, console)
 
 
@@ -73,10 +73,11 @@ def resume(name: str, options: Mapping[str, Any], console: Console) -> None:
     with store_errors():
         run = find_study(Connection(), name)
         inputs = Inputs.from_study(run, options).warmed(run.connection, console)
-        with Signals() as signals, _workers(inputs.settings, inputs.settings.worker_count) as executor:
-            _take_over(run, inputs)
-            with _ended(run):
-                study = _drive(run, inputs, executor, console, signals)
+        with _workers(inputs.settings, inputs.settings.worker_count) as executor:
+            with Signals() as signals:
+                _take_over(run, inputs)
+                with _ended(run):
+                    study = _drive(run, inputs, executor, console, signals)
             _finish(study, executor, console)
 
 
@@ -135,14 +136,14 @@ def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
 
     try:
         yield
-    except Interrupted as cut:
-        run.end(State.KILLED, cut.reason)
+    except Interrupted:
         if of_project:
             set_killed_after(run.connection.uri, run.run_id, _mlflow_process())
         raise
     except BaseException as error:
-        with suppress(Exception):  # the store may be what failed
-            run.end(State.FAILED, str(error) or type(error).__name__)
+        if not run.is_over:  # what fails while it is driven has ended it already
+            with suppress(Exception):  # the store may be what failed
+                run.end(State.FAILED, str(error) or type(error).__name__)
         raise
 
 

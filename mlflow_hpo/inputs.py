@@ -58,11 +58,13 @@ class Inputs:
     @classmethod
     def from_study(cls, run: "StudyRun", options: Mapping[str, Any]) -> Self:
         """Those of a study that goes on; options that are None stay as they were."""
+        from mlflow_hpo.store import keys
+
         settings = make_settings(run.settings | {k: v for k, v in options.items() if v is not None})
         text = load_space(settings.space or "")[1] if options.get("space") else run.space_text
-        space = parse_space(text, "space.yaml")
+        space = parse_space(text, keys.SPACE_FILE)
         first = run.start_text if settings.start_from else ""
-        return cls(settings, space, _given(settings, space, first, "start_from.yaml"), (text, first))
+        return cls(settings, space, _given(settings, space, first, keys.START_FILE), (text, first))
 
     def as_begun(self, run: "StudyRun") -> Self:
         """With the run id of the earlier study, which may have been given as a name or as `latest`."""

@@ -64,7 +64,7 @@ class Study:
         """Set up; nothing runs before `drive`.
 
         Args:
-            signals: those that are being noted already; without them, `drive` notes its own.
+            signals: those that are being noted; without them, no signal cuts the study.
             given: configs to be tried first, after the baseline.
             earlier: trials of another study that inform the algorithm, with numbers below 0.
         """
@@ -76,7 +76,7 @@ class Study:
         self._scheduler = settings.make_scheduler()
         self._given, self._earlier = given, earlier
         self._units: dict[Future[Any], Unit] = {}
-        self._signals = signals or Signals()
+        self._signals = Signals() if signals is None else signals
 
     @property
     def known(self) -> list[Trial]:
@@ -87,6 +87,11 @@ class Study:
     def plan(self) -> Plan:
         """What the scheduler is about to do."""
         return self._scheduler.plan
+
+    @property
+    def _losses(self) -> list[float]:
+        """Every loss of the trials that did not fail."""
+        return [loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values()]
 
     @property
     def running(self) -> list[Trial]:
@@ -100,17 +105,16 @@ class Study:
             Interrupted: a signal came; what ran is KILLED, and a resume goes on.
             StudyError: nothing finished, or the first trials all failed.
         """
-        with self._signals:
-            try:
-                self._loop()
-                self._finish()
-            except Interrupted as cut:
-                self._cut(cut.reason, State.KILLED)
-                raise
-            except BaseException as error:
-                with suppress(Exception):  # the store may be what failed
-                    self._cut(str(error) or type(error).__name__, State.FAILED)
-                raise
+        try:
+            self._loop()
+            self._finish()
+        except Interrupted as cut:
+            self._cut(cut.reason, State.KILLED)
+            raise
+        except BaseException as error:
+            with suppress(Exception):  # the store may be what failed
+                self._cut(str(error) or type(error).__name__, State.FAILED)
+            raise
 
     def _loop(self) -> None:
         self.trials = {t.number: t for t in self.run.trials.adopt()}
@@ -213,12 +217,11 @@ class Study:
         self._observer.changed(trial)
 
     def _show(self) -> None:
-        losses = [loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values()]
-        if not losses:
+        if not self._losses:
             return
         results = sum(t.results for t in self.known)
         note = summary.describe(self.settings, self.run.run_id, self.known)
-        self.run.show_best(self.settings.metric, self.settings.value(min(losses)), results, note)
+        self.run.show_best(self.settings.metric, self.settings.value(min(self._losses)), results, note)
 
     def _finish(self) -> None:
         reason = self._stop_reason() or ("ended by its patience" if self._is_stale() else "")
@@ -253,8 +256,7 @@ class Study:
         limit, target = self.settings.timeout, self.settings.target
         if limit is not None and monotonic() - self.started > limit:
             return f"ended by its timeout of {limit:g} s"
-        losses = (loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values())
-        if target is not None and any(loss <= self.settings.loss(target) for loss in losses):
+        if target is not None and any(loss <= self.settings.loss(target) for loss in self._losses):
             return f"ended by its target: {self.settings.metric} reached {target:g}"
         return ""
 

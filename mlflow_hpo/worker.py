@@ -134,15 +134,6 @@ def train(assignment: Assignment) -> Result:
         TrialError: the trial failed.
         HpoError: the study cannot go on.
     """
-    return _train(assignment)
-
-
-def _words(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _train(assignment: Assignment) -> Result:
     from mlflow_hpo.store import Recorder
 
     connection = _connection(assignment.task.tracking_uri)
@@ -151,6 +142,11 @@ def _train(assignment: Assignment) -> Result:
         Recorder(connection, assignment.run_id, assignment.task.experiment_id) as recorder,
     ):
         return _Run(assignment, recorder, Path(folder)).result()
+
+
+def _words(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @lru_cache(maxsize=1)

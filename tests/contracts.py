@@ -223,6 +223,11 @@ def answer(value: int) -> int:
     return value * 2
 
 
+def name_yourself(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def complain() -> None:
     raise ValueError("as asked")
 
@@ -272,6 +277,13 @@ class ExecutorContract:
         with pytest.raises(CancelledError):
             future.result(WAIT)
         assert executor.submit(answer, 1).result(WAIT) == 2
+
+    def test_what_is_near_the_same_runs_in_the_same_worker(self, executor: Executor) -> None:
+        begun = {near: executor.submit(name_yourself, 1.0, near=near) for near in ("one", "other")}
+        pids = {near: future.result(WAIT) for near, future in begun.items()}
+        assert len(set(pids.values())) == executor.workers
+        for near in ("other", "one", "other"):
+            assert executor.submit(name_yourself, 0.0, near=near).result(WAIT) == pids[near]
 
     def test_it_works_again_after_a_shutdown(self, executor: Executor) -> None:
         executor.shutdown()

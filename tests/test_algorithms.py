@@ -62,7 +62,8 @@ class TestGrid(AlgorithmContract):
     algorithm = algorithm("grid")
 
     def test_seeds_differ(self) -> None:
-        """A grid has no chance in it."""
+        """A grid has no chance in it: they do not."""
+        assert self.propose(self.history(3), 3, 1) == self.propose(self.history(3), 3, 2)
 
     def test_every_combination_comes_once_and_then_no_more(self) -> None:
         text = "a: [x, y: {m: [1, 2, 3]}]\nr: {type: float, low: 0, high: 1}\nn: {type: int, low: 1, high: 5}"

@@ -124,7 +124,7 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
 
 def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    options = ["-Pmax_trials=4", "-Pmax_epochs=60", "-Pworkers=2"]
+    options = ["-Pmax_trials=6", "-Pmax_epochs=100", "-Pworkers=2"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
@@ -134,18 +134,21 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None
     parent, trials = statuses(uri)
     assert parent == "KILLED"
     assert set(trials) == {"FINISHED", "KILLED"}
-    done = run_command([*MLFLOW_RUN, *options, "--run-id", study_in(uri).run_id], uri)
+    again = [*MLFLOW_RUN, *options, "--run-id", study_in(uri).run_id]
+    assert run_command([*again, "-Pdata=mnist"], uri).returncode != 0
+    assert study_in(uri).state.startswith("killed: ")  # a refused resume leaves it as it was
+    done = run_command(again, uri)
     assert done.returncode == 0, done.stderr
     assert "resumed: " in done.stdout
-    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 4)
-    assert len(Connection(uri).client.search_runs(["0"])) == 5
+    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 6)
+    assert len(Connection(uri).client.search_runs(["0"])) == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_everyone_kills_but_fails_nothing(tmp_path: Path, number: int) -> None:
     """A terminal's Ctrl-C, `timeout`, or a batch system: it reaches mlflow, driver and workers."""
     uri = new_store(tmp_path)
-    with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=60", "-Pworkers=2"], uri) as project:
+    with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=100", "-Pworkers=2"], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
         os.killpg(project.pid, number)
@@ -157,7 +160,7 @@ def test_a_signal_to_everyone_kills_but_fails_nothing(tmp_path: Path, number: in
 
 def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "60", "--workers", "1"], uri) as driver:
+    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "120", "--workers", "1"], uri) as driver:
         wait_until(running_after(uri, 1))
         name = study_in(uri).name
         assert f"is being run by process {driver.pid}" in one_line_error(hpo(uri, "resume", name))

@@ -35,9 +35,7 @@ PEAK_MEMORY = "peak_memory_mb"
 GPU_MEMORY = "gpu_memory_mb"
 
 SEED_PARAM = "seed"
-BEST = (
-    "best_"  # a study's metric: the best value so far, by the number of results: rungs reached, and failures
-)
+BEST = "best_"  # a study's metric: the best value so far, by the number of rungs reached and failures
 TEST = "test_"  # a trial's metrics on the test part, once it is registered
 
 # MLflow's own.

@@ -115,9 +115,7 @@ class Recorder:
                 monitor.clear_metrics()
                 monitor.collect_metrics()
                 values |= {f"system/{k}": v for k, v in monitor.aggregate_metrics().items()}
-            with suppress(
-                Exception
-            ):  # it stays buffered: the training thread writes it, or says what is wrong
+            with suppress(Exception):  # it stays buffered: the training thread writes it, or raises
                 self.metrics(values, round(since + monotonic() - self._started))
 
     def model(self, flavor: str, model: Any, epochs: int, *, inputs: Any, outputs: Any, **how: Any) -> str:

@@ -44,6 +44,11 @@ class StudyRun:
         return keys.STUDY in self.tags
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or was cut."""
+        return self.tags.get(keys.STATE) in (State.FINISHED, State.FAILED, State.KILLED)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The settings as they were given."""
         return dict(json.loads(self.tags[keys.SETTINGS]))
