@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
     ["errors", "trial", "__init__"],
-    ["signals"],
+    ["signals", "references"],
     ["space", "hardware", "datasets"],
     ["algorithms", "schedulers", "models"],
     ["settings", "store"],
