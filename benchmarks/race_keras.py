@@ -20,9 +20,9 @@ def arguments() -> tuple[Path, int, float, int]:
 
 def load() -> tuple[Any, Any]:
     """The project's own split, as NumPy arrays: what to train on, what to validate with."""
-    from mlflow_hpo.datasets import load_data
+    from mlflow_hpo.datasets import DataSpec, load_data
 
-    data = load_data("digits", SPLIT)
+    data = load_data(DataSpec("digits", SPLIT))
     return (data.train.x, data.train.y), (data.validation.x, data.validation.y)
 
 

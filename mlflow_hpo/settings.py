@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mlflow_hpo.algorithms import GRID_POINTS, Algorithm, algorithm, check_algorithm
-from mlflow_hpo.datasets import check_data
+from mlflow_hpo.datasets import DataSpec, check_data
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import Model, find_model
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     def check_names(self) -> None:
         """Raise ConfigError for a name that is in no registry, or a metric without a direction."""
         model = self.found_model
-        check_data(self.data)
+        check_data(DataSpec(self.data))
         check_algorithm(self.algorithm)
         self.make_scheduler()
         if self.metric not in model.metrics:

@@ -88,12 +88,12 @@ def warm_up(model: str, data: str, data_seed: int, threads: int, folder: str | N
     _quiet()
     with _silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
         import mlflow_hpo.store  # noqa: F401 (the import is what is wanted)
-        from mlflow_hpo.datasets import load_data
+        from mlflow_hpo.datasets import DataSpec, load_data
         from mlflow_hpo.hardware import machine
 
         objective(model).warm_up()
         machine()
-        load_data(data, data_seed)
+        load_data(DataSpec(data, data_seed))
     gc.freeze()  # what the imports made stays: a collection between trials need not look at it
 
 
@@ -194,12 +194,12 @@ class _Run:
         return {epoch: handle.value(self._task.metric, epoch) for epoch in (*rungs, handle.reached)}
 
     def _describe(self) -> Data:
-        from mlflow_hpo.datasets import load_data
+        from mlflow_hpo.datasets import DataSpec, load_data
         from mlflow_hpo.hardware import machine, versions
 
         self._recorder.sample_system(self._assignment.seconds)
         self._recorder.machine(machine() | versions("mlflow", "tensorflow", "keras"))
-        data = load_data(self._task.data, self._task.data_seed)
+        data = load_data(DataSpec(self._task.data, self._task.data_seed))
         self._recorder.dataset(data)
         return data
 
@@ -244,10 +244,10 @@ def evaluate(task: Task, model_uri: str) -> tuple[dict[str, float], str]:
     Raises:
         HpoError: it could not be loaded or scored.
     """
-    from mlflow_hpo.datasets import load_data
+    from mlflow_hpo.datasets import DataSpec, load_data
     from mlflow_hpo.store import load_model
 
-    data = load_data(task.data, task.data_seed)
+    data = load_data(DataSpec(task.data, task.data_seed))
     found = objective(task.model)
     return found.evaluate(load_model(found.flavor, model_uri, task.tracking_uri), data), data.digest
 

@@ -15,7 +15,7 @@ import pytest
 from pebble import ProcessExpired
 
 from mlflow_hpo.algorithms import Algorithm, propose
-from mlflow_hpo.datasets import load_data
+from mlflow_hpo.datasets import DataSpec, load_data
 from mlflow_hpo.errors import NotFiniteError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.objectives.handle import Handle, Objective
@@ -307,7 +307,7 @@ class ObjectiveContract:
             start=start,
             epochs=epochs,
             max_epochs=4,
-            data=load_data(self.data, 0),
+            data=load_data(DataSpec(self.data)),
             checkpoint=folder,
             on_report=lambda epoch, metrics: None,
             on_model=self.keep,

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_hpo.datasets import load_data
+from mlflow_hpo.datasets import DataSpec, load_data
 from mlflow_hpo.errors import ConfigError, DataError
 
 
 def test_digits_come_in_three_stratified_parts() -> None:
-    data = load_data("digits", 0)
+    data = load_data(DataSpec("digits"))
     assert [len(p) for p in (data.train, data.validation, data.test)] == [1149, 288, 360]
     assert data.shape == (8, 8, 1)
     assert data.train.x.dtype == np.float32
@@ -24,23 +24,27 @@ def test_digits_come_in_three_stratified_parts() -> None:
 
 
 def test_no_row_is_in_two_parts() -> None:
-    data = load_data("digits", 0)
+    data = load_data(DataSpec("digits"))
     rows = [row.tobytes() for part in (data.train, data.validation, data.test) for row in part.x]
     assert len(set(rows)) == len(rows)
 
 
 def test_the_seed_decides_the_split_and_the_digest() -> None:
     load_data.cache_clear()
-    one, again, other = load_data("digits", 0), load_data("digits", 0), load_data("digits", 1)
+    one, again, other = (
+        load_data(DataSpec("digits")),
+        load_data(DataSpec("digits")),
+        load_data(DataSpec("digits", 1)),
+    )
     assert one is again  # a worker loads the data once
     load_data.cache_clear()
-    assert load_data("digits", 0).digest == one.digest
+    assert load_data(DataSpec("digits")).digest == one.digest
     assert other.digest != one.digest
 
 
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown data set 'iris': known are"):
-        load_data("iris", 0)
+        load_data(DataSpec("iris"))
 
 
 def arrays(rows: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -49,7 +53,7 @@ def arrays(rows: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 
 def sizes(name: str) -> list[Any]:
-    data = load_data(name, 0)
+    data = load_data(DataSpec(name))
     return [len(data.train), len(data.validation), len(data.test), data.shape, data.classes]
 
 
@@ -71,7 +75,7 @@ def test_fashion_mnist_is_read_from_kerass_cache(keras_cache: Path) -> None:
 def test_a_broken_file_in_the_cache_is_named(keras_cache: Path) -> None:
     (keras_cache / "mnist.npz").write_bytes(b"PK but not much more")
     with pytest.raises(DataError, match=r"data set 'mnist' in .*mnist\.npz cannot be read"):
-        load_data("mnist", 0)
+        load_data(DataSpec("mnist"))
 
 
 def test_a_class_with_one_row_cannot_be_split(keras_cache: Path) -> None:
@@ -79,8 +83,11 @@ def test_a_class_with_one_row_cannot_be_split(keras_cache: Path) -> None:
     y[:] = 0
     y[0] = 1
     np.savez(keras_cache / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    with pytest.raises(DataError, match="the data cannot be split by class: The least populated class"):
-        load_data("mnist", 0)
+    with pytest.raises(
+        DataError,
+        match="data 'mnist': the data cannot be split by class: class 1 has 1 row, at least 2 are needed",
+    ):
+        load_data(DataSpec("mnist"))
 
 
 def test_what_can_neither_be_found_nor_downloaded_is_named(keras_cache: Path) -> None:
@@ -90,7 +97,7 @@ def test_what_can_neither_be_found_nor_downloaded_is_named(keras_cache: Path) ->
         with pytest.raises(
             DataError, match="'cifar10' is neither in Keras's cache nor can it be downloaded: "
         ):
-            load_data("cifar10", 0)
+            load_data(DataSpec("cifar10"))
     finally:
         keras_cache.unlink()
         keras_cache.mkdir()
@@ -101,7 +108,7 @@ def test_two_workers_do_not_download_at_once(keras_cache: Path) -> None:
     with (keras_cache / ".mlflow-hpo.lock").open("w") as lock:
         flock(lock, LOCK_EX)
         with ThreadPoolExecutor() as threads:
-            loading = threads.submit(load_data, "mnist", 3)
+            loading = threads.submit(load_data, DataSpec("mnist", 3))
             with pytest.raises(TimeoutError):
                 loading.result(1)
             np.savez(keras_cache / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)

@@ -10,7 +10,7 @@ LAYERS = [
     ["errors", "trial", "__init__"],
     ["signals", "references"],
     ["space", "hardware", "datasets"],
-    ["algorithms", "schedulers", "models"],
+    ["algorithms", "schedulers", "models", "preprocessing"],
     ["settings", "store"],
     ["checkpoints", "objectives", "summary"],
     ["worker", "executors"],
@@ -27,7 +27,7 @@ PLACES = {  # library -> the only modules that may import it
     "tensorflow": {"objectives/keras", "models"},
     "keras": {"objectives/keras", "models", "datasets"},
     "pebble": {"executors", "study", "report/registry"},
-    "sklearn": {"datasets", "algorithms/gp"},
+    "sklearn": {"datasets", "preprocessing", "algorithms/gp"},
     "cmaes": {"algorithms/cma"},
     "optuna": {"algorithms/from_optuna"},
 }

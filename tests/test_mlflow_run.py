@@ -19,7 +19,7 @@ import pytest
 from conftest import COMMAND_SECONDS, PROJECT, environment, hpo, run_command
 from mlflow.entities import Run
 
-from mlflow_hpo.datasets import load_data
+from mlflow_hpo.datasets import DataSpec, load_data
 from mlflow_hpo.store import Connection
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,10 @@ def test_a_trial_holds_everything_about_itself(job: Job) -> None:
         assert run.inputs is not None
         assert run.outputs is not None
         (dataset,) = run.inputs.dataset_inputs
-        assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", load_data("digits", 0).digest)
+        assert (dataset.dataset.name, dataset.dataset.digest) == (
+            "digits",
+            load_data(DataSpec("digits")).digest,
+        )
         assert len(run.outputs.model_outputs) == 1
     assert len({r.data.params["seed"] for r in job.trials}) == len(job.trials)
 
@@ -136,7 +139,7 @@ def test_the_end_names_the_best_its_gain_and_the_next_commands(job: Job) -> None
 
 def test_every_model_has_a_signature_and_an_example_and_gives_probabilities(job: Job) -> None:
     mlflow.set_tracking_uri(job.uri)
-    rows = load_data("digits", 0).test.x[:5]
+    rows = load_data(DataSpec("digits")).test.x[:5]
     for run in job.trials:
         uri = run.data.tags["mlflow_hpo.model"]
         model = mlflow.pyfunc.load_model(uri)
@@ -155,7 +158,7 @@ def test_the_registered_model_leads_back_and_predicts(job: Job) -> None:
     assert version.tags["mlflow_hpo.study_run"] == job.parent.info.run_id
     assert "On the test part: test_accuracy" in str(version.description)
     mlflow.set_tracking_uri(job.uri)
-    test = load_data("digits", 0).test
+    test = load_data(DataSpec("digits")).test
     answers = mlflow.pyfunc.load_model("models:/digits@champion").predict(test.x)
     accuracy = float((answers.argmax(axis=1) == test.y).mean())
     assert accuracy == pytest.approx(best.data.metrics["test_accuracy"], abs=1e-6)
@@ -214,7 +217,7 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
 
 
 def test_the_registered_model_is_served(job: Job, served: str) -> None:
-    rows = load_data("digits", 0).test.x[:4]
+    rows = load_data(DataSpec("digits")).test.x[:4]
     request = urllib.request.Request(
         f"{served}/invocations",
         json.dumps({"inputs": rows.tolist()}).encode(),
