@@ -1,4 +1,4 @@
-"""Arrays in files, folders of images, functions, and what is given from Python."""
+"""Arrays in files, folders of images, and the names of data sets."""
 
 import subprocess
 import sys
@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from mlflow_hpo.datasets import GIVEN, Data, DataSpec, check_data, is_builtin, load_data, save_given
+from mlflow_hpo.datasets import Data, DataSpec, check_data, is_builtin, load_data
 from mlflow_hpo.errors import ConfigError, DataError, HpoError
 
 RNG = np.random.default_rng(0)
@@ -168,146 +167,6 @@ def test_what_is_wrong_with_a_folder() -> None:
     Path("nothing/b").mkdir()
     with pytest.raises(DataError, match="data 'nothing' cannot be read as images: No images found"):
         load("nothing")
-
-
-# Functions
-
-
-def function(body: str, name: str = "own") -> str:
-    text = "import numpy as np, pandas as pd\nx, y = np.arange(120.).reshape(60, 2), np.arange(60) % 3\n"
-    Path(f"{name}.py").write_text(f"{text}def data():\n    {body}\n")
-    sys.modules.pop(name, None)
-    return f"{name}.py:data"
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ("return x, y", [38, 10, 12]),
-        ("return [x, y]", [38, 10, 12]),
-        ("return x.tolist(), y.tolist()", [38, 10, 12]),
-        ("return pd.DataFrame(x), pd.Series(y)", [38, 10, 12]),
-        ("return pd.DataFrame(x), list(y)", [38, 10, 12]),
-        ("return pd.Series(x[:, 0]), y", [38, 10, 12]),
-        ("return (x, y), (x[:9], y[:9])", [48, 12, 9]),
-        ("return [(x, y), (x[:9], y[:9])]", [48, 12, 9]),
-        ("return (x, y), (x[:9], y[:9]), (x[:8], y[:8])", [60, 9, 8]),
-        ("return (pd.DataFrame(x), y), (pd.DataFrame(x)[:9], y[:9])", [48, 12, 9]),
-    ],
-)
-def test_a_function_returns_pairs(body: str, expected: list[int]) -> None:
-    data = load(function(body))
-    assert (sizes(data), data.classes) == (expected, 3)
-    assert data.is_table == ("pd." in body)
-
-
-def test_a_function_of_a_module_may_return_a_frame_with_a_target() -> None:
-    function("return pd.DataFrame(x, columns=['a', 'b']).assign(c=y)", "own_frames")
-    data = load("own_frames:data", target="c")
-    assert (data.name, data.shape, data.classes) == ("own_frames:data", (2,), 3)
-    with pytest.raises(ConfigError, match="needs a target, the column to predict: one of a, b, c"):
-        load("own_frames:data")
-
-
-TF = "import tensorflow as tf; ds = tf.data.Dataset.from_tensor_slices((x, y)); "
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ("return ds", [38, 10, 12]),
-        ("return ds.batch(7)", [38, 10, 12]),
-        ("return ds.batch(10, drop_remainder=True)", [38, 10, 12]),
-        ("return ds.batch(7), ds.take(9).batch(4)", [48, 12, 9]),
-        ("return ds, ds.take(9), ds.take(8)", [60, 9, 8]),
-        ("return ds.map(lambda a, b: (a, tf.one_hot(b, 3)))", [38, 10, 12]),
-        ("return ds.filter(lambda a, b: a[0] >= 0).batch(7)", [38, 10, 12]),  # of unknown length
-    ],
-)
-def test_a_function_may_return_tf_data(body: str, expected: list[int]) -> None:
-    data = load(function(TF + body))
-    assert (sizes(data), data.shape, data.classes) == (expected, (2,), 3)
-    if expected[-1] == 12:
-        assert data.digest == load(function("return x, y")).digest
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (TF + "return ds.repeat()", "gave a tf.data.Dataset without an end"),
-        (TF + "return ds.map(lambda a, b: {'a': a, 'b': b})", "gave a dict: expected (x, y)"),
-        (TF + "return ds.map(lambda a, b: ({'a': a}, b))", "gave a dict: expected (x, y)"),
-        (TF + "return ds.map(lambda a, b: (a, b, b))", "gave a tuple of 3: expected (x, y)"),
-        (TF + "return ds.map(lambda a, b: (a[: b + 1], b))", "its tf.data.Dataset is no array"),
-        (TF + "return ds.take(0)", "its tf.data.Dataset is empty"),
-        ("return {'x': x, 'y': y}", "data 'own.py:data' gave a dict: expected (x, y), ((x, y), (x_test,"),
-        ("return {'x': x}, y", "gave a dict: expected (x, y)"),
-        ("return x", "gave a ndarray: expected (x, y)"),
-        ("return None", "gave a NoneType: expected"),
-        ("return x, y, x, y", "gave a tuple of 4: expected"),
-        ("return x, y, y", "gave a ndarray: expected"),
-        ("return (x, y), (pd.DataFrame(x), y)", "test part: x is a DataFrame, in the train part a ndarray"),
-        (
-            "return (pd.DataFrame(x), y), (pd.DataFrame(x).drop(columns=1), y)",
-            "test part: column '1' is in only one",
-        ),
-        ("return pd.DataFrame(x)[[0, 0]], y", "there are two columns '0'"),
-        ("return ['a'] * 60, y", "x holds strings"),
-        ("return [[1], [1, 2]], [0, 1]", "x is no array"),
-        ("raise RuntimeError('no\\nnetwork')", "data 'own.py:data' failed: RuntimeError: no network"),
-    ],
-)
-def test_what_is_wrong_with_a_function(body: str, message: str) -> None:
-    with pytest.raises(DataError) as caught:
-        load(function(body))
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_what_is_wrong_with_a_reference() -> None:
-    with pytest.raises(ConfigError, match=r"data 'own\.py:data' cannot be loaded: there is no file"):
-        check_data(DataSpec("own.py:data"))
-    function("return x, y")
-    with pytest.raises(ConfigError, match=r"data 'own\.py:x' is no function but a ndarray"):
-        load("own.py:x")
-    with pytest.raises(ConfigError, match=r"target 'c' .*only a DataFrame has columns"):
-        load("own.py:data", target="c")
-
-
-# Given from Python
-
-
-def test_what_is_given_is_what_other_processes_load(tmp_path: Path) -> None:
-    name = save_given((X, Y), tmp_path / "ours", None)
-    data = load(name)
-    assert (data.name, data.source, sizes(data)) == ("given", "given from Python", [38, 10, 12])
-    program = f"from mlflow_hpo.datasets import *; print(load_data(DataSpec({name!r})).digest)"
-    other = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert other.stdout.strip() == data.digest
-    assert load(npz(x=X, y=Y)).digest == data.digest
-
-
-def test_a_frame_with_a_target_is_given(tmp_path: Path) -> None:
-    frame = pd.DataFrame(X, columns=list("abcd")).assign(y=Y)
-    data = load(save_given(frame, tmp_path, "y"))
-    assert (data.shape, data.classes) == ((4,), 3)
-    with pytest.raises(ConfigError, match="target 'z' is no column"):
-        save_given(frame, tmp_path, "z")
-    with pytest.raises(DataError, match="gave a dict: expected"):
-        save_given({"x": X}, tmp_path, None)
-
-
-def test_only_what_the_driver_wrote_is_unpickled(tmp_path: Path) -> None:
-    file = Path(save_given((X, Y), tmp_path, None).removeprefix(GIVEN))
-    for other in (tmp_path / "mine.pkl", tmp_path / "mine.given", file.parent / "mine.pkl"):
-        other.write_bytes(file.read_bytes())
-        with pytest.raises(ConfigError, match="cannot be loaded"):
-            check_data(DataSpec(f"{GIVEN}{other}"))
-        with pytest.raises(ConfigError, match="cannot be loaded"):
-            load_data(DataSpec(f"{GIVEN}{other}"))
-    file.unlink()
-    with pytest.raises(ConfigError, match="data given from Python do not outlast their study"):
-        check_data(DataSpec(f"{GIVEN}{file}"))
 
 
 # Names

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_hpo.errors import DataError
+
 Array = NDArray[Any]
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
 TASKS = (AUTO, CLASSIFICATION, REGRESSION)
@@ -165,3 +167,14 @@ def _contents(x: Any) -> list[bytes]:
 def line(error: BaseException) -> str:
     """An error of another library in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def as_array(values: Any, part: str, what: str) -> Array:
+    """Values as an array, one for each row; `what` they are is named in errors."""
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # whatever a framework's own arrays raise, as where they are on a GPU
+        raise DataError(f"{part} part: {what} is no array: {line(error)}") from None
+    if array.ndim == 0:
+        raise DataError(f"{part} part: {what} is a {type(values).__name__}: expected a value for each row")
+    return array

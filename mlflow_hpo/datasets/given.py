@@ -3,6 +3,7 @@
 The file is a pickle, and only the driver makes one; a data file of a user's is never unpickled.
 """
 
+import os
 import pickle
 from dataclasses import replace
 from hashlib import sha256
@@ -36,8 +37,9 @@ def save_given(data: Any, folder: Path, target: str | None) -> str:
     found = found_in(data, DataSpec("given", target=target))
     content = cloudpickle.dumps(found)
     folder = folder.resolve() / f"data{SUFFIX}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     file = folder / f"{sha256(content).hexdigest()[:12]}{SUFFIX}"
+    file.touch(0o600)
     file.write_bytes(content)
     return f"{GIVEN}{file}"
 
@@ -45,10 +47,15 @@ def save_given(data: Any, folder: Path, target: str | None) -> str:
 def check(spec: DataSpec) -> None:
     """Raise ConfigError where the file is none that `save_given` wrote."""
     file = Path(spec.name.removeprefix(GIVEN))
-    if not (file.suffix == file.parent.suffix == SUFFIX and file.is_file()):
+    if not (file.suffix == file.parent.suffix == SUFFIX and file.is_file() and _is_ours(file)):
         raise ConfigError(
             f"data {spec.name!r} cannot be loaded: data given from Python do not outlast their study"
         )
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether nobody else could have written it."""
+    return all(p.stat().st_uid == os.getuid() and not p.stat().st_mode & 0o022 for p in (file, file.parent))
 
 
 def load(spec: DataSpec) -> Found:

@@ -15,6 +15,7 @@ EXPECTED = (
 )
 ENDLESS = -1  # what a tf.data.Dataset without an end has as its cardinality
 MEMORY = 0.5  # of what is free, for a tf.data.Dataset
+OVERHEAD = 512  # bytes that an element takes beside its arrays
 
 
 def found_in(value: Any, spec: DataSpec) -> Found:
@@ -89,7 +90,7 @@ def _materialised(dataset: Any, spec: DataSpec) -> Rows:
 def _collected(dataset: Any, spec: DataSpec) -> list[tuple[Array, Array]]:
     room, pairs = MEMORY * psutil.virtual_memory().available, []
     for x, y in dataset.as_numpy_iterator():
-        room -= x.nbytes + np.asarray(y).nbytes
+        room -= np.asarray(x).nbytes + np.asarray(y).nbytes + OVERHEAD
         if room < 0:
             raise DataError(
                 f"data {spec.name!r}: its tf.data.Dataset does not fit into memory, or has no end"
