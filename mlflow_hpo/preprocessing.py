@@ -1,7 +1,8 @@
 """From a table's raw columns to numbers: a scikit-learn transformer fitted on the training part alone.
 
 Only scikit-learn's, NumPy's and pandas's own objects and functions are in it, so that a model saved
-with it needs nothing of ours to load.
+with it needs nothing of ours to load; and only functions of a module's, not methods, since skops, in
+whose format MLflow saves, finds no others.
 """
 
 import warnings
@@ -18,6 +19,8 @@ MOST_CATEGORIES = 50  # of a column; the rarest share one
 MOST_WORDS = 256  # of a column of text
 TEXT_DISTINCT = 0.5  # of a column's values, from which strings with spaces are text
 ISO_DATE = r"\d{4}[-/]\d{1,2}[-/]\d{1,2}"  # other forms may be read in two ways
+MISSING = ("nan", "None", "<NA>", "NaT")  # as strings
+NO_DATE = float(np.iinfo(np.int64).min)  # what NumPy makes of a missing date
 NUMBER, FLAG, CATEGORY, TEXT, DATE = "number", "flag", "category", "text", "date"
 KINDS = {  # by what pandas infers of the values
     **dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal", "empty"), NUMBER),
@@ -70,6 +73,15 @@ def prepared(data: Data) -> tuple[Data, Any]:
     return replace(data, train=train, validation=others[0], test=others[1]), transformer
 
 
+def trusted_types() -> list[str]:
+    """What skops must be told to trust in a transformer: MLflow's `skops_trusted_types`."""
+    import pandas as pd
+    from sklearn.utils import check_array
+
+    functions = (np.asarray, np.expand_dims, np.nan_to_num, np.ravel, pd.to_datetime, check_array)
+    return ["numpy.dtype", *(f"{f.__module__}.{f.__name__}" for f in functions)]
+
+
 def kind_of(column: Any) -> str:
     """What a column (a pandas Series) is taken for: number, flag, category, text or date."""
     from pandas.api.types import infer_dtype
@@ -104,92 +116,96 @@ def _transformer(kinds: dict[str, str]) -> Any:
     """A ColumnTransformer; it finds its columns by name, and leaves out those it does not know."""
     from sklearn.compose import ColumnTransformer
 
-    steps = {NUMBER: _of_numbers, FLAG: _of_flags, CATEGORY: _of_categories, DATE: _of_dates}
-    columns = {kind: [name for name in kinds if kinds[name] == kind] for kind in steps}
-    parts = [(kind, steps[kind](), names) for kind, names in columns.items() if names]
-    texts = [(f"{TEXT} {name}", _of_text(), name) for name in kinds if kinds[name] == TEXT]
-    return ColumnTransformer([*parts, *texts], sparse_threshold=0)
+    together = {NUMBER: _of_numbers, FLAG: _of_flags, CATEGORY: _of_categories}
+    columns = {kind: [name for name in kinds if kinds[name] == kind] for kind in together}
+    parts = [(kind, together[kind](), names) for kind, names in columns.items() if names]
+    dates = [(f"{DATE} {name}", _of_dates(), name) for name in kinds if kinds[name] == DATE]
+    texts = [(f"{TEXT} {name}", _of_text(), [name]) for name in kinds if kinds[name] == TEXT]
+    return ColumnTransformer([*parts, *dates, *texts], sparse_threshold=0)
 
 
-def _of_numbers(*before: Any) -> Any:
-    """Numbers, with a median for what is missing and a feature that says so, in units of the deviation."""
-    import pandas as pd
-    from sklearn.impute import SimpleImputer
+def _of_numbers() -> Any:
+    """In units of the deviation: a median for what is missing, and a feature that says so."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    infinite_is_missing = dict.fromkeys(("nan", "posinf", "neginf"), np.nan)
     return make_pipeline(
-        *(before or (_apply(pd.to_numeric, errors="coerce"),)),
-        _call(pd.DataFrame.astype, dtype="float64"),
-        _call(pd.DataFrame.replace, to_replace=[np.inf, -np.inf], value=np.nan),
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
+        _floats(), _call(np.nan_to_num, **infinite_is_missing), _filled("median", np.nan), StandardScaler()
     )
 
 
 def _of_flags() -> Any:
-    """0 and 1, the most frequent one for what is missing, and a feature that says so."""
-    import pandas as pd
-    from sklearn.impute import SimpleImputer
+    """0 and 1: the most frequent one for what is missing, and a feature that says so."""
     from sklearn.pipeline import make_pipeline
 
+    return make_pipeline(_floats(), _filled("most_frequent", np.nan))
+
+
+def _of_dates() -> Any:
+    """One column, as seconds since 1970, then as numbers."""
+    import pandas as pd
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(
-        _apply(pd.to_numeric, errors="coerce"),
-        _call(pd.DataFrame.astype, dtype="float64"),
-        SimpleImputer(strategy="most_frequent", add_indicator=True),
+        _call(pd.to_datetime, errors="coerce", format="mixed", utc=True),
+        _call(np.asarray, dtype="datetime64[s]"),
+        _call(np.asarray, dtype="float64"),
+        _call(np.expand_dims, axis=1),
+        _filled("median", NO_DATE),
+        StandardScaler(),
     )
 
 
 def _of_categories() -> Any:
     """One feature for each value; what is missing is a value of its own."""
-    import pandas as pd
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
 
     return make_pipeline(
-        _call(pd.DataFrame.astype, dtype="object"),
-        _call(pd.DataFrame.fillna, value="missing"),
-        _call(pd.DataFrame.map, func=str),
+        *_strings("missing"),
         OneHotEncoder(
             handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES, sparse_output=False
         ),
     )
 
 
-def _of_dates() -> Any:
-    """Days since 1970, then as numbers."""
-    import pandas as pd
-
-    return _of_numbers(
-        _apply(pd.to_datetime, errors="coerce", format="mixed", utc=True),
-        _call(pd.DataFrame.sub, other=pd.Timestamp(0, tz="UTC")),
-        _call(pd.DataFrame.truediv, other=pd.Timedelta(days=1)),
-    )
-
-
 def _of_text() -> Any:
-    """How often the most frequent words are in a text, as TF-IDF."""
-    import pandas as pd
+    """One column: how often the most frequent words are in a text, as TF-IDF."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(
-        _call(pd.Series.astype, dtype="object"),
-        _call(pd.Series.fillna, value=""),
-        _call(pd.Series.astype, dtype="str"),
-        TfidfVectorizer(max_features=MOST_WORDS),
+    return make_pipeline(*_strings(""), _call(np.ravel), TfidfVectorizer(max_features=MOST_WORDS))
+
+
+def _floats() -> Any:
+    from sklearn.utils import check_array
+
+    return _call(check_array, dtype="float64", ensure_all_finite=False)
+
+
+def _filled(strategy: str, missing: float) -> Any:
+    from sklearn.impute import SimpleImputer
+
+    return SimpleImputer(
+        missing_values=missing, strategy=strategy, add_indicator=True, keep_empty_features=True
     )
 
 
+def _strings(missing: str) -> list[Any]:
+    """Steps to strings of Python's, with another one for what is missing."""
+    from sklearn.impute import SimpleImputer
+
+    fill = {"strategy": "constant", "fill_value": missing, "keep_empty_features": True}
+    return [
+        _call(np.asarray, dtype="str"),
+        _call(np.asarray, dtype="object"),
+        *(SimpleImputer(missing_values=name, **fill) for name in MISSING),
+    ]
+
+
 def _call(function: Any, **options: Any) -> Any:
-    """A step that calls a method of pandas's on the rows."""
     from sklearn.preprocessing import FunctionTransformer
 
     return FunctionTransformer(function, kw_args=options)
-
-
-def _apply(function: Any, **options: Any) -> Any:
-    """A step that calls a function of pandas's on each column."""
-    import pandas as pd
-
-    return _call(pd.DataFrame.apply, func=function, **options)

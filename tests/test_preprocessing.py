@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import mlflow.sklearn
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlflow_hpo.datasets import Data, DataSpec, load_data, save_given, whole
-from mlflow_hpo.preprocessing import kind_of, needs_preprocessing, prepared
+from mlflow_hpo.preprocessing import kind_of, needs_preprocessing, prepared, trusted_types
 
 ROWS = 200
 WORDS = np.array(["late", "train", "cheap", "seat", "window", "coffee", "cold", "queue", "fast", "kind"])
@@ -136,6 +137,14 @@ def test_raw_rows_at_serving(data: Data) -> None:
         assert np.allclose(transformer.transform(alone), numbers[i])
 
 
+@pytest.mark.parametrize("column", ["age", "member", "city", "left", "remark"])
+def test_a_missing_value_is_the_same_in_every_form(column: str, data: Data) -> None:
+    _, transformer = prepared(data)
+    row = data.train.x.iloc[:1].astype({column: object})
+    missing = [transformer.transform(row.assign(**{column: [m]})) for m in (None, np.nan)]
+    assert np.array_equal(*missing)
+
+
 def test_numbers_that_are_infinite_count_as_missing(data: Data) -> None:
     _, transformer = prepared(data)
     row = data.train.x.iloc[:1]
@@ -155,6 +164,27 @@ def test_it_loads_with_scikit_learn_alone(data: Data, tmp_path: Path) -> None:
             "assert numpy.array_equal(transformer.transform(rows), expected)\n"
         )
         subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+
+def test_it_is_saved_in_the_format_that_mlflow_prefers(data: Data) -> None:
+    _, transformer = prepared(data)
+    mlflow.sklearn.save_model(transformer, "saved", skops_trusted_types=trusted_types())
+    loaded = mlflow.sklearn.load_model("saved")
+    assert Path("saved/model.skops").is_file()
+    assert np.array_equal(loaded.transform(data.test.x), transformer.transform(data.test.x))
+
+
+def test_columns_of_other_types_of_pandas(tmp_path: Path) -> None:
+    frame = table().convert_dtypes()
+    frame["when"] = frame["joined"].dt.tz_localize("Europe/Berlin")
+    frame.loc[::7, ["children", "member", "size", "when", "remark"]] = pd.NA
+    frame["none"] = None
+    data = load_data(DataSpec(save_given(frame, tmp_path, "y")))
+    ready, transformer = prepared(data)
+    assert all(np.isfinite(part.x).all() for part in (ready.train, ready.validation, ready.test))
+    row = data.train.x[data.train.x.notna().drop(columns="none").all(axis=1)].iloc[:1]
+    as_objects = pd.DataFrame([row.iloc[0].to_dict()], dtype=object)
+    assert np.allclose(transformer.transform(as_objects), transformer.transform(row))
 
 
 def test_what_is_no_table_needs_nothing() -> None:
