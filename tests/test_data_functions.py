@@ -87,6 +87,18 @@ def test_a_function_may_return_tf_data(body: str, expected: list[int]) -> None:
         assert data.digest == load(function("return x, y")).digest
 
 
+def test_tf_data_that_may_have_no_end_is_refused_when_memory_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlflow_hpo.datasets.values.MEMORY", 1e-9)  # of what is free
+    endless = function(f"{TF}return ds.repeat().filter(lambda a, b: a[0] >= 0)")  # it is not known to be
+    with pytest.raises(DataError, match=r"tf\.data\.Dataset does not fit into memory, or has no end"):
+        load(endless)
+
+
+def test_labels_of_tf_data_may_be_strings() -> None:
+    names = "ds.map(lambda a, b: (a, tf.strings.join(['no. ', tf.strings.as_string(b)])))"
+    assert load(function(f"{TF}return {names}")).labels == ("no. 0", "no. 1", "no. 2")
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

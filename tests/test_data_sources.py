@@ -63,7 +63,8 @@ def test_arrays_may_bring_their_parts() -> None:
 def test_one_hot_rows_are_classes() -> None:
     data = load(npz(x=X, y=np.eye(3)[Y]))
     assert (data.classes, data.labels, data.digest) == (3, (), load(npz(x=X, y=Y)).digest)
-    assert load(npz(x=X, y=Y[:, None])).digest == data.digest
+    for same in (Y[:, None], Y.astype(np.uint8), Y.astype(np.float32)):
+        assert load(npz(x=X, y=same)).digest == data.digest
 
 
 def test_labels_of_parts_are_numbered_together() -> None:

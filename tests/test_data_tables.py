@@ -1,5 +1,6 @@
 """Tables: CSV and Parquet files with a column to predict."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,22 @@ def test_classes_that_are_numbers_from_zero_have_no_names() -> None:
     table().assign(kind=np.arange(ROWS) % 3 * 1.0).to_csv("t.csv", index=False)
     load_data.cache_clear()
     assert (load().labels, load().classes, load().train.y.dtype) == ((), 3, np.int64)
+
+
+def test_few_whole_numbers_may_be_meant_as_values() -> None:
+    marks = np.array([3, 9, *[5, 6] * 49])
+    table().assign(stars=marks).to_csv("t.csv", index=False)
+    hint = "class '3' has 1 row, at least 2 are needed; if these are no classes but values, say that the task"
+    with pytest.raises(DataError, match=hint):
+        load(target="stars")
+    load_data.cache_clear()
+    assert load(target="stars", task="regression").classes == 0
+
+
+def test_decimal_numbers_of_a_database_are_values() -> None:
+    prices: Any = [Decimal(i) / 3 for i in range(ROWS)]
+    table().assign(price=prices).to_parquet("t.parquet")
+    assert load("t.parquet", target="price").task == "regression"
 
 
 def test_rows_without_a_target_are_refused_with_their_count() -> None:

@@ -50,6 +50,8 @@ def numbered(ys: Sequence[Array], task: str) -> tuple[list[Array], tuple[str, ..
     import pandas as pd
 
     y = pd.Series(np.concatenate([_plain(part) for part in ys])).infer_objects()
+    if pd.api.types.infer_dtype(y) == "decimal":
+        y = y.astype("float64")
     cuts = np.cumsum([len(part) for part in ys])[:-1]
     if (task if task != AUTO else _task(y)) == REGRESSION:
         return np.split(_values(y), cuts), (), 0
@@ -85,4 +87,6 @@ def _values(y: Any) -> Array:
 
 
 def _label(kind: Any) -> str:
+    if isinstance(kind, bytes):  # a string of TensorFlow's
+        return kind.decode(errors="replace")
     return str(int(kind)) if isinstance(kind, float) and kind.is_integer() else str(kind)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from mlflow_hpo.datasets import arrays, functions, given, images, named, tables
-from mlflow_hpo.datasets.base import TASKS, Data, DataSpec, Found, Part, digest
+from mlflow_hpo.datasets.base import AUTO, TASKS, Data, DataSpec, Found, Part, digest
 from mlflow_hpo.datasets.clean import cleaned
-from mlflow_hpo.datasets.split import TEST, VALIDATION, sample, split
+from mlflow_hpo.datasets.split import TEST, VALIDATION, TooFewError, sample, split
 from mlflow_hpo.errors import ConfigError, DataError, unknown
 from mlflow_hpo.references import is_reference
 
@@ -57,11 +57,13 @@ def load_data(spec: DataSpec) -> Data:
     try:
         return _split(spec, found)
     except DataError as error:
-        raise DataError(f"data {shown(spec.name)!r}: {error}") from None
+        doubtful = spec.task == found.task == AUTO and isinstance(error, TooFewError) and error.of_numbers
+        hint = "; if these are no classes but values, say that the task is regression" if doubtful else ""
+        raise DataError(f"data {shown(spec.name)!r}: {error}{hint}") from None
 
 
 def _split(spec: DataSpec, found: Found) -> Data:
-    task = found.task if spec.task == TASKS[0] else spec.task
+    task = found.task if spec.task == AUTO else spec.task
     parts, labels, classes = cleaned(found, task)
     train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
     if test is None:

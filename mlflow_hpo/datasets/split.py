@@ -11,6 +11,12 @@ VALIDATION = 0.2  # of what is there to train on
 TEST = 0.2  # where the data set brings no test part of its own
 
 
+class TooFewError(DataError):
+    """A class has too few rows."""
+
+    of_numbers = False  # whether the classes could be values just as well
+
+
 def split(rows: Part, share: float, seed: int, labels: Sequence[str]) -> tuple[Part, Part]:
     """Cut off a share of the rows.
 
@@ -67,17 +73,21 @@ def smallest_class(y: Array, labels: Sequence[str], least: int, trouble: str) ->
     found, counts = np.unique(y, return_counts=True)
     if len(counts) and counts.min() < least:
         name, count = _name(found[counts.argmin()], labels), _rows(counts.min())
-        raise DataError(f"{trouble}: class {name} has {count}, at least {least} are needed")
+        raise _too_few(f"{trouble}: class {name} has {count}, at least {least} are needed", labels)
 
 
 def _in_each(y: Array, parts: Sequence[Array], labels: Sequence[str]) -> None:
     for index in parts:
         for kind in np.setdiff1d(y, y[index])[:1]:
             count = _rows(int(np.sum(y == kind)))
-            raise DataError(
-                f"the data cannot be split by class: class {_name(kind, labels)} has {count}, "
-                "too few to be in each part"
-            )
+            trouble = f"class {_name(kind, labels)} has {count}, too few to be in each part"
+            raise _too_few(f"the data cannot be split by class: {trouble}", labels)
+
+
+def _too_few(words: str, labels: Sequence[str]) -> TooFewError:
+    error = TooFewError(words)
+    error.of_numbers = all(label.lstrip("-").isdigit() for label in labels)
+    return error
 
 
 def _name(kind: int, labels: Sequence[str]) -> str:
