@@ -31,8 +31,9 @@ rate: {type: float, low: 1e-4, high: 1e-1, log: true}
 share: {type: float, low: 0.0, high: 1.0}
 width: {type: int, low: 8, high: 64, step: 8}
 depth: {type: int, low: 1, high: 100, log: true}
+drop: {type: float, low: 0.1, high: 0.7, step: 0.1}
 size: 3
-kind: [a, b, 4, true, null, 0.5]
+kind: [a, b, 4, true, null, 0.5, [8, 4]]
 tool:
   - plain
   - pushed:

@@ -81,7 +81,7 @@ class TestGrid(AlgorithmContract):
             found.append(config)
         assert len(found) == 60
         assert {c["r"] for c in found} == {0.0, 0.5, 1.0}
-        assert grid_size(space(), GRID_POINTS) == 5 * 5 * 8 * 100 * 6 * (1 + 5 * (1 + 9))
+        assert grid_size(space(), GRID_POINTS) == 5 * 5 * 8 * 100 * 7 * 7 * (1 + 5 * (1 + 9))
 
 
 class TestAtpe(Learning):

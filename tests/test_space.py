@@ -37,7 +37,8 @@ def test_a_drawn_config_keeps_to_the_space(seed: int) -> None:
     assert config["width"] in range(8, 65, 8)
     assert config["depth"] in range(1, 101)
     assert config["size"] == 3
-    assert config["kind"] in ["a", "b", 4, True, None, 0.5]
+    assert config["drop"] in [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert config["kind"] in ["a", "b", 4, True, None, 0.5, [8, 4]]
     assert ("momentum" in config) == (config["tool"] == "pushed")
     assert ("deep" in config) == (config.get("inner") == "two")
 
@@ -58,6 +59,52 @@ def test_a_float_is_in_its_range(low: float, factor: float, log: bool, raw: floa
     assert known.low <= known.decode(raw) <= known.high
 
 
+@given(
+    st.decimals(-5, 5, places=3),
+    st.decimals("0.001", 2, places=3),
+    st.integers(1, 50),
+    st.floats(0, 0.999),
+    st.floats(-100, 100),
+)
+def test_a_float_with_a_step_is_on_its_grid(low: Any, step: Any, steps: int, rest: float, raw: float) -> None:
+    known = Float(low=float(low), high=float(low + step * steps), step=float(step))
+    values = [float(low + i * step) for i in range(steps + 1)]  # in decimals: no float noise
+    assert [known.decode(r) for r in known.grid(3)] == values
+    assert known.decode(raw) in values
+    for index, value in enumerate(values):
+        assert known.encode(value) == index
+        assert known.from_unit(known.unit(index)) == index
+    assert known.encode(values[0] + (0.3 + 0.4 * rest) * float(step)) is None
+    assert known.encode(values[0] - float(step)) is None
+    assert known.encode(values[-1] + float(step)) is None
+
+
+def test_a_float_with_a_step_has_even_odds_by_every_way_to_draw_it() -> None:
+    known = parse_space("a: {type: float, low: 0.1, high: 0.4, step: 0.1}", "s")
+    a = known.parameters["a"]
+    assert isinstance(a, Float)
+    rng = np.random.default_rng(0)
+    hyperopts = [a.decode(sample(known.expression()["a"], rng)) for _ in range(2000)]
+    ours = [a.decode(a.from_unit(rng.random())) for _ in range(2000)]
+    for drawn in (hyperopts, ours):
+        values, counts = np.unique(drawn, return_counts=True)
+        assert values.tolist() == [0.1, 0.2, 0.3, 0.4]
+        assert counts.min() > 400
+    assert a.encode(0.1 + 0.2) == a.encode(0.3) == 2
+
+
+def test_an_option_may_be_a_list() -> None:
+    known = parse_space("a: [[50], [100, 50], [1, x, true, null], [], 7]", "s")
+    for index, value in enumerate([[50], [100, 50], [1, "x", True, None], [], 7]):
+        config = known.decode({"a": [index]})
+        assert config == {"a": value}
+        assert known.encode(json.loads(json.dumps(config))) == {"a": [index]}
+    for strange in ([50.0], [1, "x", 1, None], (50,), [50, 50], 50):
+        assert known.encode({"a": strange}) is None
+    known.decode({"a": [0]})["a"].append(1)
+    assert known.decode({"a": [0]}) == {"a": [50]}
+
+
 def test_log_scales_are_uniform_in_the_logarithm() -> None:
     expression = parse_space("a: {type: float, low: 1e-6, high: 1, log: true}", "s").expression()["a"]
     rng = np.random.default_rng(0)
@@ -72,6 +119,8 @@ def test_log_scales_are_uniform_in_the_logarithm() -> None:
         {"rate": 1.0},
         {"width": 9},
         {"width": 8.0},
+        {"drop": 0.35},
+        {"kind": [8.0, 4]},
         {"kind": 1},  # 1 == True, but the option is true
         {"size": 4},
         {"tool": "plain", "momentum": 0.5},
@@ -80,7 +129,8 @@ def test_log_scales_are_uniform_in_the_logarithm() -> None:
     ],
 )
 def test_what_is_not_in_the_space_is_not_encoded(config: dict[str, Any]) -> None:
-    inside = {"rate": 0.01, "share": 0.5, "width": 8, "depth": 3, "size": 3, "kind": "a", "tool": "plain"}
+    inside: dict[str, Any] = {"rate": 0.01, "share": 0.5, "width": 8, "depth": 3, "drop": 0.3, "size": 3}
+    inside |= {"kind": "a", "tool": "plain"}
     assert space().encode(inside) is not None
     assert space().encode(inside | config if config else {}) is None
 
@@ -107,7 +157,13 @@ FAULTS = {
     "f: {type: float, low: 0, high: 1, log: true}": "s:1: f: low must be above 0 on a log scale, not 0.0",
     "g: {type: float, low: wide, high: 1}": "s:1: g.low: Input should be a valid number, not 'wide'",
     "g: {type: int, low: true, high: 1}": "s:1: g.low: Input should be a valid integer, not True",
-    "h: [[1], 2]": "s:1: h[0]: expected a number, a word, true, false or null",
+    "h: [[[1]], 2]": "s:1: h[0][0]: expected a number, a word, true, false or null",
+    "h: [[1, {a: [1, 2]}], 2]": "s:1: h[0][1]: expected a number, a word, true, false or null",
+    "h: [[1, 2], [1, 2]]": "s:1: h[1]: option [1, 2] is given twice",
+    "k: {type: float, low: 0, high: 1, step: 0}": "s:1: k.step: Input should be greater than 0",
+    "k: {type: float, low: 0, high: 1, step: 2}": "s:1: k: step 2.0 is larger than the range from 0.0 to 1.0",
+    "k: {type: float, low: 0, high: 1, step: 1e-30}": "s:1: k: step 1e-30 is too small for the range",
+    "k: {type: float, low: 1, high: 9, step: 2, log: true}": "s:1: k: step and log cannot be combined",
     "h: [.inf, 2]": "s:1: h[0]: inf is not a finite number",
     "i: [a, b, a]": "s:1: i[2]: option 'a' is given twice",
     "i: [a, {b: {}}]": "s:1: i[1].b: the space is empty: name at least one hyperparameter",
@@ -119,7 +175,7 @@ FAULTS = {
     "- a": "s:1: expected hyperparameters as `name: values`",
     "a: [1, 2": "s:1: not valid YAML",
     "a: !!python/object:os.system {}": "s:1: a: no type",
-    "a: &x [*x]": "s:1: a[0]: expected a number, a word, true, false or null",
+    "a: &x [*x]": "s:1: a[0][0]: expected a number, a word, true, false or null",
     "'a=b': [1, 2]": "s:1: 'a=b' is no name for a hyperparameter",
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.space import Choice, Float, Searched, Space
+from mlflow_hpo.space import Choice, Searched, Space
 from mlflow_hpo.trial import Config
 
 RESAMPLED = 0.25  # of the hyperparameters are drawn anew
@@ -20,7 +20,7 @@ def explore(space: Space, config: Config, names: Collection[str], number: int, s
         name = label.rpartition("|")[2]
         raw = parameter.encode(config[name]) if name in config else None
         if name in names and raw is not None and changed[name] == config[name]:
-            changed[name] = _value(parameter, _changed(parameter, raw, rng))
+            changed[name] = parameter.decode(_changed(parameter, raw, rng))
     return changed
 
 
@@ -28,11 +28,7 @@ def _changed(parameter: Searched, raw: Any, rng: np.random.Generator) -> Any:
     if rng.random() < RESAMPLED:
         return parameter.from_unit(rng.random())
     up = int(rng.integers(2))
-    if isinstance(parameter, Float):
+    if not isinstance(parameter, Choice) and parameter.whole is None:
         return raw * FACTORS[up]
     last = len(parameter.grid(0)) - 1
     return parameter.grid(0)[min(max(parameter.grid(0).index(raw) + 2 * up - 1, 0), last)]
-
-
-def _value(parameter: Searched, raw: Any) -> Any:
-    return parameter.options[raw].value if isinstance(parameter, Choice) else parameter.decode(raw)

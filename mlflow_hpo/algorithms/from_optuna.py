@@ -116,11 +116,8 @@ def _distribution(parameter: Searched) -> Any:
     """Of the raw values, in which whole numbers are indices (or themselves, on a log scale)."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    from mlflow_hpo.space import Float
-
     if isinstance(parameter, Choice):
         return CategoricalDistribution(tuple(range(len(parameter.options))))
-    if isinstance(parameter, Float):
+    if parameter.whole is None:
         return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-    raws = parameter.grid(0)
-    return IntDistribution(int(raws[0]), int(raws[-1]), log=parameter.log)
+    return IntDistribution(*parameter.whole, log=parameter.log)

@@ -13,7 +13,7 @@ GOLDEN = 0.6180339887498949
 
 
 def grid(points: int) -> Algorithm:
-    """Every option, every whole number, and so many points of each float.
+    """Every option, every whole number, every step, and so many points of each float without one.
 
     Combinations come in strides of about the golden section, so that the first few are spread over the
     whole grid. One that a trial has already is passed over.

@@ -1,7 +1,8 @@
 """The space: hyperparameters and their distributions, from YAML to a Hyperopt expression to a config."""
 
 from mlflow_hpo.space.given import load_given, parse_given
-from mlflow_hpo.space.parameters import Choice, Fixed, Float, Int, Option, Parameter, Searched
+from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter, Searched
+from mlflow_hpo.space.ranges import Float, Int
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 

@@ -43,10 +43,9 @@ class Space:
                 config[name] = parameter.value
             elif isinstance(parameter, Choice):
                 index = int(vals[prefix + name][0])
-                option = parameter.options[index]
-                config[name] = option.value
-                if option.space:
-                    config |= option.space.decode(vals, f"{prefix}{name}|{index}|")
+                config[name] = parameter.decode(index)
+                if inner := parameter.options[index].space:
+                    config |= inner.decode(vals, f"{prefix}{name}|{index}|")
             else:
                 config[name] = parameter.decode(vals[prefix + name][0])
         return config

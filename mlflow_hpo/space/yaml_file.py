@@ -4,6 +4,8 @@ units: [32, 64, 128]                                  # a list is a choice
 batch_size: 32                                        # a scalar is fixed
 learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}
 width: {type: int, low: 32, high: 512, step: 32}
+layers: [[50], [100, 50]]                             # an option may be a list
+dropout: {type: float, low: 0, high: 0.5, step: 0.1}
 optimizer:                                            # an option may carry hyperparameters
   - adam
   - sgd: {momentum: {type: float, low: 0.0, high: 0.99}}
@@ -16,7 +18,8 @@ import yaml
 from pydantic import ValidationError
 
 from mlflow_hpo.errors import SpaceError
-from mlflow_hpo.space.parameters import Choice, Fixed, Float, Int, Option, Parameter, Scalar
+from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter, Scalar
+from mlflow_hpo.space.ranges import Float, Int
 from mlflow_hpo.space.space import Space
 
 _RANGES: dict[str, type[Float] | type[Int]] = {"float": Float, "int": Int}
@@ -131,8 +134,7 @@ class _Parser:
             return self._range(node, path)
         if isinstance(node, yaml.SequenceNode):
             return self._choice(node, path)
-        value = self._fixed(node, path)
-        return Fixed(value.value) if value else None
+        return self._fixed(node, path)
 
     def _range(self, node: yaml.MappingNode, path: str) -> Float | Int | None:
         lines: dict[str, yaml.Node] = {}
@@ -174,8 +176,11 @@ class _Parser:
         return Choice(tuple(options)) if options else None
 
     def _option(self, node: yaml.Node, path: str) -> Option | None:
+        if isinstance(node, yaml.SequenceNode):
+            return self._list(node, path)
         if not isinstance(node, yaml.MappingNode):
-            return self._fixed(node, path)
+            single = self._fixed(node, path)
+            return Option(single.value) if single else None
         if len(node.value) != 1:
             self._fault(node, path, "an option with hyperparameters is written `option: {name: values}`")
             return None
@@ -184,7 +189,11 @@ class _Parser:
         inner = self.space(below, f"{path}.{self._scalar(key)}")
         return Option(option.value, inner) if option and inner else None
 
-    def _fixed(self, node: yaml.Node, path: str) -> Option | None:
+    def _list(self, node: yaml.SequenceNode, path: str) -> Option | None:
+        found = [self._fixed(item, f"{path}[{i}]") for i, item in enumerate(node.value)]
+        return None if None in found else Option([f.value for f in found if f])
+
+    def _fixed(self, node: yaml.Node, path: str) -> Fixed | None:
         value = self._scalar(node)
         if not isinstance(node, yaml.ScalarNode) or not isinstance(value, bool | int | float | str | None):
             self._fault(node, path, "expected a number, a word, true, false or null")
@@ -192,7 +201,7 @@ class _Parser:
         if isinstance(value, float) and value - value != 0:
             self._fault(node, path, f"{value} is not a finite number")
             return None
-        return Option(value)
+        return Fixed(value)
 
     def _scalar(self, node: yaml.Node) -> Scalar:
         try:
