@@ -1,9 +1,13 @@
 """The space: hyperparameters and their distributions, from YAML to a Hyperopt expression to a config."""
 
+from mlflow_hpo.space.dump import dump_space
+from mlflow_hpo.space.from_hyperopt import is_expression
 from mlflow_hpo.space.given import load_given, parse_given
 from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter, Searched
+from mlflow_hpo.space.python import space_text
 from mlflow_hpo.space.ranges import Float, Int
 from mlflow_hpo.space.space import Space
+from mlflow_hpo.space.structure import Structure
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 
 __all__ = [
@@ -15,8 +19,12 @@ __all__ = [
     "Parameter",
     "Searched",
     "Space",
+    "Structure",
+    "dump_space",
+    "is_expression",
     "load_given",
     "load_space",
     "parse_given",
     "parse_space",
+    "space_text",
 ]

@@ -127,7 +127,7 @@ class Int(_Range):
     type: Literal["int"] = "int"
     low: int
     high: int
-    step: int = Field(1, ge=1)
+    step: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

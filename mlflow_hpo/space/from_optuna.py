@@ -1,0 +1,28 @@
+"""Optuna's distributions, known by their classes' names: Optuna itself is not imported."""
+
+from typing import Any
+
+from mlflow_hpo.space.plain import Plain, number, plain, refused
+
+KNOWN = "FloatDistribution, IntDistribution and CategoricalDistribution"
+
+
+def is_optuna(value: Any) -> bool:
+    """Whether it is one of Optuna's distributions."""
+    return type(value).__module__.startswith("optuna.")
+
+
+def from_optuna(name: str, value: Any) -> Plain:
+    """The distribution as plain data.
+
+    Raises:
+        SpaceError: it is no distribution.
+    """
+    kinds = [kind.__name__ for kind in type(value).__mro__]
+    if "CategoricalDistribution" in kinds:
+        return plain(value.choices)
+    if "FloatDistribution" in kinds:
+        return number("float", value.low, value.high, step=value.step, log=value.log)
+    if "IntDistribution" in kinds:
+        return number("int", value.low, value.high, step=value.step if value.step != 1 else 0, log=value.log)
+    raise refused(name, f"Optuna's {kinds[0]} is no distribution of a space:", f"known are {KNOWN}")

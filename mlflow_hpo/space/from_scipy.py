@@ -1,0 +1,31 @@
+"""Frozen distributions of scipy.stats, as people give them to scikit-learn's randomised search."""
+
+import math
+from typing import Any
+
+from mlflow_hpo.space.plain import Plain, number, plain, refused, short
+
+KNOWN = "uniform, loguniform (reciprocal) and randint"
+
+
+def is_scipy(value: Any) -> bool:
+    """Whether it is a distribution of scipy.stats, frozen or new."""
+    return type(value).__module__.startswith("scipy.stats.")
+
+
+def from_scipy(name: str, value: Any) -> Plain:
+    """The distribution as plain data.
+
+    Raises:
+        SpaceError: it is another one than uniform, loguniform or randint.
+    """
+    kind = getattr(getattr(value, "dist", None), "name", type(value).__name__)
+    if kind == "randint":
+        return number("int", *(int(end) for end in value.support()))
+    if kind not in ("uniform", "loguniform", "reciprocal"):
+        raise refused(name, f"scipy's {kind} has no place in a space:", f"known are {KNOWN}")
+    low, high = (short(plain(end)) for end in value.support())
+    log = kind != "uniform"
+    if log and not math.isclose(value.median(), math.sqrt(low * high)):
+        raise refused(name, f"scipy's {kind} is shifted by loc,", "as no range of a space is: leave it out")
+    return number("float", low, high, log=log)
