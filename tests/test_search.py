@@ -63,6 +63,16 @@ def test_exploring_changes_what_it_may_and_nothing_else() -> None:
     assert explore(SPACE, config, ["rate"], 3, 0) == changed[3]
 
 
+def test_exploring_moves_by_one_on_a_grid_and_along_lists() -> None:
+    grid = parse_space("drop: {type: float, low: 0.1, high: 0.7, step: 0.1}\nhidden: [[1], [2], [3]]", "s")
+    config = {"drop": 0.3, "hidden": [2]}
+    changed = [explore(grid, config, ["drop", "hidden"], number, 0) for number in range(60)]
+    assert all(grid.fault(c) == "" for c in changed)
+    near = [c["drop"] in (0.2, 0.4) for c in changed]
+    assert sum(near) > 40
+    assert {str(c["hidden"]) for c in changed} == {"[1]", "[2]", "[3]"}
+
+
 @pytest.mark.slow
 def test_given_configs_come_first_and_a_later_study_learns_from_an_earlier(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"

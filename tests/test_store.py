@@ -57,7 +57,7 @@ def test_a_study_writes_exactly_the_documented_keys(
 
 def test_trials_read_back_as_they_were_written(start: Callable[..., Study], connection: Connection) -> None:
     store = start().run.trials
-    config = {"a": 0.1 + 0.2, "b": True, "c": None, "d": "ü|'", "e": 10**12}
+    config = {"a": 0.1 + 0.2, "b": True, "c": None, "d": "ü|'", "e": 10**12, "f": [8, "x"]}
     one = store.create(0, config, 7)
     other = store.create(1, {"a": 1e-300}, 8)
     result = Result({9: 0.5}, 1.25, 1.0, 10**9, None, "models:/m-1")
