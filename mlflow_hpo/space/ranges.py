@@ -7,6 +7,7 @@ that `hp.randint` would hide from TPE.
 
 import math
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -93,7 +94,7 @@ class Float(_Range):
         self._check_range(self.step)
         return self
 
-    @property
+    @cached_property
     def whole(self) -> tuple[int, int] | None:
         """The first and last index where there is a step."""
         if self.step is None:
@@ -134,7 +135,7 @@ class Int(_Range):
         self._check_range(self.step if self.step != 1 else None)
         return self
 
-    @property
+    @cached_property
     def whole(self) -> tuple[int, int]:
         """The first and last raw value: the numbers themselves on a log scale, otherwise indices."""
         return (self.low, self.high) if self.log else (0, (self.high - self.low) // self.step)
