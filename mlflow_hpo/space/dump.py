@@ -44,7 +44,9 @@ def dump_plain(found: Plain) -> str:
         return yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None)
     except yaml.representer.RepresenterError as error:
         value = error.args[-1]
-        raise SpaceError(f"space: {value!r} is a {type(value).__name__}, no number, word or list") from None
+        raise SpaceError(
+            f"space: {value!r} is of type {type(value).__name__}, no number, word or list"
+        ) from None
 
 
 def plain_space(space: Space) -> Plain:

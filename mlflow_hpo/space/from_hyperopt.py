@@ -14,6 +14,14 @@ from mlflow_hpo.space.hyperopt_words import constant, option_values
 from mlflow_hpo.space.plain import Plain, multiples, number, plain, refused, short
 
 Node = Any
+NEEDED = {
+    "uniform": {"low", "high"},
+    "loguniform": {"low", "high"},
+    "quniform": {"low", "high", "q"},
+    "qloguniform": {"low", "high", "q"},
+    "randint": {"low"},
+}
+LARGEST = math.log(sys.float_info.max)
 
 
 def is_expression(space: Any) -> bool:
@@ -93,23 +101,40 @@ def _check_even(label: str, node: Node) -> None:
 
 
 def _range(label: str, node: Node) -> Plain:
-    kind = node.name
-    if "normal" in kind:
-        raise refused(label, f"hp.{kind} is unbounded:", "take hp.uniform or hp.loguniform")
-    if kind not in ("uniform", "loguniform", "quniform", "qloguniform", "randint"):
-        raise refused(label, f"hp.{kind} has no place in a space:", "take hp.uniform or hp.randint")
-    given = {k: v for k, v in node.arg.items() if k in ("low", "high", "q") and hasattr(v, "name")}
-    ends = {k: _bound(label, kind, v) for k, v in given.items()}
+    kind, ends = node.name, _bounds(label, node)
     if kind == "randint":
         return _randint(**ends)
     if kind == "quniform":
         return multiples(**ends, kind="int" if float(ends["q"]).is_integer() else "float")
     if kind == "uniform":
         return number("float", **ends)
+    if max(ends["low"], ends["high"]) > LARGEST:
+        raise refused(label, f"hp.{kind} takes the logarithms of its bounds,", f"not {ends['high']}")
     low, high = (short(math.exp(ends[end])) for end in ("low", "high"))
     if kind == "loguniform":
         return number("float", low, high, log=True)
     return _qloguniform(label, low, high, ends["q"])
+
+
+def _bounds(label: str, node: Node) -> dict[str, Any]:
+    kind = node.name
+    if "normal" in kind:
+        raise refused(label, f"hp.{kind} is unbounded:", "take hp.uniform or hp.loguniform")
+    if kind not in NEEDED:
+        raise refused(label, f"hp.{kind} has no place in a space:", "take hp.uniform or hp.randint")
+    given = {k: v for k, v in node.arg.items() if k in ("low", "high", "q") and hasattr(v, "name")}
+    if missing := sorted(NEEDED[kind] - set(given)):
+        raise refused(label, f"hp.{kind} has no {missing[0]}:", "give it")
+    return {k: _bound(label, f"hp.{kind}", k, v) for k, v in given.items()}
+
+
+def _bound(label: str, kind: str, name: str, node: Node) -> Any:
+    value = plain(constant(node))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise refused(label, f"{kind} has {name} {value!r:.60}:", "it must be a finite number")
+    if name == "q" and value <= 0:
+        raise refused(label, f"{kind} has q {value}:", "it must be above 0")
+    return value
 
 
 def _randint(low: int, high: int | None = None) -> Plain:
@@ -125,10 +150,3 @@ def _qloguniform(label: str, low: float, high: float, q: float) -> Plain:
         return found
     what = f"hp.qloguniform from {low:g} to {high:g} by {q:g}"
     raise refused(label, what, "has no place in a space: take it by 1 from 1, or hp.loguniform")
-
-
-def _bound(label: str, kind: str, node: Node) -> Any:
-    value = plain(constant(node))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise refused(label, f"hp.{kind} has {value!r:.60} as a bound:", "it must be a number")
-    return value

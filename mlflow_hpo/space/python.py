@@ -55,7 +55,7 @@ def _plain(space: Any) -> Plain:
     if isinstance(space, Mapping):
         return {_name(name): _parameter(str(name), value) for name, value in space.items()}
     raise SpaceError(
-        f"space: {space!r:.100} is a {type(space).__name__}: expected the path of a YAML file, a Space, "
+        f"space: {space!r:.100} is of type {type(space).__name__}: expected the path of a YAML file, a Space, "
         "a dict of hyperparameters or a Hyperopt expression"
     )
 
@@ -100,6 +100,6 @@ def _scalar(name: str, value: Any) -> Plain:
     if type(value) in (bool, int, float, str, type(None)):
         return value
     raise SpaceError(
-        f"space: {name}: {value!r:.100} is a {type(value).__name__}: "
+        f"space: {name}: {value!r:.100} is of type {type(value).__name__}: "
         "expected a number, a word, true, false or None"
     )

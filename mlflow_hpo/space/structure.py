@@ -5,9 +5,8 @@ from functools import cached_property
 from typing import Any
 
 from mlflow_hpo.errors import SpaceError
-from mlflow_hpo.space.dump import dump_plain
-from mlflow_hpo.space.from_hyperopt import plain_expression
 from mlflow_hpo.space.parameters import Choice
+from mlflow_hpo.space.python import space_text
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import parse_space
 from mlflow_hpo.trial import Config
@@ -41,7 +40,7 @@ class Structure:
 
     @cached_property
     def _space(self) -> Space:
-        return parse_space(dump_plain(plain_expression(self.expression)), "space")
+        return parse_space(space_text(self.expression), "space")
 
     @cached_property
     def _choices(self) -> dict[str, Choice]:
