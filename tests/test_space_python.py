@@ -187,7 +187,7 @@ def test_what_scipy_draws_is_in_the_space(foreign: Any) -> None:
 
 
 FAULTS: list[tuple[Any, str]] = [
-    (3, "space: 3 is of type int: expected the path of a YAML file, a Space, a dict of hyperparameters"),
+    (3, "space: 3 is of type int: expected a YAML file, a Space, a dict of hyperparameters"),
     ({}, "space: the space is empty"),
     ({1: [1, 2]}, "space: 1 is no name for a hyperparameter"),
     ({"a": 1}, "space: nothing to search"),

@@ -55,7 +55,7 @@ def _plain(space: Any) -> Plain:
     if isinstance(space, Mapping):
         return {_name(name): _parameter(str(name), value) for name, value in space.items()}
     raise SpaceError(
-        f"space: {space!r:.100} is of type {type(space).__name__}: expected the path of a YAML file, a Space, "
+        f"space: {space!r:.100} is of type {type(space).__name__}: expected a YAML file, a Space, "
         "a dict of hyperparameters or a Hyperopt expression"
     )
 
