@@ -9,8 +9,17 @@ import click
 from mlflow_hpo import __version__
 
 OPTIONS: dict[str, tuple[str, str]] = {
-    "model": ("mlp", "Model to tune: mlp, cnn."),
-    "data": ("digits", "Data set: digits, mnist, fashion_mnist, cifar10, cifar100."),
+    "model": ("mlp", "Model to tune: mlp, cnn, package.module:NAME or path/to/file.py:NAME."),
+    "data": (
+        "",
+        "Data: digits, mnist, fashion_mnist, cifar10, cifar100; a CSV, Parquet or NPZ file; a folder of "
+        "images; package.module:FUNCTION. Empty: digits for the built-in models.",
+    ),
+    "target-column": ("", "Column to predict, in a table."),
+    "task": ("auto", "classification, regression, or auto: by the values to predict."),
+    "fraction": ("1.0", "Part of the rows that the search trains on; the winner is trained on all."),
+    "image-size": ("64", "Height and width in pixels that a folder's images get."),
+    "preprocess": ("auto", "auto: tables are preprocessed as part of the model; none: as they are."),
     "space": ("", "YAML file with the hyperparameters; empty: the model's own."),
     "algorithm": (
         "tpe",
@@ -18,8 +27,12 @@ OPTIONS: dict[str, tuple[str, str]] = {
     ),
     "scheduler": ("none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."),
     "max-trials": ("20", "How many configurations to train, the baseline included; all: a whole grid."),
-    "max-epochs": ("10", "Epochs of a fully trained trial."),
-    "metric": ("val_accuracy", "What to optimise: loss, accuracy, val_loss, val_accuracy."),
+    "max-epochs": ("", "Epochs of a fully trained trial; empty: 10, or as many as the space asks for."),
+    "resource": ("auto", "What an epoch of an estimator is: partial_fit, samples, or one of its params."),
+    "folds": ("1", "Cross-validate each trial on so many folds."),
+    "repeats": ("1", "Train each trial with so many seeds."),
+    "early-stopping": ("", "End a trial when so many epochs brought no better value; empty: never."),
+    "metric": ("", "What to optimise, as training reports it; empty: val_accuracy, or what fits the task."),
     "direction": ("auto", "minimize, maximize, or auto: by the metric's name."),
     "workers": ("auto", "Worker processes; auto: one for each core."),
     "timeout": ("", "Seconds for the whole study; empty: none."),
@@ -29,12 +42,16 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "grid-points": ("5", "Points of each float that the algorithm grid tries."),
     "min-epochs": ("1", "Epochs of the first rung; of a generation for pbt."),
     "eta": ("3", "Of the trials at a rung, one in so many goes on."),
-    "target": ("", "End when the metric reaches this; empty: never."),
+    "target": ("", "End when the metric reaches this number; a word: the column to predict."),
     "patience": ("", "End when so many trials brought no better one; empty: never."),
     "start-from": ("", "YAML file with configs to try first."),
     "warm-start": ("", "Earlier study whose trials inform the algorithm."),
     "register": ("", "Register the best model under this name."),
     "alias": ("champion", "Alias that the registered model gets."),
+    "final": (
+        "auto",
+        "true: train the winner once more on all rows; auto: where the search had not all of them.",
+    ),
 }
 
 

@@ -40,11 +40,12 @@ class Display:
         self._study = study
         self._taken_over = sum(t.results > 0 for t in study.known)
         settings, run = study.settings, study.run
-        epochs = f"{settings.max_epochs} epochs" + (" each" if settings.scheduler == "none" else " at most")
+        epochs = f"{settings.epochs} epochs" + (" each" if settings.scheduler == "none" else " at most")
+        data = f" on {settings.data}" if settings.data else ""
+        length = f", {epochs}" if settings.epochs > 1 else ""
         self._say(
-            f"study {run.name} ({run.run_id}): {settings.max_trials} trials of {settings.model} on "
-            f"{settings.data}, {settings.algorithm}, {epochs}, "
-            f"{settings.worker_count} workers"
+            f"study {run.name} ({run.run_id}): {settings.max_trials} trials of {settings.model}{data}, "
+            f"{settings.algorithm}{length}, {settings.worker_count} workers"
         )
         if settings.algorithm == GRID:
             self._say(summary.grid_line(grid_size(study.space, settings.grid_points), settings))

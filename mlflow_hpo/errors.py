@@ -33,6 +33,10 @@ class StoreError(HpoError):
     """The tracking store cannot be reached or refuses."""
 
 
+class SetupError(HpoError):
+    """The model, the data and the settings do not fit each other: no trial could succeed."""
+
+
 class StudyError(HpoError):
     """A study does not exist, cannot go on, or has nothing to give."""
 

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
+from mlflow_hpo.errors import StudyError
+
 RECENT = 16  # units whose traces a worker may still hold
 GROWTH_BYTES = 1 << 30  # a worker that holds this much more than after its first unit is replaced
 
@@ -32,6 +34,21 @@ class Executor(Protocol):
 
     def shutdown(self) -> None:
         """End all workers now; what still runs is cancelled."""
+
+
+def answered(future: Future[Any], while_: str) -> Any:
+    """What a worker answered, outside of any trial.
+
+    Args:
+        while_: what was being done to the model and the data, in words.
+
+    Raises:
+        StudyError: the worker died.
+    """
+    try:
+        return future.result()
+    except (ProcessExpired, RuntimeError) as error:  # the second: before it took the work
+        raise StudyError(f"a worker died while {while_}: {error}") from None
 
 
 class LocalExecutor:

@@ -1,6 +1,6 @@
-"""What a study is given: its settings, its space, points to try first, an earlier study to learn from."""
+"""What a study is given: settings, model, space, points to try first, an earlier study to learn from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,8 +9,11 @@ from rich.text import Text
 
 from mlflow_hpo.algorithms import GRID, grid_size, warm_trials
 from mlflow_hpo.errors import ConfigError, StudyError
-from mlflow_hpo.settings import Settings, make_settings
+from mlflow_hpo.models import Model, find_model
+from mlflow_hpo.resolve import check_space, resolved
+from mlflow_hpo.settings import Settings, make_settings, read_settings
 from mlflow_hpo.space import Space, load_given, load_space, parse_given, parse_space
+from mlflow_hpo.subject import Facts, Subject
 from mlflow_hpo.trial import Config, Trial
 
 if TYPE_CHECKING:
@@ -19,11 +22,54 @@ if TYPE_CHECKING:
 ALL = "all"  # as max_trials: the whole grid
 LARGEST_GRID = 10_000
 SHOWN = 5  # trials of an earlier study that do not fit, by name
+KNOWN_FACTS = Facts(task="classification")  # of the named data sets
+
+Look = Callable[[Subject, str], tuple[Model, Facts]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, checked as far as nothing has to be loaded.
+
+    Attributes:
+        space_text: the space that was given, as YAML; empty: the model's own.
+        first: the configs that were given, as YAML.
+    """
+
+    settings: Settings
+    whole_grid: bool
+    space_text: str
+    first: str
+
+    @classmethod
+    def from_options(
+        cls, options: Mapping[str, Any], places: Mapping[str, str] | None = None, space_text: str = ""
+    ) -> Self:
+        """Read and check the options of a new study.
+
+        Args:
+            places: see `make_settings`.
+            space_text: the space, where it is not in a file.
+
+        Raises:
+            ConfigError: something is wrong with them.
+        """
+        whole_grid = options.get("max_trials") == ALL
+        settings = make_settings({**options, "max_trials": LARGEST_GRID} if whole_grid else options, places)
+        if whole_grid and settings.algorithm != GRID:
+            raise ConfigError(
+                f"max-trials: {ALL!r} is for the algorithm grid, not for {settings.algorithm!r}"
+            )
+        text = load_space(settings.space)[1] if settings.space else space_text
+        if text:
+            parse_space(text, settings.space or "space")
+        first = load_given(settings.start_from) if settings.start_from else ""
+        return cls(settings, whole_grid, text, first)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of a study, checked.
+    """The inputs of a study, complete.
 
     Attributes:
         given: configs to be tried first.
@@ -32,39 +78,50 @@ class Inputs:
     """
 
     settings: Settings
+    model: Model
     space: Space
     given: list[Config]
     texts: tuple[str, str]
     earlier: tuple[Trial, ...] = ()
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Self:
-        """Those of a new study.
+    def of(cls, request: Request, look: Look | None = None) -> Self:
+        """Those of a request.
+
+        Args:
+            look: loads the user's model and data, to tell what they are.
 
         Raises:
-            ConfigError: something is wrong with them.
+            HpoError: they cannot be loaded, or do not fit.
         """
-        whole_grid = options.get("max_trials") == ALL
-        settings = make_settings({**options, "max_trials": 1} if whole_grid else dict(options))
-        text = load_space(settings.space)[1] if settings.space else settings.found_model.space_text
+        settings = request.settings
+        model, facts = _known(settings) if look is None else look(settings.subject, settings.model)
+        text = request.space_text or model.space_text
+        if not text:
+            raise ConfigError(
+                f"space: model {settings.model!r} brings none: name a YAML file with its hyperparameters"
+            )
         space = parse_space(text, settings.space or f"{settings.model}.yaml")
-        settings.check_space(space)
-        first = load_given(settings.start_from) if settings.start_from else ""
-        given = _given(settings, space, first, settings.start_from or "")
-        if whole_grid:
+        check_space(settings, model, space)
+        settings = resolved(settings, model, facts, space)
+        given = _given(model, space, request.first, settings.start_from or "")
+        if request.whole_grid:
             settings = settings.model_copy(update={"max_trials": _whole(settings, space) + len(given) + 1})
-        return cls(settings, space, given, (text, first))
+        return cls(settings, model, space, given, (text, request.first))
 
     @classmethod
-    def from_study(cls, run: "StudyRun", options: Mapping[str, Any]) -> Self:
+    def from_study(
+        cls, run: "StudyRun", options: Mapping[str, Any], look: Look, places: Mapping[str, str] | None = None
+    ) -> Self:
         """Those of a study that goes on; options that are None stay as they were."""
         from mlflow_hpo.store import keys
 
-        settings = make_settings(run.settings | {k: v for k, v in options.items() if v is not None})
+        settings = make_settings(run.settings | {k: v for k, v in options.items() if v is not None}, places)
         text = load_space(settings.space or "")[1] if options.get("space") else run.space_text
         space = parse_space(text, keys.SPACE_FILE)
+        model, _ = _known(settings) if settings.is_known else look(settings.subject, settings.model)
         first = run.start_text if settings.start_from else ""
-        return cls(settings, space, _given(settings, space, first, keys.START_FILE), (text, first))
+        return cls(settings, model, space, _given(model, space, first, keys.START_FILE), (text, first))
 
     def as_begun(self, run: "StudyRun") -> Self:
         """With the run id of the earlier study, which may have been given as a name or as `latest`."""
@@ -84,12 +141,12 @@ class Inputs:
         if not self.settings.warm_start:
             return self
         study = find_study(connection, self.settings.warm_start)
-        other = make_settings(study.settings)
+        other = read_settings(study.settings)
         if (other.metric, other.maximize) != (self.settings.metric, self.settings.maximize):
             raise StudyError(
                 f"warm-start: study {study.name} optimised {other.metric}, this one {self.settings.metric}"
             )
-        kept, notes = warm_trials(earlier_trials(study), self.space, self.settings.max_epochs)
+        kept, notes = warm_trials(earlier_trials(study), self.space, self.settings.epochs)
         _say_what_fits(console, study.name, len(kept), notes)
         if (other.data, other.split_seed) != (self.settings.data, self.settings.split_seed):
             split = f"{other.data} split by {other.split_seed}"
@@ -98,13 +155,15 @@ class Inputs:
         return replace(self, settings=settings, earlier=tuple(kept))
 
 
-def _given(settings: Settings, space: Space, text: str, source: str) -> list[Config]:
-    return list(parse_given(text, source, space, settings.found_model.defaults)) if text else []
+def _known(settings: Settings) -> tuple[Model, Facts]:
+    return find_model(settings.model), KNOWN_FACTS
+
+
+def _given(model: Model, space: Space, text: str, source: str) -> list[Config]:
+    return list(parse_given(text, source, space, model.baseline(space))) if text else []
 
 
 def _whole(settings: Settings, space: Space) -> int:
-    if settings.algorithm != GRID:
-        raise ConfigError(f"max-trials: {ALL!r} is for the algorithm grid, not for {settings.algorithm!r}")
     size = grid_size(space, settings.grid_points)
     if size > LARGEST_GRID:
         raise ConfigError(

@@ -1,5 +1,9 @@
-"""A user's own code by name: `package.module:attribute` or `path/to/file.py:attribute`."""
+"""A user's own code by name: `package.module:attribute` or `path/to/file.py:attribute`.
 
+What is given from Python is written down for the workers, and is then named `given:PATH`.
+"""
+
+import pickle
 import sys
 from hashlib import sha256
 from importlib import import_module
@@ -10,6 +14,8 @@ from typing import Any
 
 from mlflow_hpo.errors import ConfigError
 
+GIVEN = "given:"
+SUFFIX = ".code"
 FORMS = "package.module:NAME or path/to/file.py:NAME"
 
 
@@ -18,8 +24,32 @@ def is_reference(text: str) -> bool:
     return ":" in text
 
 
+def save_given(code: Any, folder: Path) -> str:
+    """Write a function, class or object for other processes.
+
+    Args:
+        folder: of the driver's own; whoever gives it removes it.
+
+    Raises:
+        ConfigError: it cannot be pickled.
+    """
+    import cloudpickle
+
+    try:
+        content = cloudpickle.dumps(code)
+    except Exception as error:  # whatever the object raises
+        raise ConfigError(f"model {code!r} cannot be sent to the workers: {error}") from None
+    file = folder.resolve() / f"{sha256(content).hexdigest()[:12]}{SUFFIX}"
+    file.write_bytes(content)
+    return f"{GIVEN}{file}"
+
+
 def check_reference(text: str, what: str) -> None:
     """Raise ConfigError where a reference is malformed or its file is missing; nothing is imported."""
+    if text.startswith(GIVEN):
+        if not (text.endswith(SUFFIX) and Path(text.removeprefix(GIVEN)).is_file()):
+            raise ConfigError(f"{what} {text!r} was given from Python, and is to be given again from there")
+        return
     place, _, name = text.rpartition(":")
     if not place or not name.isidentifier():
         raise ConfigError(f"{what} {text!r} is malformed: expected {FORMS}")
@@ -37,6 +67,8 @@ def load_reference(text: str, what: str) -> Any:
         ConfigError: it cannot be loaded, whatever the user's module raises meanwhile.
     """
     check_reference(text, what)
+    if text.startswith(GIVEN):
+        return pickle.loads(Path(text.removeprefix(GIVEN)).read_bytes())
     place, _, name = text.rpartition(":")
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else _from_package(place)

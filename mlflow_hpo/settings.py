@@ -1,26 +1,58 @@
 """The settings of a study, checked in one place."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from mlflow_hpo.algorithms import GRID_POINTS, Algorithm, algorithm, check_algorithm
 from mlflow_hpo.datasets import DataSpec, check_data
+from mlflow_hpo.datasets import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.hardware import usable_cores
-from mlflow_hpo.models import Model, find_model
+from mlflow_hpo.models import DEFAULT_EPOCHS, KERAS_METRICS, builtin_metrics, find_model, is_builtin
+from mlflow_hpo.references import check_reference, is_reference
 from mlflow_hpo.schedulers import Budget, Scheduler, scheduler
 from mlflow_hpo.space import Space
+from mlflow_hpo.subject import Subject
 
 MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance")
 MAXIMIZED = ("acc", "auc", "f1", "precision", "recall", "r2", "score", "iou", "dice")
 
+DEFAULT_DATA = "digits"  # of the built-in models
+KNOWN_METRICS = builtin_metrics("classification")  # of the built-in models on the named data sets
 USUAL_ALIASES = ("challenger", "champion")
 
 # What a resumed study may be given anew: nothing that would change the trials it has.
-RESUMABLE = ("max_trials", "workers", "timeout", "trial_timeout", "target", "patience", "register", "alias")
+RESUMABLE = (
+    "max_trials",
+    "workers",
+    "timeout",
+    "trial_timeout",
+    "target",
+    "patience",
+    "register",
+    "alias",
+    "final",
+)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _blank_is_none(value: Any) -> Any:
@@ -41,13 +73,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model: str = "mlp"
-    data: str = "digits"
+    data: Word = None
+    target_column: Word = None
+    task: str = "auto"
+    fraction: float = Field(1.0, gt=0, le=1)
+    image_size: int = Field(64, ge=1)
+    preprocess: Literal["auto", "none"] = "auto"
     space: Word = None
     algorithm: str = "tpe"
     scheduler: str = "none"
     max_trials: int = Field(20, ge=1)
-    max_epochs: int = Field(10, ge=1)
-    metric: str = "val_accuracy"
+    max_epochs: Count = None
+    resource: str = "auto"
+    folds: int = Field(1, ge=1)
+    repeats: int = Field(1, ge=1)
+    early_stopping: Count = None
+    metric: str = ""
     direction: Literal["auto", "minimize", "maximize"] = "auto"
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     timeout: Seconds = None
@@ -64,47 +105,96 @@ class Settings(BaseModel):
     register_as: Word = Field(None, alias="register")
     alias: str = "champion"
 
+    final: Literal["auto"] | bool = "auto"
+
+    _places: Mapping[str, str] = PrivateAttr(default_factory=dict)  # of what was given from Python
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tell_targets_apart(cls, given: Any) -> Any:
+        """`target` is the value to stop at where it is a number, else the column to predict."""
+        target = given.get("target")
+        if not isinstance(target, str) or not target or _is_number(target):
+            return given
+        if given.get("target_column"):
+            raise ValueError(f"target: with a target-column it is the value to stop at, not {target!r}")
+        return {**given, "target": None, "target_column": target}
+
     def check_names(self) -> None:
-        """Raise ConfigError for a name that is in no registry, or a metric without a direction."""
-        model = self.found_model
-        check_data(DataSpec(self.data))
+        """Raise ConfigError for what can be told to be wrong before anything is loaded."""
+        if not is_builtin(self.model) and not is_reference(self.model):
+            find_model(self.model)
+        if not is_builtin(self.model):
+            check_reference(self.subject.model, "model")
+        if self.target_column and (is_named(self.data or "") or not self.data):
+            raise ConfigError(
+                f"target: {self.target_column!r} is no number to stop at, and {self.data or 'no data'} has no columns"
+            )
+        check_data(self.subject.data)
         check_algorithm(self.algorithm)
         self.make_scheduler()
-        if self.metric not in model.metrics:
-            raise unknown("metric", self.metric, model.metrics)
-        _ = self.maximize
+        if self.is_known and self.metric not in ("", *KNOWN_METRICS):
+            raise unknown("metric", self.metric, KNOWN_METRICS)
+        if self.metric:
+            _ = self.maximize
+        if self.folds > 1 and not self.data:
+            raise ConfigError(f"folds: {self.folds} folds need data: name a data set")
         check_registration(self.register_as, self.alias)
 
     @property
-    def found_model(self) -> Model:
-        """The model that is tuned."""
-        return find_model(self.model)
+    def subject(self) -> Subject:
+        """What is trained on what."""
+        data = DataSpec(
+            name=self._places.get("data", self.data or ""),
+            seed=self.split_seed,
+            target=self.target_column,
+            task=self.task,
+            fraction=self.fraction,
+            image_size=self.image_size,
+        )
+        whole = self.resource == "auto" and self.scheduler == "none"
+        return Subject(
+            model=self._places.get("model", self.model),
+            data=data,
+            preprocess=self.preprocess,
+            resource="none" if whole else self.resource,
+            metric=self.metric,
+            maximize=bool(self.metric) and self.maximize,
+            folds=self.folds,
+            repeats=self.repeats,
+            early_stopping=self.early_stopping,
+        )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether model and data come with the package, so that nothing need be loaded to know them."""
+        return is_builtin(self.model) and is_named(self.data or "")
+
+    @property
+    def wants_final(self) -> bool:
+        """Whether the winner is trained once more on all rows; `auto`: where the search had fewer."""
+        return self.final is True or (self.final == "auto" and (self.fraction < 1 or self.folds > 1))
 
     def make_scheduler(self) -> Scheduler:
         """The scheduler, with this study's sizes."""
-        if self.min_epochs > self.max_epochs:
-            raise ConfigError(f"min-epochs: {self.min_epochs} is above max-epochs, {self.max_epochs}")
+        if self.min_epochs > self.budget.max_epochs:
+            raise ConfigError(f"min-epochs: {self.min_epochs} is above max-epochs, {self.budget.max_epochs}")
         return scheduler(self.scheduler, self.budget)
 
     @property
     def budget(self) -> Budget:
         """What the study may spend."""
-        return Budget(self.max_trials, self.max_epochs, self.min_epochs, self.eta)
+        return Budget(self.max_trials, self.epochs, self.min_epochs, self.eta)
+
+    @property
+    def epochs(self) -> int:
+        """Of a fully trained trial."""
+        return self.max_epochs or DEFAULT_EPOCHS
 
     @property
     def split_seed(self) -> int:
         """What the data are split by."""
         return self.seed if self.data_seed is None else self.data_seed
-
-    def check_space(self, space: Space) -> None:
-        """Raise ConfigError where the model or the scheduler has no use for the space."""
-        model = self.found_model
-        model.check(space)
-        if self.scheduler == "pbt" and not space.names() & set(model.changeable):
-            raise ConfigError(
-                f"scheduler 'pbt' changes {', '.join(model.changeable)} while a trial trains, "
-                f"and the space has none of them"
-            )
 
     def make_algorithm(self, space: Space) -> Algorithm:
         """The search algorithm; imports what it needs.
@@ -122,6 +212,8 @@ class Settings(BaseModel):
         if self.direction != "auto":
             return self.direction == "maximize"
         name = self.metric.lower()
+        if name.startswith("neg_") or "_neg_" in name:  # scikit-learn's scorers: always, more is better
+            return True
         if any(word in name for word in MINIMIZED):
             return False
         if any(word in name for word in MAXIMIZED):
@@ -159,23 +251,44 @@ def check_registration(name: str | None, alias: str) -> None:
         )
 
 
-def make_settings(options: dict[str, Any]) -> Settings:
-    """Settings from options by name.
+def make_settings(options: Mapping[str, Any], places: Mapping[str, str] | None = None) -> Settings:
+    """Settings from options by name; of a built-in model and a named data set, complete.
+
+    Args:
+        places: where the workers find what was given from Python: `model`, `data`.
+
+    Raises:
+        ConfigError: one clause for each option that is wrong, with its value and what would be right.
+    """
+    settings = read_settings(options)
+    settings._places = places or {}
+    if is_builtin(settings.model) and settings.data is None:
+        settings = settings.model_copy(update={"data": DEFAULT_DATA})
+    settings.check_names()
+    if not settings.is_known:
+        return settings
+    metric = settings.metric or KERAS_METRICS["classification"]
+    return settings.model_copy(update={"metric": metric, "max_epochs": settings.epochs})
+
+
+def read_settings(options: Mapping[str, Any]) -> Settings:
+    """Settings as a study has them: their names, files and code need not exist here.
 
     Raises:
         ConfigError: one clause for each option that is wrong, with its value and what would be right.
     """
     try:
-        settings = Settings(**options)
+        return Settings(**options)
     except ValidationError as error:
         raise ConfigError("; ".join(_faults(error))) from None
-    settings.check_names()
-    return settings
 
 
 def _faults(error: ValidationError) -> list[str]:
     found: dict[str, str] = {}
     for fault in error.errors():
+        if not fault["loc"]:
+            found[""] = fault["msg"].removeprefix("Value error, ")
+            continue
         name = str(fault["loc"][0])
         message = fault["msg"][0].lower() + fault["msg"][1:]
         if name == "workers":

@@ -1,7 +1,6 @@
 """The driver of a study: ask the deciders, hand units to workers, write down what comes back."""
 
 import signal
-from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
@@ -15,12 +14,12 @@ from pebble import ProcessExpired
 from mlflow_hpo import summary
 from mlflow_hpo.algorithms import propose
 from mlflow_hpo.algorithms.explore import explore
-from mlflow_hpo.errors import Interrupted, StudyError, TrialError
+from mlflow_hpo.errors import Interrupted, SetupError, StudyError, TrialError
 from mlflow_hpo.executors import Executor
+from mlflow_hpo.inputs import Inputs
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.signals import Signals
-from mlflow_hpo.space import Space
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.trial import Config, Result, State, Trial, Unit, best
 from mlflow_hpo.worker import Assignment, Task, train
@@ -53,28 +52,23 @@ class Study:
     def __init__(
         self,
         run: StudyRun,
-        settings: Settings,
-        space: Space,
+        inputs: Inputs,
         executor: Executor,
         observer: Observer,
         signals: Signals | None = None,
-        given: Sequence[Config] = (),
-        earlier: Sequence[Trial] = (),
     ) -> None:
         """Set up; nothing runs before `drive`.
 
         Args:
             signals: those that are being noted; without them, no signal cuts the study.
-            given: configs to be tried first, after the baseline.
-            earlier: trials of another study that inform the algorithm, with numbers below 0.
         """
-        self.run, self.settings, self.space = run, settings, space
+        self.run, self.settings, self.model, self.space = run, inputs.settings, inputs.model, inputs.space
         self.trials: dict[int, Trial] = {}
         self.started = monotonic()
         self._executor, self._observer = executor, observer
-        self._algorithm = settings.make_algorithm(space)
-        self._scheduler = settings.make_scheduler()
-        self._given, self._earlier = given, earlier
+        self._algorithm = self.settings.make_algorithm(self.space)
+        self._scheduler = self.settings.make_scheduler()
+        self._given, self._earlier = inputs.given, inputs.earlier
         self._units: dict[Future[Any], Unit] = {}
         self._signals = Signals() if signals is None else signals
 
@@ -82,6 +76,11 @@ class Study:
     def known(self) -> list[Trial]:
         """The trials, in order."""
         return [self.trials[number] for number in sorted(self.trials)]
+
+    @property
+    def _seen(self) -> list[Trial]:
+        """The trials as deciders see them."""
+        return [trial.carried(self.plan.rungs) for trial in self.known]
 
     @property
     def plan(self) -> Plan:
@@ -133,7 +132,7 @@ class Study:
         """Give every free worker a unit; whether any was given."""
         given = False
         while len(self._units) < self._executor.workers and not self._signals:
-            unit = None if self._is_stale() else self._scheduler.next(self.known)
+            unit = None if self._is_stale() else self._scheduler.next(self._seen)
             unit = unit or self._baseline_unit()
             if unit is None or not self._start(unit):
                 break
@@ -148,11 +147,12 @@ class Study:
             config = self._config(number, unit.source)
             if config is None:
                 return False
-            trial = store.create(number, config, self._seed(number), unit.start, unit.source)
+            seed = seed_of(self.settings, number)
+            trial = store.create(number, config, seed, unit.start, unit.source)
         else:
             number = unit.trial
             again = self.trials[number].state is State.KILLED
-            trial = store.restart(self.trials[number], self._seed(number))
+            trial = store.restart(self.trials[number], seed_of(self.settings, number))
         self._changed(trial)
         unit = replace(unit, trial=number)
         limit = self.settings.trial_timeout
@@ -163,24 +163,20 @@ class Study:
         return True
 
     def _assignment(self, trial: Trial, unit: Unit, again: bool) -> Assignment:
-        seed = trial.config.get("seed", self._seed(trial.number))
+        seed = trial.config.get("seed", seed_of(self.settings, trial.number))
         source = None if unit.source is None else self.trials[unit.source].run_id
         task = make_task(self.settings, self.run)
         return Assignment(task, unit, trial.run_id, trial.config, seed, source, trial.seconds, again)
 
     def _config(self, number: int, source: int | None) -> Config | None:
-        seed, model = self.settings.seed, self.settings.found_model
+        seed, model = self.settings.seed, self.model
         if source is not None:
             return explore(self.space, self.trials[source].config, model.changeable, number, seed)
         if number == 0:
-            return model.baseline
+            return model.baseline(self.space)
         if number <= len(self._given):
             return self._given[number - 1]
-        return propose(self._algorithm, self.space, [*self._earlier, *self.known], number, seed)
-
-    def _seed(self, number: int) -> int:
-        """What a trial trains with: derived, never stored for a resume."""
-        return int(np.random.SeedSequence([self.settings.seed, number]).generate_state(1)[0]) % 2**31
+        return propose(self._algorithm, self.space, [*self._earlier, *self._seen], number, seed)
 
     def _tell(self, future: "Future[Result]", unit: Unit) -> None:
         assert unit.trial is not None
@@ -197,11 +193,15 @@ class Study:
             self._fail(trial, f"its worker died while it started: {broken}")
         except TrialError as error:
             self._fail(trial, str(error), str(error.__cause__).strip())
+        except SetupError as error:  # the next trial would meet it as well
+            self._changed(self.run.trials.end(trial, State.FAILED, str(error)))
+            raise
         else:
             self._record(trial, result)
 
     def _record(self, trial: Trial, result: Result) -> None:
-        state = State.FINISHED if result.epochs >= self.settings.max_epochs else State.PAUSED
+        over = result.ended or result.epochs >= self.settings.epochs
+        state = State.FINISHED if over else State.PAUSED
         losses = {epochs: self.settings.loss(value) for epochs, value in result.values.items()}
         self._changed(self.run.trials.record(trial, result, losses, state))
         self._show()
@@ -228,7 +228,7 @@ class Study:
         self._end_units(reason)
         for trial in self.known:
             if trial.state is State.PAUSED:
-                stopped = f"stopped at epoch {trial.epochs} of {self.settings.max_epochs}"
+                stopped = f"stopped at epoch {trial.epochs} of {self.settings.epochs}"
                 self._changed(self.run.trials.end(trial, State.FINISHED, stopped))
         if best(self.known) is None:
             raise StudyError(f"no trial finished; {self._first_failure()}")
@@ -272,7 +272,7 @@ class Study:
         first = self.trials.get(0)
         if self._units or first is None or first.state is not State.PAUSED:
             return None
-        return onward(first, self.settings.max_epochs)
+        return onward(first, self.settings.epochs)
 
     def _check_signals(self) -> None:
         self._signals.check(self.run.run_id)
@@ -283,16 +283,19 @@ class Study:
         self._check_signals()
 
 
+def seed_of(settings: Settings, number: int) -> int:
+    """What a trial trains with: derived, never stored for a resume."""
+    return int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0]) % 2**31
+
+
 def make_task(settings: Settings, run: StudyRun) -> Task:
     """What the study's workers need to know."""
     return Task(
-        model=settings.model,
-        data=settings.data,
-        data_seed=settings.split_seed,
+        subject=settings.subject,
         metric=settings.metric,
         maximize=settings.maximize,
         target=None if settings.target is None else settings.loss(settings.target),
-        max_epochs=settings.max_epochs,
+        max_epochs=settings.epochs,
         tracking_uri=run.connection.uri,
         experiment_id=run.experiment_id,
     )

@@ -33,7 +33,9 @@ def headline(settings: Settings, trials: Sequence[Trial]) -> str:
     winner = best(trials)
     if winner is None:
         return "no trial finished"
-    reached = f"{settings.metric} {value(settings, winner):.4f} after {winner.epochs} epochs"
+    reached = f"{settings.metric} {value(settings, winner):.4f}" + (
+        f" after {winner.epochs} epochs" if settings.epochs > 1 else ""
+    )
     line = f"best: trial {winner.number}, {reached}"
     first, better = baseline(trials), gain(settings, winner, trials)
     if first is None or better is None:
@@ -81,14 +83,14 @@ def plan_line(settings: Settings, plan: Plan) -> str:
     rungs = ", ".join(str(rung) for rung in plan.rungs)
     note = f"; {plan.note}" if plan.note else ""
     if plan.most < full:
-        note = f"; {settings.max_epochs - plan.rungs[0]} more at most to train the baseline to the end" + note
+        note = f"; {settings.epochs - plan.rungs[0]} more at most to train the baseline to the end" + note
     return f"{settings.scheduler}: rungs at epochs {rungs}; {spent}, {share}{most}{note}"
 
 
 def spent_line(settings: Settings, trials: Sequence[Trial]) -> str:
     """How many epochs were trained, and how many were saved."""
     spent = sum(t.epochs - t.start for t in trials if t.losses)
-    full = len(trials) * settings.max_epochs
+    full = len(trials) * settings.epochs
     saved = full - spent
     return f"{spent} epochs trained; {saved} of {full} saved ({100 * saved / max(full, 1):.0f}%)"
 

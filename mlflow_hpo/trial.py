@@ -1,9 +1,9 @@
 """The nouns as frozen data: what the deciders see and what crosses to a worker."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 Config = Mapping[str, Any]
 
@@ -30,6 +30,7 @@ class Trial:
         reason: why it is not simply finished, in words.
         model_uri: its newest model in the tracking store, empty where there is none.
         start, source: where it began, if not afresh: at that epoch, from that trial's checkpoint.
+        complete: whether it ended by itself, before all epochs: more would not make it better.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Trial:
     model_uri: str = ""
     start: int = 0
     source: int | None = None
+    complete: bool = False
 
     @property
     def epochs(self) -> int:
@@ -62,6 +64,13 @@ class Trial:
     def over(self) -> bool:
         """Whether nothing is left to train."""
         return self.state in (State.FINISHED, State.FAILED)
+
+    def carried(self, rungs: Iterable[int]) -> Self:
+        """As deciders see it: one that ended by itself has its last loss at the rungs beyond."""
+        if not self.complete or self.loss is None:
+            return self
+        missed = {rung: self.loss for rung in rungs if rung > self.epochs}
+        return replace(self, losses={**self.losses, **missed})
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ class Result:
         peak_memory_bytes: the most resident memory that its process held meanwhile.
         gpu_memory_bytes: GPU memory its process held at the end; None without a GPU.
         model_uri: the model it logged, empty where it logged none.
+        ended: why the trial ended by itself before its last epoch, in words; empty where it did not.
     """
 
     values: Mapping[int, float]
@@ -103,6 +113,7 @@ class Result:
     peak_memory_bytes: int
     gpu_memory_bytes: int | None = None
     model_uri: str = ""
+    ended: str = ""
 
     @property
     def epochs(self) -> int:

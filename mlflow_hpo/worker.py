@@ -1,40 +1,26 @@
 """What runs in a worker process: one unit of a trial, from its checkpoint to its next.
 
-The module imports nothing heavy at its top: a process sets its threads before NumPy and TensorFlow
-are loaded, and unpickling a function loads the module it lives in.
+Like `process`, it imports nothing heavy at its top.
 """
 
 from __future__ import annotations
 
-import gc
 import math
-import os
-import signal
 import tempfile
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow_hpo.errors import HpoError, TrialError
+from mlflow_hpo.process import data_of, own_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.datasets import Data
-    from mlflow_hpo.objectives.handle import Handle, Objective
+    from mlflow_hpo.objectives.handle import Handle
     from mlflow_hpo.store import Connection, Recorder
+    from mlflow_hpo.subject import Subject
     from mlflow_hpo.trial import Result, Unit
-
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
 
 
 @dataclass(frozen=True)
@@ -45,9 +31,7 @@ class Task:
         target: a loss that ends a unit at once, or None.
     """
 
-    model: str
-    data: str
-    data_seed: int
+    subject: Subject
     metric: str
     maximize: bool
     target: float | None
@@ -64,6 +48,7 @@ class Assignment:
         source_run_id: the run whose checkpoint the unit starts from; None where it starts afresh.
         seconds: what earlier units of the trial took.
         again: whether an attempt at this unit was cut before.
+        final: whether it trains on the validation rows as well, to be registered.
     """
 
     task: Task
@@ -74,59 +59,10 @@ class Assignment:
     source_run_id: str | None = None
     seconds: float = 0.0
     again: bool = False
+    final: bool = False
 
 
-def warm_up(model: str, data: str, data_seed: int, threads: int, folder: str | None = None) -> None:
-    """Prepare a fresh process: threads, imports, the data. Ends with its driver.
-
-    Args:
-        folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
-    """
-    watch_parent(lambda: os._exit(1))
-    tempfile.tempdir = folder
-    os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    _quiet()
-    with _silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
-        import mlflow_hpo.store  # noqa: F401 (the import is what is wanted)
-        from mlflow_hpo.datasets import DataSpec, load_data
-        from mlflow_hpo.hardware import machine
-
-        objective(model).warm_up()
-        machine()
-        load_data(DataSpec(data, data_seed))
-    gc.freeze()  # what the imports made stays: a collection between trials need not look at it
-
-
-def watch_parent(then: Any) -> None:
-    """Call `then` when the process that started this one is gone; a worker must not outlive its driver."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        then()
-
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Turn whatever the user's code raises into one of our own errors.
-
-    An exception of TensorFlow's could not be unpickled without importing TensorFlow into the driver.
-    """
-    from mlflow_hpo.store import store_errors
-
-    try:
-        with store_errors("the tracking store refused a trial", files=False):
-            yield
-    except HpoError:
-        raise
-    except BaseException as error:
-        raise TrialError(_words(error)) from error
-
-
-@_own_errors()
+@own_errors()
 def train(assignment: Assignment) -> Result:
     """Run one unit: restore, train, log, store the checkpoint.
 
@@ -144,11 +80,6 @@ def train(assignment: Assignment) -> Result:
         return _Run(assignment, recorder, Path(folder)).result()
 
 
-def _words(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
 @lru_cache(maxsize=1)
 def _connection(uri: str) -> Connection:
     from mlflow_hpo.store import Connection
@@ -161,8 +92,12 @@ class _Run:
 
     def __init__(self, assignment: Assignment, recorder: Recorder, folder: Path) -> None:
         self._assignment, self._recorder, self._folder = assignment, recorder, folder
+        from mlflow_hpo.objectives.find import find_objective
+
         self._task, self._unit = assignment.task, assignment.unit
-        self._objective = objective(self._task.model)
+        subject = self._task.subject
+        self._subject = subject.with_everything() if assignment.final else subject
+        self._objective = find_objective(self._subject)
 
     def result(self) -> Result:
         from mlflow_hpo import checkpoints
@@ -184,41 +119,50 @@ class _Run:
             peak_memory_bytes=usage.peak_memory_bytes,
             gpu_memory_bytes=usage.gpu_memory_bytes,
             model_uri=handle.model_uri,
+            ended=handle.over,
         )
 
     def _values(self, handle: Handle) -> dict[int, float]:
         """The study's metric at the end, and at the bars on the way."""
+        if self._assignment.final:
+            return {handle.reached: math.nan}
         if handle.reached == self._unit.start:
             handle.value(self._task.metric, self._unit.stop)
         rungs = [epoch for epoch in self._unit.bars if epoch < handle.reached]
         return {epoch: handle.value(self._task.metric, epoch) for epoch in (*rungs, handle.reached)}
 
-    def _describe(self) -> Data:
-        from mlflow_hpo.datasets import DataSpec, load_data
+    def _describe(self) -> Data | None:
+        from mlflow_hpo.datasets import whole
         from mlflow_hpo.hardware import machine, versions
 
         self._recorder.sample_system(self._assignment.seconds)
-        self._recorder.machine(machine() | versions("mlflow", "tensorflow", "keras"))
-        data = load_data(DataSpec(self._task.data, self._task.data_seed))
+        self._recorder.machine(machine() | versions("mlflow", *self._objective.packages))
+        data = data_of(self._subject)
+        if data is None:
+            return None
+        data = whole(data) if self._assignment.final else data
         self._recorder.dataset(data)
         return data
 
-    def _handle(self, data: Data) -> Handle:
+    def _handle(self, data: Data | None) -> Handle:
         from mlflow_hpo.objectives.handle import Handle
+        from mlflow_hpo.objectives.patience import early_stopping
 
         known = self._recorder.last_epoch(self._task.metric) if self._assignment.again else 0
 
         def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
-            value = metrics.get(self._task.metric, math.nan)
+            if self._assignment.final:
+                return True
+            value = metrics[self._task.metric]
             loss = -value if self._task.maximize else value
             reached = self._task.target is not None and loss <= self._task.target
-            return not reached and self._unit.goes_on(epoch, loss)
+            return patient(epoch, metrics) and not reached and self._unit.goes_on(epoch, loss)
 
         def report(epoch: int, metrics: Mapping[str, float]) -> None:
             if epoch > known:  # an earlier attempt, with the same seed, logged the epochs up to there
                 self._recorder.metrics(metrics, epoch)
 
-        return Handle(
+        handle = Handle(
             config=self._assignment.config,
             seed=self._assignment.seed,
             start=self._unit.start,
@@ -229,12 +173,17 @@ class _Run:
             on_report=report,
             on_model=self._recorder.model,
             goes_on=goes_on,
+            metric="" if self._assignment.final else self._task.metric,
+            rungs=tuple(sorted(self._unit.bars)),
             run_id=self._assignment.run_id,
             source_id=self._assignment.source_run_id,
         )
+        alone = self._subject.folds == self._subject.repeats == 1
+        patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.maximize)
+        return handle
 
 
-@_own_errors()
+@own_errors()
 def evaluate(task: Task, model_uri: str) -> tuple[dict[str, float], str]:
     """Score a logged model on the test part, which no search sees.
 
@@ -244,41 +193,11 @@ def evaluate(task: Task, model_uri: str) -> tuple[dict[str, float], str]:
     Raises:
         HpoError: it could not be loaded or scored.
     """
-    from mlflow_hpo.datasets import DataSpec, load_data
+    from mlflow_hpo.objectives.find import find_objective
     from mlflow_hpo.store import load_model
 
-    data = load_data(DataSpec(task.data, task.data_seed))
-    found = objective(task.model)
-    return found.evaluate(load_model(found.flavor, model_uri, task.tracking_uri), data), data.digest
-
-
-def objective(name: str) -> Objective:
-    """The objective that trains the model with this name."""
-    from mlflow_hpo.models import find_model
-    from mlflow_hpo.objectives.keras import KerasObjective
-
-    model = find_model(name)
-    return KerasObjective(model.build, model.defaults)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """TensorFlow's libraries greet on the error stream while they load, whatever its settings say."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _quiet() -> None:
-    """Leave the terminal to the driver's display."""
-    import logging
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    data = data_of(task.subject)
+    if data is None or not len(data.test):
+        return {}, ""
+    load = partial(load_model, uri=model_uri, tracking_uri=task.tracking_uri)
+    return find_objective(task.subject).evaluate(load, data), data.digest

@@ -14,13 +14,14 @@ import hypothesis
 import pytest
 
 from mlflow_hpo.datasets import load_data
-from mlflow_hpo.executors import LocalExecutor
-from mlflow_hpo.settings import Settings, make_settings
-from mlflow_hpo.space import parse_space
+from mlflow_hpo.executors import LocalExecutor, answered
+from mlflow_hpo.inputs import Inputs, Request
+from mlflow_hpo.process import warm_up
+from mlflow_hpo.settings import make_settings
 from mlflow_hpo.store import Connection, StudyRun
 from mlflow_hpo.study import Study
+from mlflow_hpo.survey import look
 from mlflow_hpo.trial import Trial
-from mlflow_hpo.worker import warm_up
 
 # Keras looks for its cache where this says when it is imported, here and in the workers.
 KERAS_HOME = Path(tempfile.mkdtemp(prefix="keras-home-"))
@@ -65,7 +66,7 @@ def experiment(connection: Connection, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def executor() -> Iterator[LocalExecutor]:
     """A warm worker for everything that trains in this process's studies."""
-    with LocalExecutor(1, warm_up, ("mlp", "digits", 0, 1)) as workers:
+    with LocalExecutor(1, warm_up, (make_settings({}).subject, 1)) as workers:
         yield workers
 
 
@@ -107,11 +108,13 @@ def start(connection: Connection, experiment: str, executor: LocalExecutor) -> C
     def begin(
         options: Mapping[str, Any] | None = None, space: str | None = None, observer: Recording | None = None
     ) -> Study:
-        settings = make_settings({"max_trials": 3, "max_epochs": 2, **(options or {})})
-        text = space or settings.found_model.space_text
+        request = Request.from_options(
+            {"max_trials": 3, "max_epochs": 2, **(options or {})}, None, space or ""
+        )
+        inputs = Inputs.of(request)
         run = StudyRun(connection, connection.client.create_run(experiment))
-        run.begin(settings.dump(), text)
-        return Study(run, settings, parse_space(text, "space.yaml"), executor, observer or Recording())
+        run.begin(inputs.settings.dump(), *inputs.texts)
+        return Study(run, inputs, executor, observer or Recording())
 
     return begin
 
@@ -122,9 +125,11 @@ def again(connection: Connection, executor: LocalExecutor) -> Callable[..., Stud
 
     def resume(study: Study, **options: Any) -> Study:
         run = StudyRun(connection, connection.client.get_run(study.run.run_id))
-        settings: Settings = make_settings(run.settings | options)
-        run.drive_again(settings.dump())
-        return Study(run, settings, parse_space(run.space_text, "space.yaml"), executor, Recording())
+        inputs = Inputs.from_study(
+            run, options, lambda subject, name: answered(executor.submit(look, subject, name), "")
+        )
+        run.drive_again(inputs.settings.dump())
+        return Study(run, inputs, executor, Recording())
 
     return resume
 

@@ -1,7 +1,7 @@
 import pytest
 
 from mlflow_hpo.errors import ConfigError, TrialError
-from mlflow_hpo.models import MODELS, find_model
+from mlflow_hpo.models import BUILDERS, find_model
 from mlflow_hpo.models.training import learning_rate_at
 from mlflow_hpo.space import parse_space
 
@@ -34,10 +34,13 @@ def test_a_space_that_names_what_the_model_does_not_take_is_refused() -> None:
 
 
 def test_momentum_is_part_of_the_baseline_only_with_sgd() -> None:
-    assert all(m.defaults["optimizer"] == "adam" and "momentum" not in m.baseline for m in MODELS.values())
+    for model in map(find_model, BUILDERS):
+        baseline = model.baseline(parse_space(model.space_text, "s"))
+        assert baseline["optimizer"] == "adam"
+        assert "momentum" not in baseline
 
 
 @pytest.mark.parametrize("layers", [1, 3])
 def test_the_cnn_takes_images_down_to_a_few_pixels(layers: int) -> None:
-    model = find_model("cnn").build((8, 8, 1), 10, layers=layers)
+    model = BUILDERS["cnn"]((8, 8, 1), 10, layers=layers)
     assert model.output_shape == (None, 10)

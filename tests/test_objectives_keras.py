@@ -5,14 +5,12 @@ import pytest
 from contracts import ObjectiveContract
 
 from mlflow_hpo.errors import TrialError
-from mlflow_hpo.models import find_model
-from mlflow_hpo.objectives.keras import KerasObjective
+from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective
 from mlflow_hpo.trial import Config
 
 
 def objective(name: str) -> KerasObjective:
-    model = find_model(name)
-    found = KerasObjective(model.build, model.defaults)
+    found = KerasObjective(BuiltIn(name))
     found.warm_up()
     return found
 

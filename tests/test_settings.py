@@ -20,7 +20,7 @@ WRONG = [
     ({"min_epochs": "11"}, "min-epochs: 11 is above max-epochs, 10"),
     ({"min_epochs": "0"}, "min-epochs: input should be greater than or equal to 1, not '0'"),
     ({"patience": "0"}, "patience: input should be greater than or equal to 1, not '0'"),
-    ({"target": "high"}, "target: input should be a valid number, "),
+    ({"target": "high"}, "target: 'high' is no number to stop at, and digits has no columns"),
     ({"scheduler": "pbt", "max_trials": "5"}, "'pbt' needs max-trials of 11 at least for 10 generations"),
     ({"metric": "f1"}, "unknown metric 'f1': known are accuracy, loss, val_accuracy, val_loss"),
     ({"direction": "up"}, "direction: input should be 'auto', 'minimize' or 'maximize', not 'up'"),

@@ -1,9 +1,9 @@
 """What a data set is: how it is asked for, its three parts, its digest."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,12 @@ class Data:
     def shape(self) -> tuple[int, ...]:
         """The shape of one input; of a table, how many columns."""
         return tuple(self.train.x.shape[1:])
+
+    def mapped(self, change: Callable[[Part], Part]) -> Self:
+        """The same with its parts changed."""
+        parts = (change(part) for part in (self.train, self.validation, self.test))
+        train, validation, test = parts
+        return replace(self, train=train, validation=validation, test=test)
 
     @property
     def task(self) -> str:

@@ -28,5 +28,5 @@ def build(
     model.add(Flatten())
     model.add(Dense(units, activation=activation))
     model.add(Dropout(dropout))
-    model.add(Dense(classes, activation="softmax"))
+    model.add(Dense(classes, activation="softmax") if classes else Dense(1))
     return model

@@ -20,5 +20,5 @@ def build(
     for _ in range(layers):
         model.add(Dense(units, activation=activation))
         model.add(Dropout(dropout))
-    model.add(Dense(classes, activation="softmax"))
+    model.add(Dense(classes, activation="softmax") if classes else Dense(1))
     return model

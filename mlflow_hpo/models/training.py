@@ -12,13 +12,13 @@ FLOOR = 0.1  # the cyclic schedule's lowest learning rate, as a part of the high
 
 def compile_model(
     model: Any,
-    steps_per_epoch: int,
+    classes: int,
     *,
     optimizer: str = "adam",
     momentum: float = 0.9,
     learning_rate: float = 1e-3,
 ) -> None:
-    """Compile for classification, and `prime`.
+    """Compile for so many classes, or for regression where there are none.
 
     Raises:
         TrialError: Keras knows no such optimizer.
@@ -32,23 +32,10 @@ def compile_model(
         )
     except (ValueError, TypeError):
         raise TrialError(f"Keras knows no optimizer {optimizer!r}") from None
-    model.compile(tool, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    prime(model, steps_per_epoch)
-
-
-def prime(model: Any, steps_per_epoch: int) -> None:
-    """Make a compiled model's first epoch cheap: one execution an epoch, every variable made beforehand.
-
-    TensorFlow traces a training step a second time when that step creates variables (the optimizer's
-    slots, the metrics' totals), which for a small model costs as much as several epochs.
-    """
-    import tensorflow as tf
-
-    model.steps_per_execution = steps_per_epoch
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    model.compute_metrics(None, tf.zeros((1,), tf.int64), tf.zeros((1, model.output_shape[-1])))
-    model.reset_metrics()
+    if classes:
+        model.compile(tool, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    else:
+        model.compile(tool, loss="mse", metrics=["mae"])
 
 
 def learning_rate_at(epoch: int, epochs: int, base: float, schedule: str) -> float:

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from mlflow_hpo.datasets import Data
-from mlflow_hpo.errors import NotFiniteError, TrialError
+from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
+from mlflow_hpo.models import Model
 from mlflow_hpo.trial import Config
 
 
@@ -20,11 +21,15 @@ class Handle:
         seed: what to seed every random generator with.
         start, epochs: train from epoch `start` (0: afresh) until `epochs` are trained in all.
         max_epochs: how many epochs a trial may get, for schedules that plan ahead.
-        run_id, source_id: the trial's own run, and the run whose checkpoint it goes on from.
-        data: the data set.
+        data: the data set; None where the study has none.
         checkpoint: a folder. It holds the checkpoint of epoch `start` where `start` is not 0; what it
             holds at the end is the checkpoint of epoch `epochs`.
+        metric: what the study optimises.
+        rungs: epochs on the way at which its value must be reported, ascending.
+        run_id, source_id: the trial's own run, and the run whose checkpoint it goes on from.
         reported: epoch -> metrics, as far as this unit got.
+        limited: the epochs that the config itself asks for, if any.
+        ended: why its training ended early, in words; empty where it did not.
     """
 
     config: Config
@@ -32,20 +37,38 @@ class Handle:
     start: int
     epochs: int
     max_epochs: int
-    data: Data
+    data: Data | None
     checkpoint: Path
     on_report: Callable[[int, Mapping[str, float]], None]
     on_model: Callable[..., str]
     goes_on: Callable[[int, Mapping[str, float]], bool] = lambda epoch, metrics: True
+    metric: str = ""
+    rungs: tuple[int, ...] = ()
     run_id: str = ""
     source_id: str | None = None
     reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
     model_uri: str = ""
+    limited: int | None = None
+    ended: str = ""
 
     @property
     def reached(self) -> int:
         """The epochs trained so far."""
         return max(self.reported, default=self.start)
+
+    def limit(self, epochs: int) -> None:
+        """The trial trains no further than to so many epochs, whatever the scheduler would give it."""
+        if epochs < self.max_epochs:
+            self.epochs, self.limited = min(self.epochs, epochs), epochs
+
+    @property
+    def over(self) -> str:
+        """Why the trial is over before its last epoch, in words; empty where it is not."""
+        if self.reached >= self.max_epochs:
+            return ""
+        return self.ended or (
+            f"trained for its {self.limited} epochs" if self.reached == self.limited else ""
+        )
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Report the metrics of an epoch, counted from 1.
@@ -54,15 +77,20 @@ class Handle:
             Whether to train on. After a False, leave the checkpoint and log the model as at the end.
 
         Raises:
+            SetupError: the metric that the study optimises is not among them.
             NotFiniteError: one of them is NaN or infinite.
         """
         values = {name: float(value) for name, value in metrics.items()}
         self.reported[epoch] = values
         self.on_report(epoch, values)
+        if self.metric and self.metric not in values:
+            known = ", ".join(sorted(values)) or "nothing"
+            raise SetupError(f"training reported no metric {self.metric!r}: it reported {known}")
         for name, value in values.items():
             if not math.isfinite(value):
                 raise NotFiniteError(f"{name} became {value} at epoch {epoch}")
-        return epoch < self.epochs and self.goes_on(epoch, values)
+        goes_on = self.goes_on(epoch, values)
+        return goes_on and epoch < self.epochs
 
     def log_model(self, flavor: str, model: Any, **how: Any) -> None:
         """Log the model as it is now, with one of MLflow's flavors (see `Recorder.model`)."""
@@ -82,19 +110,30 @@ class Handle:
 
 
 class Objective(Protocol):
-    """Trains one unit.
+    """Trains one unit."""
 
-    Attributes:
-        flavor: the MLflow flavor that its models are logged and loaded with.
-    """
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What its models need, for their requirements and the run's tags."""
 
-    flavor: ClassVar[str]
+    def describe(self, name: str, data: Data | None) -> Model:
+        """What a driver must know of the model; `name` is how it was named."""
+
+    def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
+        """Build a config's model and try it on a few rows, as cheaply as that can be done.
+
+        Returns:
+            What its training will report; None where only training tells.
+
+        Raises:
+            SetupError: the model and the data do not fit.
+        """
 
     def train(self, trial: Handle) -> None:
         """Train from `trial.start` to `trial.epochs`: report epochs, leave a checkpoint, log the model."""
 
-    def evaluate(self, model: Any, data: Data) -> dict[str, float]:
-        """The metrics of a trained model on the test part."""
+    def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
+        """The metrics of a logged model on the test part; `load(flavor)` loads it."""
 
     def warm_up(self) -> None:
         """Import the framework and set it up; once in a process."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from pebble import ProcessExpired
 
 from mlflow_hpo import summary
 from mlflow_hpo.errors import StudyError, TrialError
-from mlflow_hpo.executors import Executor
+from mlflow_hpo.executors import Executor, answered
+from mlflow_hpo.report.final import Final, train_final
 from mlflow_hpo.settings import Settings, check_registration
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.study import make_task
@@ -38,7 +38,9 @@ def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> Trial:
     if winner is None:
         raise StudyError(f"study {run.name} ({run.run_id}) has no finished trial: nothing to register")
     if not winner.model_uri:
-        raise StudyError(f"trial {winner.number}, the best, logged no model: nothing to register")
+        raise StudyError(
+            f"trial {winner.number}, the best, logged no model: nothing to register; trial.log_model logs one"
+        )
     return winner
 
 
@@ -53,23 +55,33 @@ def register(
     """
     check_registration(name, alias)
     winner = check_registrable(run, trials)
-    scores = _test_scores(run, settings, winner, executor)
-    version = _version(run, settings, trials, winner, name, scores)
+    model = _model(run, settings, winner, executor)
+    scores = _test_scores(run, settings, model, executor)
+    version = _version(run, settings, trials, model, name, scores)
     run.connection.client.set_registered_model_alias(name, alias, version.version)
     return Registered(name, str(version.version), alias, winner.number, scores)
 
 
-def _test_scores(run: StudyRun, settings: Settings, winner: Trial, executor: Executor) -> dict[str, float]:
+def _model(run: StudyRun, settings: Settings, winner: Trial, executor: Executor) -> Final:
+    """What is registered: the winner's own model, or the one of its final training."""
+    if settings.wants_final:
+        return train_final(run, settings, winner, executor)
+    return Final(winner.number, winner.run_id, winner.model_uri)
+
+
+def _test_scores(run: StudyRun, settings: Settings, model: Final, executor: Executor) -> dict[str, float]:
     """The scores on the test part: what its run has already, or a worker's evaluation, logged there."""
-    logged = run.connection.client.get_run(winner.run_id).data.metrics
+    logged = run.connection.client.get_run(model.run_id).data.metrics
     if known := {k: v for k, v in logged.items() if k.startswith(keys.TEST)}:
         return known
     try:
-        scores, digest = executor.submit(evaluate, make_task(settings, run), winner.model_uri).result()
-    except (TrialError, ProcessExpired, RuntimeError) as error:
-        raise StudyError(f"the model of trial {winner.number} could not be scored: {error}") from error
+        work = executor.submit(evaluate, make_task(settings, run), model.uri)
+        scores, digest = answered(work, "it scored the model")
+    except (TrialError, StudyError) as error:
+        raise StudyError(f"the model of trial {model.trial} could not be scored: {error}") from error
     named = {keys.TEST + k: v for k, v in scores.items()}
-    run.connection.write(winner.run_id, metrics=named, step=winner.epochs, tags={keys.TEST_DIGEST: digest})
+    if named:
+        run.connection.write(model.run_id, metrics=named, tags={keys.TEST_DIGEST: digest})
     return named
 
 
@@ -77,7 +89,7 @@ def _version(
     run: StudyRun,
     settings: Settings,
     trials: Sequence[Trial],
-    winner: Trial,
+    model: Final,
     name: str,
     scores: dict[str, float],
 ) -> ModelVersion:
@@ -88,15 +100,16 @@ def _version(
         client.create_registered_model(name)
     tested = ", ".join(f"{k} {v:.4f}" for k, v in scores.items())
     text = (
-        f"Trial {winner.number} of study {run.name} ({run.run_id}): {summary.headline(settings, trials)}. "
-        f"On the test part: {tested}."
+        f"Trial {model.trial} of study {run.name} ({run.run_id}): {summary.headline(settings, trials)}. "
+        + (f"On the test part: {tested}." if tested else "There was no test part to score it on.")
     )
-    tags = {keys.STUDY_RUN: run.run_id, keys.TRIAL_RUN: winner.run_id, keys.NUMBER: str(winner.number)}
+    trial = next(t for t in trials if t.number == model.trial)
+    tags = {keys.STUDY_RUN: run.run_id, keys.TRIAL_RUN: trial.run_id, keys.NUMBER: str(trial.number)}
     return client.create_model_version(
         name,
-        source=winner.model_uri,
-        run_id=winner.run_id,
+        source=model.uri,
+        run_id=model.run_id,
         tags=tags,
         description=text,
-        model_id=winner.model_uri.removeprefix("models:/"),
+        model_id=model.uri.removeprefix("models:/"),
     )

@@ -75,6 +75,19 @@ class Space:
                 raws |= below
         return raws
 
+    def middle(self) -> dict[str, Any]:
+        """A config from the middle of each range and the first option of each choice."""
+        found: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if isinstance(parameter, Fixed):
+                found[name] = parameter.value
+            elif isinstance(parameter, Choice):
+                first = parameter.options[0]
+                found |= {name: first.value} | (first.space.middle() if first.space else {})
+            else:
+                found[name] = parameter.decode(parameter.from_unit(0.5))
+        return found
+
     def fault(self, config: Config) -> str:
         """What keeps a config out of the space, in words; empty where it is in."""
         if self.encode(config) is not None:

@@ -16,7 +16,11 @@ CONFIG = PREFIX + "config"  # JSON
 LOSSES = PREFIX + "losses"  # JSON: epochs -> loss
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
+COMPLETE = PREFIX + "complete"  # "true" on a trial that ended by itself before all epochs
 SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, and at which epoch
+
+# Tags of the study that has one, and of the final training's own run.
+FINAL = PREFIX + "final"  # JSON: the trial whose config it trained, its run and its model
 
 # Tags of both.
 STATE = PREFIX + "state"

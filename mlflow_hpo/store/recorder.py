@@ -118,20 +118,24 @@ class Recorder:
             with suppress(Exception):  # it stays buffered: the training thread writes it, or raises
                 self.metrics(values, round(since + monotonic() - self._started))
 
-    def model(self, flavor: str, model: Any, epochs: int, *, inputs: Any, outputs: Any, **how: Any) -> str:
+    def model(
+        self, flavor: str, model: Any, epochs: int, *, inputs: Any = None, outputs: Any = None, **how: Any
+    ) -> str:
         """Log a model with one of MLflow's flavors.
 
         `mlflow.FLAVOR.log_model` would load and call the model again to check its own input example,
         which takes longer than the training of a small one; so its parts are called here.
 
         Args:
-            inputs, outputs: a few rows of each, for the signature; the inputs become its example.
+            inputs, outputs: a few rows of each, for the signature; the inputs become its example. Without
+                them there is neither.
             how: what else the flavor's `save_model` takes, such as pip_requirements.
 
         Returns:
             The model's URI, `models:/ID`.
         """
-        how |= {"signature": infer_signature(inputs, outputs), "input_example": inputs}
+        if inputs is not None:
+            how |= {"signature": infer_signature(inputs, outputs), "input_example": inputs}
         client = self.connection.client
         logged = client.create_logged_model(self._experiment_id, name="model", source_run_id=self.run_id)
         about = Model(
@@ -141,7 +145,9 @@ class Recorder:
             model_id=logged.model_id,
         )
         with tempfile.TemporaryDirectory() as folder:
-            importlib.import_module(f"mlflow.{flavor}").save_model(model, folder, mlflow_model=about, **how)
+            save = importlib.import_module(f"mlflow.{flavor}").save_model
+            first = {"path": folder, "python_model": model} if flavor == "pyfunc" else {}
+            save(*(() if first else (model, folder)), mlflow_model=about, **first, **how)
             client.log_model_artifacts(logged.model_id, folder)
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=epochs)])

@@ -125,6 +125,17 @@ class StudyRun:
             self.run_id, metrics={keys.BEST + metric: value}, step=results, tags={keys.NOTE: note}
         )
 
+    @property
+    def final(self) -> tuple[int, str, str] | None:
+        """Of the final training: the trial's number, the run, the model's URI; None where there was none."""
+        known = self.connection.client.get_run(self.run_id).data.tags.get(keys.FINAL)
+        return tuple(json.loads(known)) if known else None
+
+    def keep_final(self, number: int, run_id: str, uri: str) -> None:
+        """The final training ended well."""
+        self.connection.client.set_terminated(run_id)
+        self._tag({keys.FINAL: to_json([number, run_id, uri])})
+
     def end(self, state: State, reason: str) -> None:
         """The study ended, or was cut (KILLED)."""
         tags = {keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.DRIVER: ""}

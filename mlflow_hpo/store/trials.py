@@ -80,6 +80,19 @@ class Trials:
             raise
         return trial
 
+    def create_final(self, winner: Trial, seed: int) -> str:
+        """Start the run in which a trial's config is trained on all rows; gives its id."""
+        own = {
+            keys.PARENT: self._study_id,
+            keys.FINAL: to_json(winner.number),
+            keys.CONFIG: to_json(dict(winner.config)),
+        }
+        run = self._connection.client.create_run(
+            self._experiment_id, tags=checked(self._tags | own), run_name="final"
+        )
+        self._connection.write(run.info.run_id, params=_params(winner, seed))
+        return str(run.info.run_id)
+
     def restart(self, trial: Trial, seed: int) -> Trial:
         """A unit of a known trial begins: the run goes on."""
         self._connection.client.update_run(trial.run_id, status="RUNNING")
@@ -104,8 +117,22 @@ class Trials:
             keys.MODEL: result.model_uri,
             keys.STATE: state,
         }
+        if result.ended:
+            tags |= {
+                keys.COMPLETE: "true",
+                keys.REASON: result.ended,
+                keys.NOTE: f"**{state}**: {result.ended}",
+            }
         self._connection.write(trial.run_id, metrics=used, step=result.epochs, tags=tags)
-        trial = replace(trial, losses=losses, seconds=seconds, state=state, model_uri=result.model_uri)
+        trial = replace(
+            trial,
+            losses=losses,
+            seconds=seconds,
+            state=state,
+            reason=result.ended,
+            model_uri=result.model_uri,
+            complete=bool(result.ended),
+        )
         self._terminate(trial)
         return trial
 
@@ -153,4 +180,5 @@ def _read(run: Run) -> Trial:
         model_uri=tags.get(keys.MODEL, ""),
         start=start,
         source=source,
+        complete=keys.COMPLETE in tags,
     )

@@ -1,0 +1,116 @@
+"""Any function: `objective(trial)`, which reports through the trial, or one that returns a number."""
+
+import inspect
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.datasets import Data
+from mlflow_hpo.errors import SetupError, TrialError
+from mlflow_hpo.models import Model, own_defaults
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.scores import scored
+
+TRIAL = "trial"
+LOSS = "loss"
+TRIAL_FORM, CONFIG_FORM, KEYWORD_FORM = (
+    "objective(trial)",
+    "objective(config)",
+    "objective(name=default, ...)",
+)
+
+
+@dataclass(frozen=True)
+class FunctionObjective:
+    """Calls the user's function.
+
+    Attributes:
+        form: how it is called.
+        structure: turns a config into what the function takes, where that is not the config itself.
+    """
+
+    function: Callable[..., Any]
+    form: str
+    structure: Callable[[Mapping[str, Any]], Any] | None = None
+    packages: tuple[str, ...] = ("numpy",)
+
+    def warm_up(self) -> None:
+        """Nothing: loading the function imported what it needs."""
+
+    def describe(self, name: str, data: Data | None) -> Model:
+        """See `Objective.describe`."""
+        keywords = self.form == KEYWORD_FORM
+        return Model(
+            name=name,
+            defaults=own_defaults(self.function) if keywords else {},
+            takes=frozenset(own_defaults(self.function)) if keywords else None,
+            metric={"": LOSS},
+            has_epochs=self.form == TRIAL_FORM,
+            needs_data=False,
+        )
+
+    def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
+        """See `Objective.rehearse`: what it reports, only a call can tell."""
+        return None
+
+    def train(self, trial: Handle) -> None:
+        """See `Objective.train`."""
+        random.seed(trial.seed)
+        np.random.seed(trial.seed % 2**32)
+        answer = self._called(trial)
+        if trial.reported and answer is None:
+            return
+        metrics = _metrics(answer, trial.metric)
+        if trial.reached < trial.epochs or metrics.keys() - trial.reported.get(trial.reached, {}).keys():
+            trial.report(trial.epochs, metrics)
+
+    def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
+        """See `Objective.evaluate`."""
+        return scored(data, data.test, load("pyfunc").predict(data.test.x))
+
+    def _called(self, trial: Handle) -> Any:
+        if self.form == TRIAL_FORM:
+            return self.function(trial)
+        config = dict(trial.config)
+        if self.form == KEYWORD_FORM:
+            return self.function(**config)
+        return self.function(self.structure(config) if self.structure else config)
+
+
+def _metrics(answer: Any, metric: str) -> dict[str, float]:
+    """What a function returned, as metrics; Hyperopt's form is `{"loss": ..., "status": ...}`.
+
+    Raises:
+        SetupError: it is neither a number nor a mapping with numbers.
+        TrialError: it says that it failed.
+    """
+    if isinstance(answer, Mapping):
+        if answer.get("status", "ok") != "ok":
+            raise TrialError(f"the objective said status {answer['status']!r}")
+        found = {str(k): float(v) for k, v in answer.items() if _is_number(v)}
+    elif _is_number(answer):
+        found = {metric: float(answer)}
+    else:
+        found = {}
+    if not found:
+        raise SetupError(
+            f"the objective returned {type(answer).__name__} and reported nothing: "
+            f"return {metric!r} as a number, or call trial.report(epoch, {{{metric!r}: ...}})"
+        )
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def form_of(function: Callable[..., Any]) -> str:
+    """How a function of the user's wants to be called, by its arguments."""
+    parameters = list(inspect.signature(function).parameters.values())
+    required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if not required:
+        return KEYWORD_FORM
+    return TRIAL_FORM if required[0].name == TRIAL else CONFIG_FORM

@@ -1,0 +1,182 @@
+"""One unit of `model.fit`: its epochs, its rows in an order that seed and epoch decide, its reports."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.datasets import Data, Part
+from mlflow_hpo.objectives.handle import Handle
+
+EVALUATED_AT_ONCE = 1024  # rows
+BATCH = 32  # Keras's own default
+WEIGHED = ("sample_weight", "validation_split")  # what needs the rows as arrays
+
+
+@dataclass
+class Fit:
+    """Stands for `model.fit` during a unit.
+
+    Whatever the user's code passes, the unit's epochs are trained, from where its checkpoint left off, and
+    the study hears of them.
+    """
+
+    trial: Handle
+    model: Any
+    data: Data | None
+    own: Sequence[Any] = ()
+
+    def __call__(self, x: Any = None, y: Any = None, **given: Any) -> Any:
+        """Takes what `keras.Model.fit` takes."""
+        asked = given.pop("epochs", None)
+        if asked is not None:
+            self.trial.limit(int(asked))
+        ours: dict[str, Any] = {"epochs": self.trial.epochs, "initial_epoch": self.trial.start, "verbose": 0}
+        ours["callbacks"] = [*self.own, *self._users(given), self._reseeder(), self._reporter()]
+        rows = self._rows(x, y, given)
+        return type(self.model).fit(self.model, **{**given, **rows, **ours})
+
+    def rows(self) -> dict[str, Any]:
+        """What `fit` is called with: the training rows and, where there are any, those to validate on."""
+        if self.data is None:
+            return {}
+        known = {"x": self.data.train.x, "y": targets(self.model, self.data, self.data.train)}
+        if len(self.data.validation):
+            y = targets(self.model, self.data, self.data.validation)
+            known["validation_data"] = (self.data.validation.x, y)
+        return known
+
+    def _users(self, given: dict[str, Any]) -> list[Any]:
+        """The user's callbacks, but not ours, which a user's `fit` may have been handed as well."""
+        found = given.pop("callbacks", None) or []
+        found = found if isinstance(found, list | tuple) else [found]
+        return [c for c in found if getattr(c, "of_unit", None) is not self]
+
+    def _rows(self, x: Any, y: Any, given: dict[str, Any]) -> dict[str, Any]:
+        own = self.data is not None and x is self.data.train.x
+        if not own or any(given.get(name) is not None for name in WEIGHED) or given.get("shuffle") is False:
+            return {"x": x, "y": y}
+        assert self.data is not None
+        batch = given.pop("batch_size", None) or BATCH
+        steps = -(-len(self.data.train) // batch)
+        self._speed_up(steps, y)
+        known = {"x": self._ordered(x, y, batch), "steps_per_epoch": steps, "shuffle": False}
+        held_out = given.pop("validation_data", None)
+        given.pop("validation_batch_size", None)
+        if held_out is not None:
+            ours = isinstance(held_out, tuple) and held_out[0] is self.data.validation.x
+            known["validation_data"] = _batches(*held_out) if ours else held_out
+        return known
+
+    def _ordered(self, x: Any, y: Any, batch: int) -> Any:
+        """Batches whose order is a function of seed and epoch, so that a unit may begin at any epoch."""
+        import tensorflow as tf
+
+        x, y = tensor(x), tensor(y)
+        rows = tf.range(len(x))
+
+        def epoch_rows(epoch: Any) -> Any:
+            order = tf.random.experimental.stateless_shuffle(rows, tf.stack([self.trial.seed, epoch]))
+            chosen = tf.data.Dataset.from_tensor_slices(order).batch(batch)
+            return chosen.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+
+        epochs = tf.data.Dataset.range(self.trial.start, self.trial.epochs)
+        return epochs.flat_map(epoch_rows).prefetch(tf.data.AUTOTUNE)
+
+    def _speed_up(self, steps: int, y: Any) -> None:
+        """Make the first epoch cheap: one execution an epoch, every variable made beforehand.
+
+        TensorFlow traces a training step a second time when that step creates variables (the optimizer's
+        slots, the metrics' totals), which for a small model costs as much as several epochs.
+        """
+        import tensorflow as tf
+
+        model = self.model
+        if model.run_eagerly or model.steps_per_execution != 1:
+            return
+        model.steps_per_execution = steps
+        if model.optimizer is not None and not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        with suppress(Exception):  # a model of another shape is traced twice
+            model.compute_metrics(None, tf.constant(y[:1]), tf.zeros((1, *model.output_shape[1:])))
+            model.reset_metrics()
+
+    def _reporter(self) -> Any:
+        from keras.callbacks import LambdaCallback
+
+        def report(epoch: int, logs: Any) -> None:
+            if not self.trial.report(epoch + 1, scalars(logs)):
+                self.model.stop_training = True
+
+        return self._marked(LambdaCallback(on_epoch_end=report))
+
+    def _reseeder(self) -> Any:
+        """Seeds dropout and its like anew each epoch: a checkpoint of Keras's leaves their state out."""
+        from keras.callbacks import LambdaCallback
+
+        states = [v for v in self.model.variables if v.name == "seed_generator_state"]
+
+        def reseed(epoch: int, logs: Any) -> None:
+            for i, state in enumerate(states):
+                seeds = np.random.SeedSequence([self.trial.seed, epoch, i]).generate_state(2)
+                state.assign(seeds.astype(state.dtype))
+
+        return self._marked(LambdaCallback(on_epoch_begin=reseed))
+
+    def callbacks(self) -> list[Any]:
+        """For a user's own training loop, which calls them as Keras would."""
+        return [self._reseeder(), self._reporter()]
+
+    def _marked(self, callback: Any) -> Any:
+        callback.of_unit = self
+        return callback
+
+
+def scalars(logs: Any) -> dict[str, float]:
+    """Those of what Keras logged that are single numbers."""
+    return {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
+
+
+@lru_cache(maxsize=8)
+def _one_hot(part: Part, classes: int) -> Any:
+    return np.eye(classes, dtype=np.float32)[part.y]
+
+
+def targets(model: Any, data: Data, part: Part) -> Any:
+    """The part's targets as the model's loss wants them: one-hot for a categorical cross-entropy."""
+    loss = model.loss
+    name = str(loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", "")))
+    if data.classes and part.y.ndim == 1 and name.startswith("categorical"):
+        return _one_hot(part, data.classes)
+    return part.y
+
+
+def batches(model: Any, data: Data, part: Part) -> Any:
+    """A part in batches, to be evaluated."""
+    return _batches(part.x, targets(model, data, part))
+
+
+def _batches(x: Any, y: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((tensor(x), tensor(y))).batch(EVALUATED_AT_ONCE)
+
+
+_tensors: dict[
+    int, tuple[Any, Any]
+] = {}  # id of an array -> the array, so that its id stays its own, and its tensor
+KEPT = 8
+
+
+def tensor(array: Any) -> Any:
+    """The array as a tensor, made once for the arrays of a data set."""
+    import tensorflow as tf
+
+    if id(array) not in _tensors:
+        while len(_tensors) >= KEPT:
+            _tensors.pop(next(iter(_tensors)))
+        _tensors[id(array)] = (array, tf.constant(array))
+    return _tensors[id(array)][1]

@@ -1,0 +1,76 @@
+"""How a Keras model is logged, so that whoever loads it needs nothing of the user's code or of ours."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.hardware import versions
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.tables import Ready
+
+EXAMPLE_ROWS = 2
+PACKAGES = ("mlflow", "tensorflow", "keras", "numpy")
+SERVING = Path(__file__).with_name("serving.py")
+
+
+def log(trial: Handle, model: Any, rows: Ready) -> None:
+    """Log a model, with the preprocessing of its table where there is one."""
+    if rows.raw is None or rows.data is None:
+        trial.log_model("keras", model, pip_requirements=_requirements())
+    elif rows.transformer is not None:
+        _log_with_table(trial, model, rows)
+    else:
+        example = rows.data.train.x[:EXAMPLE_ROWS]
+        exported = {"save_exported_model": True} if _is_foreign(model) else {}
+        trial.log_model(
+            "keras",
+            model,
+            inputs=example,
+            outputs=_answers(model, example),
+            pip_requirements=_requirements(),
+            **exported,
+        )
+
+
+def _log_with_table(trial: Handle, model: Any, rows: Ready) -> None:
+    import joblib
+
+    assert rows.raw is not None
+    assert rows.data is not None
+    with TemporaryDirectory() as folder:
+        files = {"model": Path(folder) / "model.keras", "preprocess": Path(folder) / "preprocess.joblib"}
+        model.save(files["model"])
+        joblib.dump(rows.transformer, files["preprocess"])
+        trial.log_model(
+            "pyfunc",
+            str(SERVING),
+            inputs=rows.raw.train.x.head(EXAMPLE_ROWS),
+            outputs=_answers(model, rows.data.train.x[:EXAMPLE_ROWS]),
+            artifacts={name: str(file) for name, file in files.items()},
+            pip_requirements=_requirements("scikit-learn", "pandas"),
+        )
+
+
+def _answers(model: Any, example: Any) -> Any:
+    """What its predictions look like."""
+    shape = model.output_shape
+    return (
+        np.zeros((len(example), *shape[1:]), np.float32)
+        if isinstance(shape, tuple)
+        else model.predict(example)
+    )
+
+
+def _is_foreign(model: Any) -> bool:
+    """Whether Keras could not load it from its file without the user's code, or would not for safety."""
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
+    return any(
+        not type(layer).__module__.startswith("keras.") or type(layer).__name__ == "Lambda"
+        for layer in layers
+    )
+
+
+def _requirements(*more: str) -> list[str]:
+    return [f"{k}=={v}" for k, v in versions(*PACKAGES, *more).items()]

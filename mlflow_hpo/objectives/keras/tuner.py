@@ -1,0 +1,159 @@
+"""KerasTuner's hypermodels, unchanged: `build_model(hp)` and `HyperModel` classes with `build` and `fit`."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from mlflow_hpo.datasets import Data
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.models import KERAS_METRICS, Model
+from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, changeable, compiled
+from mlflow_hpo.objectives.keras.tuner_space import explored, tuner_space
+from mlflow_hpo.space import dump_space
+from mlflow_hpo.trial import Config
+
+TRIED = 8  # rows that a hypermodel's own `fit` is shown while its hyperparameters are looked for
+
+
+def is_hypermodel(target: Any) -> bool:
+    """Whether it is one of KerasTuner's: a class, an instance, or a function of `hp`."""
+    if any(
+        c.__name__ == "HyperModel"
+        for c in getattr(target if inspect.isclass(target) else type(target), "__mro__", ())
+    ):
+        return True
+    if not inspect.isroutine(target):
+        return False
+    first = next(iter(inspect.signature(target).parameters.values()), None)
+    return first is not None and first.default is first.empty and "hp" in (first.name, str(first.annotation))
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """What `target` makes of KerasTuner's `HyperParameters`."""
+
+    target: Any
+
+    def describe(self, name: str, data: Data | None) -> Model:
+        """See `Objective.describe`: the space is found by building, as KerasTuner does."""
+        found = explored(lambda hp: self._shown(hp, data))
+        space = tuner_space(found)
+        return Model(
+            name=name,
+            defaults={hp.name: hp.default for hp in reversed(found)},
+            takes=frozenset(hp.name for hp in found),
+            space_text=dump_space(space) if space.names() else "",
+            metric=KERAS_METRICS,
+            changeable=changeable(space.names()),
+            needs_data=not self.has_own_fit,
+        )
+
+    def build(self, config: Config, data: Data | None) -> Any:
+        """See `Builder.build`."""
+        hypermodel = self._hypermodel(data)
+        return compiled(
+            hypermodel.build(_hyperparameters(config)), hypermodel.name or type(hypermodel).__name__
+        )
+
+    def fit(self, model: Any, config: Config, fit: Callable[..., Any], rows: Mapping[str, Any]) -> Any:
+        """See `Builder.fit`: a `fit` of the user's own finds ours in the place of the model's."""
+        if not self.has_own_fit:
+            return fit(**rows)
+        hypermodel = self._hypermodel(fit.data)  # type: ignore[attr-defined]
+        arrays = [rows[name] for name in ("x", "y") if name in rows]
+        named = {k: v for k, v in rows.items() if k not in ("x", "y")}
+        ours = {"epochs": fit.trial.epochs, "callbacks": fit.callbacks(), "verbose": 0}  # type: ignore[attr-defined]
+        with _in_place_of(model, fit):
+            return hypermodel.fit(_hyperparameters(config), model, *arrays, **named, **ours)
+
+    def callbacks(self, config: Config, max_epochs: int) -> list[Any]:
+        """None."""
+        return []
+
+    @property
+    def has_own_fit(self) -> bool:
+        """Whether the hypermodel overrides `fit`."""
+        from keras_tuner import HyperModel
+
+        kind: Any = self.target if inspect.isclass(self.target) else type(self.target)
+        return issubclass(kind, HyperModel) and kind.fit is not HyperModel.fit
+
+    def _hypermodel(self, data: Data | None) -> Any:
+        return _made(self.target, data)
+
+    def _shown(self, hp: Any, data: Data | None) -> None:
+        """Let the user's code ask for hyperparameters, without training."""
+        model = self._hypermodel(data).build(hp)
+        if not self.has_own_fit:
+            return
+        part = data.train.rows(slice(0, TRIED)) if data and not data.is_table else None
+        rows = (part.x, part.y) if part else ()
+        held_out = {"validation_data": rows} if part else {}
+        with _in_place_of(model, _stop), suppress(Exception):  # only what it asks for is wanted
+            self._hypermodel(data).fit(hp, model, *rows, **held_out, epochs=1, callbacks=[], verbose=0)
+
+
+class _StopError(Exception):
+    pass
+
+
+def _stop(*args: Any, **kwargs: Any) -> None:
+    raise _StopError
+
+
+class _in_place_of:  # noqa: N801 (used like a function)
+    """`fit` stands for the model's own, for a while."""
+
+    def __init__(self, model: Any, fit: Callable[..., Any]) -> None:
+        self._model, self._fit = model, fit
+
+    def __enter__(self) -> None:
+        object.__setattr__(self._model, "fit", self._fit)
+
+    def __exit__(self, *failure: object) -> None:
+        object.__delattr__(self._model, "fit")
+
+
+@lru_cache(maxsize=2)
+def _made(target: Any, data: Data | None) -> Any:
+    """The hypermodel; a class is given the data's shape and classes where it asks for them.
+
+    Raises:
+        ConfigError: the class wants more than that.
+    """
+    import keras_tuner
+
+    if isinstance(target, keras_tuner.HyperModel):
+        return target
+    if not inspect.isclass(target):
+        return _FromFunction(target)
+    parameters = inspect.signature(target).parameters
+    known: dict[str, Any] = {n: data.shape for n in SHAPE if n in parameters} if data else {}
+    known |= {n: data.classes for n in CLASSES if n in parameters} if data else {}
+    try:
+        return target(**known)
+    except TypeError as error:
+        raise ConfigError(
+            f"hypermodel {target.__name__} cannot be made: {error}; name a function or variable that gives it"
+        ) from None
+
+
+def _FromFunction(build: Callable[[Any], Any]) -> Any:  # noqa: N802 (it is a class, made late: KerasTuner is an extra)
+    from keras_tuner import HyperModel
+
+    class FromFunction(HyperModel):  # type: ignore[misc]
+        def build(self, hp: Any) -> Any:
+            return build(hp)
+
+    return FromFunction(name=getattr(build, "__name__", None))
+
+
+def _hyperparameters(config: Config) -> Any:
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    hp.values = dict(config)
+    return hp

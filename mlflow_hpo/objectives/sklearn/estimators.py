@@ -1,0 +1,70 @@
+"""What estimators are trained on and scored by."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.datasets import Data, Part
+from mlflow_hpo.objectives.scores import cross_entropy, scored
+
+EXAMPLE_ROWS = 2
+
+
+def is_estimator(target: Any) -> bool:
+    """Whether it is an estimator, or a class of them."""
+    return callable(getattr(target, "fit", None)) and callable(getattr(target, "get_params", None))
+
+
+def targets(estimator: Any, data: Data, part: Part) -> Any:
+    """Classes by their names, so that predictions are names too; only scikit-learn's own take those."""
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    if data.labels and type(last).__module__.startswith("sklearn."):
+        return np.array(data.labels)[part.y]
+    return part.y
+
+
+def scored_by(estimator: Any, data: Data, part: Part) -> dict[str, float]:
+    """The estimator's scores on a part; with the cross-entropy as `loss` where it gives probabilities."""
+    found = scored(data, part, estimator.predict(part.x))
+    if data.classes and hasattr(estimator, "predict_proba"):
+        columns = {name: i for i, name in enumerate(estimator.classes_.tolist())}
+        aims = targets(estimator, data, part).tolist()
+        if set(aims) <= set(columns):
+            found["loss"] = cross_entropy([columns[name] for name in aims], estimator.predict_proba(part.x))
+    return found
+
+
+@lru_cache(maxsize=4)
+def flat(data: Data) -> Data:
+    """Data whose rows have one dimension: images become rows of pixels."""
+    if data.is_table or len(data.shape) == 1:
+        return data
+    return data.mapped(_flat)
+
+
+def _flat(part: Part) -> Part:
+    return Part(part.x.reshape(len(part), -1), part.y)
+
+
+def head(x: Any) -> Any:
+    """The first rows."""
+    return x.head(EXAMPLE_ROWS) if hasattr(x, "head") else x[:EXAMPLE_ROWS]
+
+
+def taken(x: Any, rows: Any) -> Any:
+    """Some of the rows, by their places."""
+    return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
+
+
+def share(classes: Any, order: Any, part: float) -> Any:
+    """The first rows of an order; of each class the same share, one row at least."""
+    if classes is None:
+        return order[: max(1, round(len(order) * part))]
+    kept = [order[classes[order] == c] for c in np.unique(classes)]
+    return np.sort(np.concatenate([rows[: max(1, round(len(rows) * part))] for rows in kept]))
+
+
+def home(estimator: Any) -> tuple[str, ...]:
+    """The package that an estimator of another library comes from."""
+    return tuple({type(estimator).__module__.split(".")[0]} - {"sklearn", "mlflow_hpo", "__main__"})

@@ -1,0 +1,240 @@
+"""Trains scikit-learn's estimators and Pipelines, and whatever has their face (XGBoost's, LightGBM's)."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.datasets import Data
+from mlflow_hpo.errors import ConfigError, SetupError, TrialError
+from mlflow_hpo.hardware import versions
+from mlflow_hpo.models import CLASSIFICATION, REGRESSION, Model, own_defaults
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.sklearn.estimators import (
+    flat,
+    head,
+    home,
+    is_estimator,
+    scored_by,
+    share,
+    taken,
+    targets,
+)
+from mlflow_hpo.objectives.tables import Ready, ready
+from mlflow_hpo.trial import Config
+
+FILE = "estimator.joblib"
+AUTO, NONE, PARTIAL_FIT, SAMPLES = "auto", "none", "partial_fit", "samples"
+BATCH = 200  # rows that `partial_fit` sees at a time, where the config says no batch_size
+RANDOM_STATE = "random_state"
+
+
+@dataclass(frozen=True)
+class SklearnObjective:
+    """Trains what `make(**config)` gives, or a copy of an estimator with the config as its params.
+
+    Attributes:
+        target: an estimator, a class of them, or a function that returns one.
+        resource: what an epoch is: `partial_fit` (a pass over the rows), `samples` (a share of the rows), the
+            name of a param (epoch e: its value is e), `none`: it is fitted once, or `auto`.
+        preprocess: see `ready`; a Pipeline brings its own.
+        metric: what the study optimises, where it is named: a scorer of scikit-learn's may be asked for.
+    """
+
+    target: Any
+    resource: str = NONE
+    preprocess: str = "auto"
+    metric: str = ""
+    packages: tuple[str, ...] = ("scikit-learn", "numpy")
+
+    def warm_up(self) -> None:
+        """Import scikit-learn."""
+        import sklearn.base  # noqa: F401
+
+    def describe(self, name: str, data: Data | None) -> Model:
+        """See `Objective.describe`."""
+        every, own = self._estimator({}).get_params(), self._own
+        params = {k: v for k, v in every.items() if isinstance(v, bool | int | float | str | None)}
+        self._check_resource(name, params)
+        takes = {*every, *own, *(("batch_size",) if self._resource == PARTIAL_FIT else ())}
+        return Model(
+            name=name,
+            defaults={**params, **own},
+            takes=frozenset(takes - {self._resource}),
+            metric={CLASSIFICATION: "val_accuracy", REGRESSION: "val_r2"},
+            has_epochs=self._resource != NONE,
+            has_resources=True,
+        )
+
+    def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
+        """See `Objective.rehearse`: the params are set, and the rows looked at."""
+        self._estimator(trial.config)
+        if trial.data is None:
+            raise SetupError("an estimator is trained on data: name a data set")
+        rows = self._rows(trial.data)
+        assert rows.data is not None
+        own = ("accuracy", "loss") if rows.data.classes else ("r2", "rmse", "mae")
+        return tuple(f"{part}{name}" for part in ("", "val_") for name in (*own, *self._scorer))
+
+    def train(self, trial: Handle) -> None:
+        """See `Objective.train`."""
+        assert trial.data is not None
+        rows = self._rows(trial.data)
+        assert rows.data is not None
+        estimator = (
+            self._restored(trial) if trial.start and self._resource == PARTIAL_FIT else self._made(trial)
+        )
+        for epoch in self._epochs(trial):
+            self._advance(estimator, rows.data, trial, epoch)
+            if not trial.report(epoch, self._scores(estimator, rows.data)):
+                break
+        self._keep(trial, estimator)
+        self._log(trial, estimator, rows)
+
+    def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
+        """See `Objective.evaluate`."""
+        data = flat(data)
+        return scored_by(load("sklearn"), data, data.test)
+
+    @property
+    def _resource(self) -> str:
+        """What an epoch is; `auto`: a pass over the rows, where it can be."""
+        if self.resource != AUTO:
+            return self.resource
+        return PARTIAL_FIT if hasattr(self._estimator({}), PARTIAL_FIT) else NONE
+
+    def _epochs(self, trial: Handle) -> list[int]:
+        """Where it is scored: each pass of `partial_fit`, otherwise only where it must be."""
+        if self._resource == PARTIAL_FIT:
+            return list(range(trial.start + 1, trial.epochs + 1))
+        return [*(rung for rung in trial.rungs if trial.start < rung < trial.epochs), trial.epochs]
+
+    def _advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
+        order = np.random.default_rng([trial.seed, epoch]).permutation(len(data.train))
+        y = targets(estimator, data, data.train)
+        if self._resource == PARTIAL_FIT:
+            size = int(trial.config.get("batch_size", BATCH))
+            classes = {"classes": np.unique(y)} if data.classes else {}
+            for rows in np.split(order, range(size, len(order), size)):
+                estimator.partial_fit(taken(data.train.x, rows), y[rows], **classes)
+            return
+        if self._resource == SAMPLES:
+            rows = share(data.train.y if data.classes else None, order, epoch / trial.max_epochs)
+            estimator.fit(taken(data.train.x, rows), y[rows])
+            return
+        if self._resource != NONE:
+            estimator.set_params(**{self._resource: epoch})
+        estimator.fit(data.train.x, y)
+
+    def _scores(self, estimator: Any, data: Data) -> dict[str, float]:
+        found = scored_by(estimator, data, data.train)
+        if len(data.validation):
+            held_out = scored_by(estimator, data, data.validation)
+            found |= {f"val_{name}": value for name, value in held_out.items()}
+            found |= {f"val_{name}": self._score(name, estimator, data) for name in self._scorer}
+        return found
+
+    @property
+    def _scorer(self) -> tuple[str, ...]:
+        """The scorer of scikit-learn's that the metric names, beside those that are always reported."""
+        from sklearn.metrics import get_scorer_names
+
+        name = self.metric.removeprefix("val_")
+        return (name,) if name in get_scorer_names() and name not in ("accuracy", "r2") else ()
+
+    def _score(self, name: str, estimator: Any, data: Data) -> float:
+        from sklearn.metrics import get_scorer
+
+        part = data.validation
+        return float(get_scorer(name)(estimator, part.x, targets(estimator, data, part)))
+
+    def _rows(self, data: Data) -> Ready:
+        own = hasattr(self._estimator({}), "steps")  # a Pipeline brings its own preprocessing
+        return Ready(data, data) if own and data.is_table else ready(flat(data), self.preprocess)
+
+    def _made(self, trial: Handle) -> Any:
+        estimator = self._estimator(trial.config)
+        seeds = {
+            k: trial.seed for k, v in estimator.get_params().items() if k.endswith(RANDOM_STATE) and v is None
+        }
+        return estimator.set_params(**seeds)
+
+    def _estimator(self, config: Config) -> Any:
+        """A fresh estimator with the config's params.
+
+        Raises:
+            TrialError: it does not take them.
+        """
+        from sklearn.base import clone
+
+        made: Any
+        if inspect.isclass(self.target):
+            made = self.target()
+        else:
+            made = (
+                clone(self.target) if is_estimator(self.target) else self.target(**self._for_function(config))
+            )
+        params = {k: v for k, v in config.items() if k not in self._own and k != "batch_size"}
+        try:
+            return made.set_params(**params)
+        except ValueError as error:
+            raise TrialError(f"{type(made).__name__}: {error}") from None
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        """The arguments of the user's function, which come before the params of what it returns."""
+        is_function = not inspect.isclass(self.target) and not is_estimator(self.target)
+        return own_defaults(self.target) if is_function else {}
+
+    def _for_function(self, config: Config) -> Mapping[str, Any]:
+        return {k: v for k, v in config.items() if k in self._own}
+
+    def _check_resource(self, name: str, params: Mapping[str, Any]) -> None:
+        if self._resource == PARTIAL_FIT and not hasattr(self._estimator({}), PARTIAL_FIT):
+            raise ConfigError(
+                f"resource: model {name!r} has no partial_fit: give samples, or one of its params"
+            )
+        if self._resource not in (NONE, PARTIAL_FIT, SAMPLES) and self._resource not in params:
+            whole = sorted(k for k, v in params.items() if isinstance(v, int) and not isinstance(v, bool))
+            known = ", ".join([PARTIAL_FIT, SAMPLES, *whole])
+            raise ConfigError(f"resource: model {name!r} has no param {self._resource!r}: known are {known}")
+
+    def _restored(self, trial: Handle) -> Any:
+        import joblib
+
+        file = trial.checkpoint / FILE
+        if not file.exists():
+            raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
+        estimator = joblib.load(file)
+        own = {k: v for k, v in trial.config.items() if k in estimator.get_params()}
+        return estimator.set_params(**own)
+
+    def _keep(self, trial: Handle, estimator: Any) -> None:
+        """Only `partial_fit` goes on from where it was: what is fitted anew needs but a mark."""
+        import joblib
+
+        if self._resource == PARTIAL_FIT:
+            joblib.dump(estimator, trial.checkpoint / FILE)
+        else:
+            (trial.checkpoint / "epochs.txt").write_text(str(trial.reached))
+
+    def _log(self, trial: Handle, estimator: Any, rows: Ready) -> None:
+        from sklearn.pipeline import Pipeline
+
+        assert rows.raw is not None
+        model = estimator
+        if rows.transformer is not None:
+            model = Pipeline([("preprocess", rows.transformer), ("model", estimator)])
+        example = head(rows.raw.train.x)
+        trial.log_model(
+            "sklearn",
+            model,
+            inputs=example,
+            outputs=model.predict(example),
+            pip_requirements=[
+                f"{k}=={v}" for k, v in versions("mlflow", *self.packages, *home(estimator)).items()
+            ],
+            serialization_format="cloudpickle",
+        )

@@ -1,0 +1,117 @@
+"""A worker process: how it begins and ends, and what its errors look like to the driver.
+
+The module imports nothing heavy at its top: a process sets its threads before NumPy and TensorFlow
+are loaded, and unpickling a function loads the module it lives in.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow_hpo.errors import HpoError, TrialError
+
+if TYPE_CHECKING:
+    from mlflow_hpo.datasets import Data
+    from mlflow_hpo.subject import Subject
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def warm_up(subject: Subject, threads: int, folder: str | None = None) -> None:
+    """Prepare a fresh process: threads, imports, the data. Ends with its driver.
+
+    Args:
+        folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
+    """
+    watch_parent(lambda: os._exit(1))
+    tempfile.tempdir = folder
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    _quiet()
+    with _silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
+        import mlflow_hpo.store  # noqa: F401 (the import is what is wanted)
+        from mlflow_hpo.hardware import machine
+        from mlflow_hpo.objectives.find import find_objective
+
+        find_objective(subject).warm_up()
+        machine()
+        data_of(subject)
+    gc.freeze()  # what the imports made stays: a collection between trials need not look at it
+
+
+def watch_parent(then: Any) -> None:
+    """Call `then` when the process that started this one is gone; a worker must not outlive its driver."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        then()
+
+    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+
+
+@contextmanager
+def own_errors(what: str = "") -> Iterator[None]:
+    """Turn whatever the user's code raises into one of our own errors, led by what was being done.
+
+    An exception of TensorFlow's could not be unpickled without importing TensorFlow into the driver.
+    """
+    from mlflow_hpo.store import store_errors
+
+    try:
+        with store_errors("the tracking store refused a trial", files=False):
+            yield
+    except HpoError:
+        raise
+    except BaseException as error:
+        raise TrialError(what + _words(error)) from error
+
+
+def _words(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def data_of(subject: Subject) -> Data | None:
+    """The subject's data; None where it has none."""
+    from mlflow_hpo.datasets import load_data
+
+    return load_data(subject.data) if subject.data.name else None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """TensorFlow's libraries greet on the error stream while they load, whatever its settings say."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _quiet() -> None:
+    """Leave the terminal to the driver's display."""
+    import logging
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)

@@ -1,0 +1,225 @@
+"""A study from its beginning to its end: workers, store, driver, registration.
+
+MLflow and Hyperopt take seconds to import, and workers take longer still to import TensorFlow. So bad
+settings are refused before any of that, and the driver imports while its workers do.
+"""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from rich.console import Console
+
+from mlflow_hpo.errors import Interrupted, StudyError
+from mlflow_hpo.executors import Executor, LocalExecutor, answered
+from mlflow_hpo.hardware import usable_cores
+from mlflow_hpo.inputs import Inputs, Look, Request
+from mlflow_hpo.models import Model
+from mlflow_hpo.process import warm_up, watch_parent
+from mlflow_hpo.resolve import check_metric
+from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
+from mlflow_hpo.signals import Signals
+from mlflow_hpo.subject import Facts, Subject
+from mlflow_hpo.survey import look, rehearse
+
+if TYPE_CHECKING:
+    from mlflow_hpo.report.registry import Registered
+    from mlflow_hpo.store import StudyRun
+    from mlflow_hpo.study import Observer, Study
+
+PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
+
+Shown = Callable[[Console], "AbstractContextManager[Observer]"]  # what shows a study while it runs
+
+
+def begin(request: Request, console: Console, shown: Shown | None = None) -> "Study":
+    """Run a new study, in MLflow's project run or one of its own.
+
+    A project run that is a study already is resumed, provided that the options are those it began with.
+
+    Raises:
+        HpoError: it cannot begin, or could not go on.
+    """
+    inputs = Inputs.of(request) if request.settings.is_known else None
+    run_id = os.environ.pop(PROJECT_RUN, None)
+    if run_id:  # when `mlflow run` is ended, it takes its project along
+        watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with workers(request.settings, request.settings.worker_count) as executor:
+        executor.start()
+        from mlflow_hpo.store import Connection, new_study, open_run, store_errors
+
+        with store_errors():
+            connection = Connection()
+            inputs = inputs or _surveyed(request, executor)
+            inputs.settings.make_algorithm(inputs.space)
+            project = open_run(connection, run_id) if run_id else None
+            begun = project is not None and project.is_study
+            inputs = (inputs.as_begun(project) if project and begun else inputs).warmed(connection, console)
+            with Signals() as signals:
+                run = project or new_study(connection)
+                if begun:  # where that is refused the study stays as it is: another process may drive it
+                    _take_over(run, inputs)
+                with _ended(run, project is not None):
+                    if not begun:
+                        run.begin(inputs.settings.dump(), *inputs.texts)
+                        run.show_metric(inputs.settings.metric, inputs.settings.maximize)
+                    study = _drive(run, inputs, executor, console, signals, shown)
+            _finish(study, executor, console)
+    return study
+
+
+def go_on(
+    name: str,
+    options: Mapping[str, Any],
+    console: Console,
+    shown: Shown | None = None,
+    places: Mapping[str, str] | None = None,
+) -> "Study":
+    """Go on with a study: finish what was cut, and train what is missing.
+
+    Args:
+        options: those that were given anew; others stay as they were.
+        places: where the workers find what is given from Python again.
+
+    Raises:
+        HpoError: it cannot go on.
+    """
+    from mlflow_hpo.settings import make_settings
+    from mlflow_hpo.store import Connection, find_study, store_errors
+
+    os.environ.pop(PROJECT_RUN, None)
+    with store_errors():
+        run = find_study(Connection(), name)
+        known = make_settings(run.settings | {k: v for k, v in options.items() if v is not None}, places)
+        with workers(known, known.worker_count) as executor:
+            inputs = Inputs.from_study(run, options, _look_with(executor), places)
+            inputs = inputs.warmed(run.connection, console)
+            with Signals() as signals:
+                _take_over(run, inputs)
+                with _ended(run):
+                    study = _drive(run, inputs, executor, console, signals, shown)
+            _finish(study, executor, console)
+    return study
+
+
+@contextmanager
+def workers(settings: Settings, count: int) -> Iterator[LocalExecutor]:
+    """Worker processes for a study's subject, and a folder for what they write meanwhile."""
+    threads = max(1, usable_cores() // count)
+    with (
+        tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True) as folder,
+        LocalExecutor(count, warm_up, (settings.subject, threads, folder)) as executor,
+    ):
+        yield executor
+
+
+def _look_with(executor: Executor) -> Look:
+    def ask(subject: Subject, name: str) -> tuple[Model, Facts]:
+        found: tuple[Model, Facts] = answered(executor.submit(look, subject, name), "it was loaded")
+        return found
+
+    return ask
+
+
+def _surveyed(request: Request, executor: Executor) -> Inputs:
+    """The inputs of a user's own model or data: a worker loads them, and tries them on a few rows."""
+    inputs = Inputs.of(request, _look_with(executor))
+    settings, config = inputs.settings, inputs.model.baseline(inputs.space)
+    metrics = executor.submit(rehearse, settings.subject, config, settings.epochs)
+    check_metric(settings, answered(metrics, "it was tried"))
+    return inputs
+
+
+def _drive(
+    run: "StudyRun",
+    inputs: Inputs,
+    executor: Executor,
+    console: Console,
+    signals: Signals,
+    shown: Shown | None,
+) -> "Study":
+    from mlflow_hpo.display import Display
+    from mlflow_hpo.study import Study
+
+    with (shown or Display)(console) as display:
+        study = Study(run, inputs, executor, display, signals)
+        study.drive()
+    return study
+
+
+def _finish(study: "Study", executor: Executor, console: Console) -> None:
+    from mlflow_hpo.display import print_end
+    from mlflow_hpo.report import registry
+    from mlflow_hpo.report.final import train_final
+    from mlflow_hpo.trial import best
+
+    settings, winner = study.settings, best(study.known)
+    print_end(console, study)
+    if settings.wants_final and winner:
+        found = train_final(study.run, settings, winner, executor)
+        console.print(
+            f"trained trial {found.trial} on all rows: {found.uri}", highlight=False, soft_wrap=True
+        )
+    if settings.register_as:
+        name, alias = settings.register_as, settings.alias
+        print_registered(registry.register(study.run, settings, study.known, name, alias, executor))
+
+
+@contextmanager
+def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
+    """Whatever goes wrong, the study's run does not stay RUNNING."""
+    from mlflow_hpo.store import set_killed_after
+    from mlflow_hpo.trial import State
+
+    try:
+        yield
+    except Interrupted:
+        if of_project:
+            set_killed_after(run.connection.uri, run.run_id, _mlflow_process())
+        raise
+    except BaseException as error:
+        if not run.is_over:  # what fails while it is driven has ended it already
+            with suppress(Exception):  # the store may be what failed
+                run.end(State.FAILED, str(error) or type(error).__name__)
+        raise
+
+
+def _mlflow_process() -> int:
+    """The `mlflow run` above this process, or the nearest that there is."""
+    above = psutil.Process().parents()
+    return next((p.pid for p in reversed(above) if "mlflow" in " ".join(p.cmdline()[:3])), os.getppid())
+
+
+def _take_over(run: "StudyRun", inputs: Inputs) -> None:
+    """Become the driver of a study that another process began.
+
+    Raises:
+        StudyError: another process still drives it, or it would go on as another study than it began.
+    """
+    settings = inputs.settings
+    before, now = read_settings(run.settings).dump(), settings.dump()
+    for key in now:
+        if key not in (*RESUMABLE, "space") and before[key] != now[key]:
+            raise StudyError(
+                f"study {run.run_id} began with {key} {before[key]!r}, not {now[key]!r}: "
+                f"a resume may change {', '.join(RESUMABLE)}"
+            )
+    if inputs.texts[0] != run.space_text:
+        raise StudyError(
+            f"study {run.run_id} began with another space than that of {settings.space or 'the model'}"
+        )
+    if other := run.other_driver():
+        raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
+    run.drive_again(settings.dump())
+
+
+def print_registered(found: "Registered") -> None:
+    """Say what was registered, and how to load it."""
+    tested = ", ".join(f"{k} {v:.4f}" for k, v in found.scores.items())
+    scores = f" ({tested})" if tested else ""
+    print(f"registered trial {found.trial} as {found.name} version {found.version}{scores}")
+    print(f"load it with mlflow.pyfunc.load_model('models:/{found.name}@{found.alias}')")
