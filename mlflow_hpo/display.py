@@ -131,8 +131,10 @@ def print_end(console: Console, study: Study) -> None:
     if study.settings.scheduler != "none":
         console.print(Text(summary.spent_line(study.settings, study.known)), soft_wrap=True)
     run = study.run
+    winner = best(study.known)
+    has_model = winner is not None and bool(winner.model_uri)
     for purpose, command in summary.next_commands(
-        study.settings, run.connection.uri, run.experiment_id, run.run_id
+        study.settings, run.connection.uri, run.experiment_id, run.run_id, has_model
     ):
         console.print(Text(f"  # {purpose}", "dim"))
         console.print(Text(f"  {command}"), soft_wrap=True)

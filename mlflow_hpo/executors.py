@@ -1,6 +1,5 @@
 """Where units run: worker processes on this machine, behind the face of `concurrent.futures`."""
 
-import multiprocessing
 import os
 import signal
 from collections import deque
@@ -13,6 +12,7 @@ import psutil
 from pebble import ProcessExpired, ProcessPool
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.spawn import WorkerContext
 
 RECENT = 16  # units whose traces a worker may still hold
 GROWTH_BYTES = 1 << 30  # a worker that holds this much more than after its first unit is replaced
@@ -103,7 +103,7 @@ class _Slot:
     """One worker process, and those that take its place."""
 
     def __init__(self, initializer: Any, initargs: tuple[Any, ...], growth_bytes: int) -> None:
-        self._context = multiprocessing.get_context("spawn")
+        self._context = WorkerContext()
         self._pid = self._context.Value("i", 0)
         self._initargs = (self._pid, initializer, initargs)
         self._growth = growth_bytes

@@ -127,8 +127,9 @@ class Settings(BaseModel):
         if not is_builtin(self.model):
             check_reference(self.subject.model, "model")
         if self.target_column and (is_named(self.data or "") or not self.data):
+            where = self.data or "no data"
             raise ConfigError(
-                f"target: {self.target_column!r} is no number to stop at, and {self.data or 'no data'} has no columns"
+                f"target: {self.target_column!r} is no number to stop at, and {where} has no columns"
             )
         check_data(self.subject.data)
         check_algorithm(self.algorithm)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -18,8 +19,9 @@ class Signals:
         self._came: list[int] = []
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.getsignal(number) for number in CAUGHT}
-        for number in CAUGHT:
+        main = threading.current_thread() is threading.main_thread()  # elsewhere Python takes no handlers
+        self._before = {number: signal.getsignal(number) for number in CAUGHT if main}
+        for number in self._before:
             signal.signal(number, self._note)
         return self
 

@@ -101,7 +101,9 @@ def grid_line(size: int, settings: Settings) -> str:
     return f"grid: {size} combinations, of which {tried} are tried beside the baseline"
 
 
-def next_commands(settings: Settings, uri: str, experiment_id: str, run_id: str) -> list[tuple[str, str]]:
+def next_commands(
+    settings: Settings, uri: str, experiment_id: str, run_id: str, has_model: bool = True
+) -> list[tuple[str, str]]:
     """What to do with the study now: (purpose, command) pairs, in order."""
     name = settings.register_as or EXAMPLE_NAME
     rank, register = report_commands(run_id)
@@ -112,7 +114,9 @@ def next_commands(settings: Settings, uri: str, experiment_id: str, run_id: str)
         ("register the best model", register),
         ("serve it", f"mlflow models serve -m {served} --env-manager local --port 5001"),
     ]
-    if settings.register_as:
+    if not has_model:
+        steps = steps[:2]
+    elif settings.register_as:
         steps.pop(2)
     page = f"/#/experiments/{experiment_id}/runs/{run_id}"
     if uri.startswith("http"):

@@ -299,6 +299,7 @@ class ObjectiveContract:
     broken: ClassVar[Config]  # one whose loss becomes NaN
     metrics: ClassVar[set[str]]
     data = "digits"
+    each_epoch = True  # whether it reports every epoch, or only where it must
 
     def handle(self, folder: Path, start: int, epochs: int, config: Config | None = None) -> Handle:
         folder.mkdir(exist_ok=True)
@@ -326,14 +327,22 @@ class ObjectiveContract:
         parts = self.train(self.handle(tmp_path / "parts", 0, 1))
         parts |= self.train(self.handle(tmp_path / "parts", 1, 3))
         whole_handle = self.handle(tmp_path / "whole", 0, 3)
+        whole_handle.rungs = (1,)
         whole = self.train(whole_handle)
-        assert sorted(parts) == sorted(whole) == [1, 2, 3]
+        assert sorted(parts) == sorted(whole) == ([1, 2, 3] if self.each_epoch else [1, 3])
         for epoch, values in whole.items():
             assert self.metrics <= set(values)
             assert parts[epoch] == pytest.approx(values, abs=2e-3), epoch
         assert whole_handle.model_uri == "models:/kept"
         assert whole_handle.data is not None
         assert 0 <= self.objective.evaluate(lambda flavor: self.model, whole_handle.data)["accuracy"] <= 1
+
+    def test_the_driver_knows_what_it_may_tune(self, tmp_path: Path) -> None:
+        model = self.objective.describe("own", load_data(DataSpec(self.data, 0)))
+        assert set(self.config) <= (model.takes or set(self.config))
+        assert model.has_epochs
+        known = self.objective.rehearse(self.handle(tmp_path, 0, 1))
+        assert known is None or self.metrics - {"learning_rate"} <= set(known)
 
     def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
         with pytest.raises(NotFiniteError, match=r"became (nan|inf|-inf) at epoch \d"):

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
     ["errors", "trial", "__init__"],
-    ["signals", "references"],
+    ["signals", "references", "spawn"],
     ["space", "hardware", "datasets"],
     ["algorithms", "schedulers", "models", "preprocessing", "subject"],
     ["settings", "store"],
@@ -16,9 +16,9 @@ LAYERS = [
     ["process", "executors", "inputs"],
     ["worker", "survey"],
     ["study"],
-    ["report", "display"],
+    ["report", "display", "notebook"],
     ["session"],
-    ["commands"],
+    ["commands", "api"],
     ["cli"],
     ["__main__"],
 ]
@@ -34,6 +34,7 @@ PLACES = {  # library -> the only modules that may import it
     "cmaes": {"algorithms/cma"},
     "optuna": {"algorithms/from_optuna"},
 }
+FACE = {"mlflow_hpo.api.tune"}  # what the package gives by its own name
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -59,7 +60,8 @@ def test_a_module_imports_only_lower_layers(file: Path) -> None:
         if module.startswith("mlflow_hpo."):
             other = unit(module)
             other = other if other in LAYER else "__init__"
-            assert other == own or LAYER[other] < LAYER[own], f"{own} imports {other}"
+            face = (own, other) == ("__init__", "api") and module in FACE  # handed out, not used
+            assert face or other == own or LAYER[other] < LAYER[own], f"{own} imports {other}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))

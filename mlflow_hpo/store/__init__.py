@@ -2,7 +2,7 @@
 
 from mlflow_hpo.store.afterwards import set_killed_after
 from mlflow_hpo.store.connection import Connection, store_errors
-from mlflow_hpo.store.recorder import Recorder, load_model
+from mlflow_hpo.store.recorder import Recorder, load_model, load_native
 from mlflow_hpo.store.studies import LATEST, StudyRun, earlier_trials, find_study, new_study, open_run
 from mlflow_hpo.store.trials import Trials
 
@@ -15,6 +15,7 @@ __all__ = [
     "earlier_trials",
     "find_study",
     "load_model",
+    "load_native",
     "new_study",
     "open_run",
     "set_killed_after",

@@ -160,6 +160,13 @@ def load_model(flavor: str, uri: str, tracking_uri: str) -> Any:
     return importlib.import_module(f"mlflow.{flavor}").load_model(uri)
 
 
+def load_native(uri: str, tracking_uri: str) -> Any:
+    """A logged model as its own framework has it, where it has one."""
+    mlflow.set_tracking_uri(tracking_uri)
+    flavors = [name for name in mlflow.models.get_model_info(uri).flavors if name != "python_function"]
+    return load_model(flavors[0] if flavors else "pyfunc", uri, tracking_uri)
+
+
 def _monitors() -> list[Any]:
     monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
     try:

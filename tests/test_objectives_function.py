@@ -1,0 +1,123 @@
+"""Any function: `objective(trial)` keeps the contract, and what another returns is taken for what it is."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from contracts import ObjectiveContract
+from sklearn.linear_model import SGDClassifier
+
+from mlflow_hpo.errors import SetupError, TrialError
+from mlflow_hpo.objectives.function import (
+    CONFIG_FORM,
+    KEYWORD_FORM,
+    TRIAL_FORM,
+    FunctionObjective,
+    form_of,
+)
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.trial import Config
+
+
+def objective(trial: Handle) -> None:
+    """A framework of one's own: weights in a file, one pass over the rows an epoch."""
+    assert trial.data is not None
+    train, held_out = trial.data.train, trial.data.validation
+    x, y = train.x.reshape(len(train), -1), np.eye(10)[train.y]
+    file = trial.checkpoint / "weights.npy"
+    weights = np.load(file) if trial.start else np.zeros((x.shape[1], 10))
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        weights -= trial.config["rate"] * x.T @ (x @ weights - y) / len(x)
+        loss = float(((x @ weights - y) ** 2).mean())
+        found = (held_out.x.reshape(len(held_out), -1) @ weights).argmax(axis=1)
+        if not trial.report(epoch, {"loss": loss, "val_accuracy": float((found == held_out.y).mean())}):
+            break
+    np.save(file, weights)
+    trial.log_model("pyfunc", Linear(weights), inputs=x[:2], outputs=x[:2] @ weights)
+
+
+class Linear:
+    """What it logs."""
+
+    def __init__(self, weights: Any) -> None:
+        self.weights = weights
+
+    def predict(self, x: Any) -> Any:
+        return (x.reshape(len(x), -1) @ self.weights).argmax(axis=1)
+
+
+class TestFunction(ObjectiveContract):
+    objective = FunctionObjective(objective, TRIAL_FORM)
+    config: ClassVar[Config] = {"rate": 0.01}
+    broken: ClassVar[Config] = {"rate": 1e300}
+    metrics: ClassVar[set[str]] = {"loss", "val_accuracy"}
+
+
+def handle(folder: Path, config: Config, epochs: int = 1) -> Handle:
+    return Handle(
+        config=config,
+        seed=3,
+        start=0,
+        epochs=epochs,
+        max_epochs=epochs,
+        data=None,
+        checkpoint=folder,
+        on_report=lambda epoch, metrics: None,
+        on_model=lambda *args, **how: "",
+        metric="loss",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "metrics"),
+    [
+        (0.5, {"loss": 0.5}),
+        (np.float32(0.5), {"loss": 0.5}),
+        ({"loss": 0.5, "status": "ok", "size": 3}, {"loss": 0.5, "size": 3.0}),
+    ],
+    ids=str,
+)
+def test_a_number_or_a_mapping_is_what_it_reports(tmp_path: Path, answer: Any, metrics: Any) -> None:
+    trial = handle(tmp_path, {"x": 1})
+    FunctionObjective(lambda config: answer, CONFIG_FORM).train(trial)
+    assert trial.reported == {1: metrics}
+
+
+def test_a_function_of_keywords_gets_them(tmp_path: Path) -> None:
+    trial = handle(tmp_path, {"x": 2.0})
+    FunctionObjective(lambda x=1.0, y=3.0: x * y, KEYWORD_FORM).train(trial)
+    assert trial.reported == {1: {"loss": 6.0}}
+
+
+def test_what_is_no_number_stops_the_study(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="the objective returned NoneType and reported nothing: return "):
+        FunctionObjective(lambda config: None, CONFIG_FORM).train(handle(tmp_path, {"x": 1}))
+
+
+def test_a_metric_that_is_not_reported_stops_the_study_and_those_that_are_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="reported no metric 'loss': it reported f1, size"):
+        FunctionObjective(lambda config: {"f1": 0.5, "size": 3}, CONFIG_FORM).train(
+            handle(tmp_path, {"x": 1})
+        )
+
+
+def test_a_status_of_hyperopts_fails_the_trial(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="the objective said status 'fail'"):
+        FunctionObjective(lambda config: {"status": "fail"}, CONFIG_FORM).train(handle(tmp_path, {"x": 1}))
+
+
+def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
+    drawn = []
+    for _ in range(2):
+        trial = handle(tmp_path, {"x": 1})
+        FunctionObjective(lambda config: float(np.random.rand()), CONFIG_FORM).train(trial)
+        drawn.append(trial.reported[1]["loss"])
+    assert drawn[0] == drawn[1]
+
+
+def test_the_form_shows_by_the_arguments() -> None:
+    assert form_of(objective) == TRIAL_FORM
+    assert form_of(lambda params: 0) == CONFIG_FORM
+    assert form_of(lambda x=1, **more: 0) == KEYWORD_FORM
+    assert form_of(SGDClassifier) == KEYWORD_FORM

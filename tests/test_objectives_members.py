@@ -1,0 +1,80 @@
+"""Folds and repeats: the mean of several trainings, each with its own curves and its own early stop."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from contracts import ObjectiveContract
+from sklearn.linear_model import SGDClassifier
+from test_objectives_function import objective as by_hand
+
+from mlflow_hpo.errors import SetupError
+from mlflow_hpo.objectives.function import TRIAL_FORM, FunctionObjective
+from mlflow_hpo.objectives.members import Members
+from mlflow_hpo.objectives.sklearn import SklearnObjective
+from mlflow_hpo.trial import Config
+
+
+class TestFolds(ObjectiveContract):
+    objective = Members(SklearnObjective(SGDClassifier, "partial_fit"), folds=3, repeats=2, seed=0)
+    config: ClassVar[Config] = {"alpha": 1e-3}
+    metrics: ClassVar[set[str]] = {"accuracy", "val_accuracy", "val_accuracy_std"}
+    broken: ClassVar[Config] = {"rate": 1e300}
+
+    def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
+        self.objective = Members(FunctionObjective(by_hand, TRIAL_FORM), folds=2, repeats=1, seed=0)
+        super().test_a_loss_that_is_not_finite_fails(tmp_path)
+
+    def test_the_driver_knows_what_it_may_tune(self, tmp_path: Path) -> None:
+        model = self.objective.describe("own", None)
+        assert model.has_epochs
+        assert {"accuracy", "val_accuracy"} <= set(self.objective.rehearse(self.handle(tmp_path, 0, 1)) or ())
+
+    def test_each_members_curve_has_its_own_name_and_their_mean_is_the_trials(self, tmp_path: Path) -> None:
+        curves: dict[str, list[float]] = {}
+        trial = self.handle(tmp_path, 0, 2)
+
+        def note(epoch: int, values: Mapping[str, float]) -> None:
+            for name in (n for n in values if "val_accuracy" in n):
+                curves.setdefault(name, []).append(values[name])
+
+        trial.on_report = note
+        self.objective.train(trial)
+        members = [f"fold_{f}_repeat_{r}/val_accuracy" for f in (1, 2, 3) for r in (1, 2)]
+        assert set(members) < set(curves)
+        for epoch in (0, 1):
+            values = [curves[name][epoch] for name in members]
+            assert curves["val_accuracy"][epoch] == pytest.approx(np.mean(values))
+            assert curves["val_accuracy_std"][epoch] == pytest.approx(np.std(values))
+        assert curves[members[0]] != curves[members[1]]  # other seeds
+        assert curves[members[0]] != curves[members[2]]  # other rows
+
+    def test_a_member_that_stops_early_counts_with_its_last_value(self, tmp_path: Path) -> None:
+        self.objective = Members(
+            FunctionObjective(falling_then_not, TRIAL_FORM), folds=1, repeats=2, seed=0, patience=1
+        )
+        trial = self.handle(tmp_path, 0, 4)
+        trial.metric = "loss"
+        self.objective.train(trial)
+        assert trial.reached == 3
+        assert trial.over == "stopped early at epoch 3 of 4: no better loss for 1 epochs"
+        assert trial.reported[3]["loss"] == trial.reported[2]["loss"]
+
+
+def falling_then_not(trial: "object") -> None:
+    from mlflow_hpo.objectives.handle import Handle
+
+    assert isinstance(trial, Handle)
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        if not trial.report(epoch, {"loss": -float(min(epoch, 2))}):
+            return
+
+
+def test_folds_need_data(tmp_path: Path) -> None:
+    members = Members(FunctionObjective(falling_then_not, TRIAL_FORM), folds=2, repeats=1, seed=0)
+    trial = TestFolds().handle(tmp_path, 0, 1)
+    trial.data = None
+    with pytest.raises(SetupError, match="folds: 2 folds need data"):
+        members.train(trial)

@@ -1,0 +1,120 @@
+"""Estimators and Pipelines: what their epochs are, how they are scored and logged."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from contracts import ObjectiveContract
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import Ridge, SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mlflow_hpo.datasets import DataSpec, load_data
+from mlflow_hpo.errors import ConfigError, NotFiniteError, TrialError
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.sklearn import SklearnObjective
+from mlflow_hpo.trial import Config
+
+
+class Exploding(SGDClassifier):  # type: ignore[misc]
+    """One whose probabilities are not numbers."""
+
+    def predict_proba(self, x: Any) -> Any:
+        return np.full((len(x), 10), np.nan)
+
+
+class SklearnContract(ObjectiveContract):
+    metrics: ClassVar[set[str]] = {"accuracy", "val_accuracy"}
+    broken: ClassVar[Config] = {}
+
+    def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
+        self.objective = SklearnObjective(Exploding, "partial_fit")
+        with pytest.raises(NotFiniteError, match="loss became nan at epoch 1"):
+            self.train(self.handle(tmp_path, 0, 3, {"alpha": 1e-3}))
+
+
+class TestPartialFit(SklearnContract):
+    config: ClassVar[Config] = {"alpha": 1e-3, "batch_size": 100}
+    objective = SklearnObjective(SGDClassifier, "partial_fit")
+
+    def test_a_checkpoint_that_is_not_there_fails_the_trial(self, tmp_path: Path) -> None:
+        with pytest.raises(TrialError, match=r"epoch 2 holds no estimator\.joblib"):
+            self.train(self.handle(tmp_path, 2, 3))
+
+
+class TestParam(SklearnContract):
+    config: ClassVar[Config] = {"max_depth": 3}
+    objective = SklearnObjective(RandomForestClassifier, "n_estimators")
+    each_epoch = False
+
+    def test_an_epoch_is_a_value_of_the_param(self, tmp_path: Path) -> None:
+        self.train(self.handle(tmp_path, 0, 4))
+        assert self.model.n_estimators == len(self.model.estimators_) == 4
+
+
+class TestSamples(SklearnContract):
+    config: ClassVar[Config] = {"sgdclassifier__alpha": 1e-3}
+    objective = SklearnObjective(make_pipeline(StandardScaler(), SGDClassifier()), "samples")
+    each_epoch = False
+
+    def test_an_epoch_is_a_share_of_the_rows(self, tmp_path: Path) -> None:
+        scores = self.train(self.handle(tmp_path / "few", 0, 1))[1]
+        whole = self.train(self.handle(tmp_path / "all", 0, 4))[4]
+        assert self.model.steps[0][1].n_samples_seen_ == len(load_data(DataSpec(self.data, 0)).train)
+        assert whole["val_accuracy"] > scores["val_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("target", "resource", "message"),
+    [
+        (Ridge, "partial_fit", "resource: model 'm' has no partial_fit: give samples, or one of its params"),
+        (
+            RandomForestClassifier,
+            "trees",
+            "has no param 'trees': known are partial_fit, samples, min_",
+        ),
+    ],
+)
+def test_a_resource_that_it_does_not_have_is_named(target: Any, resource: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SklearnObjective(target, resource).describe("m", None)
+
+
+def test_a_nested_name_is_known_and_a_strange_one_is_not() -> None:
+    takes = SklearnObjective(make_pipeline(StandardScaler(), Ridge())).describe("m", None).takes
+    assert takes is not None
+    assert {"ridge__alpha", "standardscaler__with_mean"} <= takes
+    assert "clf__alpha" not in takes
+
+
+def test_a_function_may_take_arguments_of_its_own() -> None:
+    def made(depth: int = 2) -> Any:
+        return RandomForestClassifier(max_depth=depth)
+
+    model = SklearnObjective(made).describe("m", None)
+    assert model.takes is not None
+    assert {"depth", "n_estimators"} <= model.takes
+    assert model.defaults["depth"] == 2
+    assert not model.has_epochs
+
+
+def test_a_scorer_of_scikit_learns_is_reported_where_the_metric_names_it(tmp_path: Path) -> None:
+    reported: list[Any] = []
+    trial = Handle(
+        config={"max_depth": 2},
+        seed=1,
+        start=0,
+        epochs=1,
+        max_epochs=1,
+        data=load_data(DataSpec("digits", 0)),
+        checkpoint=tmp_path,
+        on_report=lambda epoch, metrics: reported.append(dict(metrics)),
+        on_model=lambda *args, **how: "models:/kept",
+        metric="val_f1_macro",
+    )
+    objective = SklearnObjective(RandomForestClassifier, metric="val_f1_macro")
+    assert "val_f1_macro" in (objective.rehearse(trial) or ())
+    objective.train(trial)
+    assert 0 < reported[-1]["val_f1_macro"] < 1
