@@ -25,7 +25,6 @@ def resolved(settings: Settings, model: Model, facts: Facts, space: Space) -> Se
     _check_epochs(complete, model)
     _check_resource(complete, model)
     complete.make_scheduler()
-    _ = complete.maximize
     if is_builtin(model.name):
         check_metric(complete, builtin_metrics(facts.task))
     return complete
@@ -42,10 +41,15 @@ def check_space(settings: Settings, model: Model, space: Space) -> None:
 
 
 def check_metric(settings: Settings, metrics: Iterable[str] | None) -> None:
-    """Raise SetupError where training will not report the metric; None: nobody knows yet."""
+    """Raise HpoError where training will not report the metric, or nobody can tell its direction.
+
+    Args:
+        metrics: those that will be reported; None: nobody knows yet.
+    """
     known = None if metrics is None else sorted(metrics)
     if known is not None and settings.metric not in known:
         raise SetupError(f"unknown metric {settings.metric!r}: known are {', '.join(known)}")
+    _ = settings.maximize
 
 
 def _max_epochs(settings: Settings, model: Model, space: Space) -> int:

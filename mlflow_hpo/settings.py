@@ -136,7 +136,7 @@ class Settings(BaseModel):
         self.make_scheduler()
         if self.is_known and self.metric not in ("", *KNOWN_METRICS):
             raise unknown("metric", self.metric, KNOWN_METRICS)
-        if self.metric:
+        if self.is_known and self.metric:
             _ = self.maximize
         if self.folds > 1 and not self.data:
             raise ConfigError(f"folds: {self.folds} folds need data: name a data set")
@@ -160,7 +160,7 @@ class Settings(BaseModel):
             preprocess=self.preprocess,
             resource="none" if whole else self.resource,
             metric=self.metric,
-            maximize=bool(self.metric) and self.maximize,
+            maximize=bool(self._direction),
             folds=self.folds,
             repeats=self.repeats,
             early_stopping=self.early_stopping,
@@ -209,7 +209,17 @@ class Settings(BaseModel):
 
     @cached_property
     def maximize(self) -> bool:
-        """Whether more of the metric is better; `auto` tells by the metric's name."""
+        """Whether more of the metric is better; `auto` tells by the metric's name.
+
+        Raises:
+            ConfigError: it does not tell.
+        """
+        if self._direction is None:
+            raise ConfigError(f"metric {self.metric!r} does not say its direction: give minimize or maximize")
+        return self._direction
+
+    @property
+    def _direction(self) -> bool | None:
         if self.direction != "auto":
             return self.direction == "maximize"
         name = self.metric.lower()
@@ -219,7 +229,7 @@ class Settings(BaseModel):
             return False
         if any(word in name for word in MAXIMIZED):
             return True
-        raise ConfigError(f"metric {self.metric!r} does not say its direction: give minimize or maximize")
+        return None
 
     def loss(self, value: float) -> float:
         """What is minimised: the metric, negated where more is better."""

@@ -102,6 +102,7 @@ class _Run:
     def result(self) -> Result:
         from mlflow_hpo import checkpoints
         from mlflow_hpo.hardware import Usage
+        from mlflow_hpo.store import fluent_run
         from mlflow_hpo.trial import Result
 
         usage = Usage()
@@ -109,7 +110,8 @@ class _Run:
         if source := self._assignment.source_run_id:
             checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
         handle = self._handle(data)
-        self._objective.train(handle)
+        with fluent_run(self._recorder.connection, self._assignment.run_id):
+            self._objective.train(handle)
         values = self._values(handle)
         checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
         return Result(

@@ -15,7 +15,7 @@ import pytest
 
 from mlflow_hpo.datasets import load_data
 from mlflow_hpo.executors import LocalExecutor, answered
-from mlflow_hpo.inputs import Inputs, Request
+from mlflow_hpo.inputs import Inputs, Look, Request
 from mlflow_hpo.process import warm_up
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.store import Connection, StudyRun
@@ -101,6 +101,11 @@ class Recording:
         """Time passes."""
 
 
+def survey(executor: LocalExecutor) -> Look:
+    """What loads a user's model, as a session does."""
+    return lambda subject, name: answered(executor.submit(look, subject, name), "it was loaded")
+
+
 @pytest.fixture
 def start(connection: Connection, experiment: str, executor: LocalExecutor) -> Callable[..., Study]:
     """Begin a study in this process; `drive()` runs it."""
@@ -109,9 +114,11 @@ def start(connection: Connection, experiment: str, executor: LocalExecutor) -> C
         options: Mapping[str, Any] | None = None, space: str | None = None, observer: Recording | None = None
     ) -> Study:
         request = Request.from_options(
-            {"max_trials": 3, "max_epochs": 2, **(options or {})}, None, space or ""
+            {"max_trials": 3, **({} if "model" in (options or {}) else {"max_epochs": 2}), **(options or {})},
+            None,
+            space or "",
         )
-        inputs = Inputs.of(request)
+        inputs = Inputs.of(request, None if request.settings.is_known else survey(executor))
         run = StudyRun(connection, connection.client.create_run(experiment))
         run.begin(inputs.settings.dump(), *inputs.texts)
         return Study(run, inputs, executor, observer or Recording())
@@ -125,9 +132,7 @@ def again(connection: Connection, executor: LocalExecutor) -> Callable[..., Stud
 
     def resume(study: Study, **options: Any) -> Study:
         run = StudyRun(connection, connection.client.get_run(study.run.run_id))
-        inputs = Inputs.from_study(
-            run, options, lambda subject, name: answered(executor.submit(look, subject, name), "")
-        )
+        inputs = Inputs.from_study(run, options, survey(executor))
         run.drive_again(inputs.settings.dump())
         return Study(run, inputs, executor, Recording())
 

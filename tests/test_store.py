@@ -45,6 +45,9 @@ def test_a_study_writes_exactly_the_documented_keys(
     written = {k for k in written if not k.startswith(OF_MLFLOW) or k == keys.NOTE}
     optional = {
         "mlflow_hpo.source",
+        "mlflow_hpo.complete",
+        "mlflow_hpo.final",
+        "machine.scikit-learn",
         "gpu_memory_mb",
         "machine.gpu",
         "machine.gpu_driver",

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import Recording
 
 from mlflow_hpo.errors import DataError, StudyError
 from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.store import Connection
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import State, Trial, Unit
@@ -25,14 +25,12 @@ def status(connection: Connection, run_id: str) -> str:
 
 
 def test_when_the_first_five_fail_the_search_stops_in_the_first_ones_words(
-    start: Start, connection: Connection, keras_cache: Path
+    start: Start, connection: Connection, tmp_path: Path
 ) -> None:
-    x, y = np.zeros((100, 8, 8)), np.arange(100) % 10 - 1  # a class that cannot be
-    np.savez(keras_cache / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    study = start({"max_trials": 30, "data": "mnist", "max_epochs": 1})
-    with pytest.raises(
-        StudyError, match="the first 5 trials to end all failed; trial 0: InvalidArgumentError"
-    ):
+    (tmp_path / "failing.py").write_text("def objective(config): raise KeyError('as asked')")
+    study = start({"max_trials": 30, "model": f"{tmp_path}/failing.py:objective"}, "x: [1, 2, 3, 4, 5, 6, 7]")
+    message = "the first 5 trials to end all failed; trial 0: KeyError: 'as asked'"
+    with pytest.raises(StudyError, match=message):
         study.drive()
     assert len(study.known) == 5
     assert status(connection, study.run.run_id) == "FAILED"
@@ -90,6 +88,10 @@ class InTwoRungs:
 
     max_trials: int
     max_epochs: int
+
+    @property
+    def plan(self) -> Plan:
+        return Plan((1, self.max_epochs), 0, 0)
 
     def next(self, trials: Sequence[Trial]) -> Unit | None:
         if len(trials) < self.max_trials:

@@ -13,12 +13,16 @@ FLOOR = 0.1  # the cyclic schedule's lowest learning rate, as a part of the high
 def compile_model(
     model: Any,
     classes: int,
+    variance: float,
     *,
     optimizer: str = "adam",
     momentum: float = 0.9,
     learning_rate: float = 1e-3,
 ) -> None:
     """Compile for so many classes, or for regression where there are none.
+
+    The loss of a regression is the squared error as a part of the targets' variance, so that the same
+    learning rates serve whatever the targets' unit is; 1 is what their mean would score.
 
     Raises:
         TrialError: Keras knows no such optimizer.
@@ -35,7 +39,7 @@ def compile_model(
     if classes:
         model.compile(tool, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     else:
-        model.compile(tool, loss="mse", metrics=["mae"])
+        model.compile(tool, loss="mse", loss_weights=1 / variance, metrics=["mae"])
 
 
 def learning_rate_at(epoch: int, epochs: int, base: float, schedule: str) -> float:

@@ -20,6 +20,7 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow_hpo.datasets import Data
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, to_json
+from mlflow_hpo.store.fluent import use_store
 
 FIRST_FLUSH, LAST_FLUSH, GROWTH = 1.0, 30.0, 0.25  # seconds, seconds, part of the time so far
 DATASET_ATTEMPTS = 3
@@ -156,13 +157,13 @@ class Recorder:
 
 def load_model(flavor: str, uri: str, tracking_uri: str) -> Any:
     """A logged model, as its framework has it."""
-    mlflow.set_tracking_uri(tracking_uri)
+    use_store(tracking_uri)
     return importlib.import_module(f"mlflow.{flavor}").load_model(uri)
 
 
 def load_native(uri: str, tracking_uri: str) -> Any:
     """A logged model as its own framework has it, where it has one."""
-    mlflow.set_tracking_uri(tracking_uri)
+    use_store(tracking_uri)
     flavors = [name for name in mlflow.models.get_model_info(uri).flavors if name != "python_function"]
     return load_model(flavors[0] if flavors else "pyfunc", uri, tracking_uri)
 

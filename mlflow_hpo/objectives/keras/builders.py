@@ -61,7 +61,8 @@ class BuiltIn:
         training = inspect.signature(compile_model).parameters
         own = own_defaults(BUILDERS[self.name])
         model = BUILDERS[self.name](data.shape, data.classes, **{k: v for k, v in values.items() if k in own})
-        compile_model(model, data.classes, **{k: v for k, v in values.items() if k in training})
+        model, variance = (model, 1.0) if data.classes else _scaled(model, data)
+        compile_model(model, data.classes, variance, **{k: v for k, v in values.items() if k in training})
         return model
 
     def fit(self, model: Any, config: Config, fit: Callable[..., Any], rows: Mapping[str, Any]) -> Any:
@@ -143,6 +144,15 @@ class Keywords:
         assert data is not None or not self._filled
         known = dict.fromkeys(self._filled & {*SHAPE}, data.shape) if data else {}
         return known | (dict.fromkeys(self._filled & {*CLASSES}, data.classes) if data else {})
+
+
+def _scaled(model: Any, data: Data) -> tuple[Any, float]:
+    """The model with its answers in the targets' unit, and the targets' variance."""
+    from keras.layers import Rescaling
+
+    spread = float(data.train.y.std()) or 1.0
+    model.add(Rescaling(spread, float(data.train.y.mean())))
+    return model, spread**2
 
 
 def is_filled(parameters: Mapping[str, inspect.Parameter]) -> bool:

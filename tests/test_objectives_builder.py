@@ -1,0 +1,174 @@
+"""A builder with keyword arguments, as people write it for a KerasClassifier, and what is logged of it."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import mlflow
+import numpy as np
+import pytest
+from contracts import ObjectiveContract
+
+from mlflow_hpo.datasets import Data, DataSpec, Part, load_data
+from mlflow_hpo.errors import ConfigError, SetupError
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords
+from mlflow_hpo.objectives.patience import early_stopping
+from mlflow_hpo.space import parse_space
+from mlflow_hpo.trial import Config
+
+
+def create_model(hidden: int = 32, dropout: float = 0.2, lr_rate: float = 0.01) -> Any:
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.layers.Flatten(),
+            keras.layers.Dense(hidden, activation="relu"),
+            keras.layers.Dropout(dropout),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    optimizer = keras.optimizers.Adam(learning_rate=lr_rate)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def with_own_layer(input_shape: tuple[int, ...], num_classes: int, units: int = 8) -> Any:
+    import keras
+
+    class Own(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self, units: int) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(units)
+
+        def call(self, x: Any) -> Any:
+            return keras.activations.softmax(self.dense(keras.ops.reshape(x, (-1, 64))))
+
+    model = keras.Sequential([keras.Input(input_shape), Own(num_classes)])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def objective(function: Any) -> KerasObjective:
+    found = KerasObjective(Keywords(function))
+    found.warm_up()
+    return found
+
+
+class TestKeywords(ObjectiveContract):
+    objective = objective(create_model)
+    config: ClassVar[Config] = {"hidden": 16, "dropout": 0.3, "batch_size": 48}
+    broken: ClassVar[Config] = {"lr_rate": 1e38}
+    metrics: ClassVar[set[str]] = {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+    def test_epochs_in_a_config_end_the_trial(self, tmp_path: Path) -> None:
+        trial = self.handle(tmp_path, 0, 3, {"hidden": 8, "epochs": 2})
+        self.train(trial)
+        assert trial.reached == 2
+        assert trial.over == "trained for its 2 epochs"
+
+    def test_early_stopping_goes_on_after_a_checkpoint(self, tmp_path: Path) -> None:
+        """At a learning rate of 0 nothing becomes better, wherever a unit ends."""
+        for cut in (1, 4):
+            folder = tmp_path / str(cut)
+            trial = self.watched(folder, 0, cut)
+            self.train(trial)
+            if cut == 1:
+                assert trial.over == ""
+                trial = self.watched(folder, 1, 4)
+                self.train(trial)
+            assert trial.over == "stopped early at epoch 3 of 4: no better val_loss for 2 epochs"
+
+    def watched(self, folder: Path, start: int, epochs: int) -> Handle:
+        trial = self.handle(folder, start, epochs, {"hidden": 8, "lr_rate": 0.0, "dropout": 0.0})
+        trial.metric = "val_loss"
+        trial.goes_on = early_stopping(trial, 2, maximize=False)
+        return trial
+
+
+class TestOwnLayer(ObjectiveContract):
+    """Arguments that the data fill in, a layer that Keras could not load, targets that must be one-hot."""
+
+    objective = objective(with_own_layer)
+    config: ClassVar[Config] = {"units": 8}
+    broken: ClassVar[Config] = {"units": 8}
+    metrics: ClassVar[set[str]] = {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+    def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
+        trial = self.handle(tmp_path, 0, 1)
+        data = trial.data
+        assert data is not None
+        trial.data = data.mapped(lambda part: Part(np.full_like(part.x, np.nan), part.y))
+        with pytest.raises(Exception, match="became nan at epoch 1"):
+            self.train(trial)
+
+    def test_what_is_logged_needs_none_of_the_users_code(self, tmp_path: Path) -> None:
+        how: dict[str, Any] = {}
+
+        def keep(flavor: str, model: Any, epochs: int, **given: Any) -> str:
+            how.update(given, flavor=flavor, model=model)
+            return "models:/kept"
+
+        trial = self.handle(tmp_path, 0, 1)
+        trial.on_model = keep
+        self.objective.train(trial)
+        example, outputs = how.pop("inputs"), how.pop("outputs")
+        signature = mlflow.models.infer_signature(example, outputs)
+        path = str(tmp_path / "model")
+        mlflow.keras.save_model(
+            how["model"],
+            path,
+            signature=signature,
+            save_exported_model=how["save_exported_model"],
+            pip_requirements=how["pip_requirements"],
+        )
+        answers = mlflow.pyfunc.load_model(path).predict(example)
+        np.testing.assert_allclose(answers, how["model"].predict(example, verbose=0), atol=1e-5)
+
+
+def test_what_a_builder_does_not_take_is_refused_by_name() -> None:
+    model = objective(create_model).describe("own", None)
+    model.check(parse_space("{hidden: [1, 2], batch_size: [8, 16], epochs: [1, 2]}", "s"))
+    with pytest.raises(ConfigError, match="model 'own' takes no 'units': it takes batch_size, dropout"):
+        model.check(parse_space("units: [1, 2]", "s"))
+
+
+def rows(data: Data) -> Handle:
+    return Handle({}, 0, 0, 1, 1, data, Path(), lambda *a: None, lambda *a, **k: "")
+
+
+def test_data_that_do_not_fit_are_named_with_their_shape() -> None:
+    def narrow() -> Any:
+        import keras
+
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(10, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(SetupError, match=r"does not fit data 'digits', whose inputs have shape \(8, 8, 1\)"):
+        objective(narrow).rehearse(rows(load_data(DataSpec("digits", 0))))
+
+
+@pytest.mark.parametrize("returned", [None, 3, "model"])
+def test_a_builder_that_returns_no_model_is_refused(returned: Any) -> None:
+    with pytest.raises(SetupError, match=f"returned {type(returned).__name__}: expected a compiled"):
+        objective(lambda: returned).rehearse(rows(load_data(DataSpec("digits", 0))))
+
+
+def in_unit(unit: float, part: Part) -> Part:
+    return Part(part.x, (part.y * unit + 7).astype(np.float32))
+
+
+def test_a_regression_does_not_depend_on_the_unit_of_its_targets(tmp_path: Path) -> None:
+    digits = load_data(DataSpec("digits", 0))
+    losses = []
+    for unit in (1.0, 1000.0):
+        values = digits.mapped(partial(in_unit, unit))
+        data = Data("values", "", "", 0, (), values.train, values.validation, values.test)
+        found = KerasObjective(BuiltIn("mlp"))
+        trial = Handle({}, 1, 0, 2, 2, data, tmp_path, lambda *a: None, lambda *a, **k: "")
+        found.train(trial)
+        losses.append(trial.reported[2]["val_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0] < 1  # better than the mean
