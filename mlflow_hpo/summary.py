@@ -89,10 +89,14 @@ def plan_line(settings: Settings, plan: Plan) -> str:
 
 def spent_line(settings: Settings, trials: Sequence[Trial]) -> str:
     """How many epochs were trained, and how many were saved."""
-    spent = sum(t.epochs - t.start for t in trials if t.losses)
-    full = len(trials) * settings.epochs
+    spent, full = epochs_spent(settings, trials)
     saved = full - spent
     return f"{spent} epochs trained; {saved} of {full} saved ({100 * saved / max(full, 1):.0f}%)"
+
+
+def epochs_spent(settings: Settings, trials: Sequence[Trial]) -> tuple[int, int]:
+    """Epochs that were trained, and those of training every trial to the end."""
+    return sum(t.epochs - t.start for t in trials if t.losses), len(trials) * settings.epochs
 
 
 def grid_line(size: int, settings: Settings) -> str:

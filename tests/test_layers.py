@@ -30,8 +30,17 @@ PLACES = {  # library -> the only modules that may import it
     "keras": {"objectives/keras", "models", "datasets"},
     "pebble": {"executors", "study"},
     "keras_tuner": {"objectives/keras/tuner", "objectives/keras/tuner_space"},
-    "sklearn": {"datasets", "preprocessing", "algorithms/gp", "objectives/sklearn", "objectives/scores"},
+    "sklearn": {
+        "datasets",
+        "preprocessing",
+        "algorithms/gp",
+        "objectives/sklearn",
+        "objectives/scores",
+        "report/importance",
+    },
     "cmaes": {"algorithms/cma"},
+    "plotly": {"report/plots/base", "report/page"},
+    "jinja2": {"report/page"},
     "optuna": {"algorithms/from_optuna"},
 }
 FACE = {"mlflow_hpo.api.tune"}  # what the package gives by its own name

@@ -79,6 +79,15 @@ def observed_at(trials: Sequence[Trial]) -> int | None:
     return max(full) if full else max(counts, key=lambda epochs: (counts[epochs], epochs))
 
 
+def standing(trials: Sequence[Trial]) -> dict[int, float]:
+    """What each trial that ended counts as, by its number: less is better; those that failed are left out.
+
+    As for an algorithm: its loss at the rung of `observed_at`; a trial that stopped below comes after those.
+    """
+    sound = sorted((t for t in trials if t.state is not State.FAILED), key=lambda t: t.number)
+    return {number: count for number, (count, _) in _counts(sound, observed_at(sound)).items()}
+
+
 Counts = dict[int, tuple[float, bool]]  # number -> what it counts as, and whether that is only a rank
 
 

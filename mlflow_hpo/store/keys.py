@@ -30,6 +30,7 @@ FORMAT = "1"
 SPACE_FILE = "space.yaml"
 START_FILE = "start_from.yaml"
 TRACEBACK_FILE = "traceback.txt"
+PAGE_FILE = "report.html"
 MACHINE = "machine."  # tags: what a trial ran on
 
 # Metrics of a trial, beside those of its training and MLflow's own under `system/`.

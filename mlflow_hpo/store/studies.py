@@ -136,6 +136,10 @@ class StudyRun:
         self.connection.client.set_terminated(run_id)
         self._tag({keys.FINAL: to_json([number, run_id, uri])})
 
+    def show_page(self, html: str) -> None:
+        """Keep the report's page among the artifacts, in place of an earlier one."""
+        self.connection.client.log_text(self.run_id, html, keys.PAGE_FILE)
+
     def end(self, state: State, reason: str) -> None:
         """The study ended, or was cut (KILLED)."""
         tags = {keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.DRIVER: ""}

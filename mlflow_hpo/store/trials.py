@@ -40,11 +40,15 @@ class Trials:
         """All trials, for a driver that goes on: what was running is to be trained again."""
         return [self._adopt(trial, status) for trial, status in self._load()]
 
-    def _load(self) -> list[tuple[Trial, str]]:
+    def runs(self) -> list[tuple[Trial, Run]]:
+        """All trials, by number, each with its run as MLflow has it, in one paged query."""
         condition = f"tags.`{keys.PARENT}` = '{self._study_id}'"
         runs = self._connection.runs([self._experiment_id], condition, "attributes.start_time ASC")
-        found = [(_read(r), r.info.status) for r in runs if keys.NUMBER in r.data.tags]
-        found.sort(key=lambda pair: pair[0].number)
+        found = [(_read(r), r) for r in runs if keys.NUMBER in r.data.tags]
+        return sorted(found, key=lambda pair: pair[0].number)
+
+    def _load(self) -> list[tuple[Trial, str]]:
+        found = [(trial, run.info.status) for trial, run in self.runs()]
         for (one, _), (other, _) in pairwise(found):
             if one.number == other.number:
                 raise StudyError(

@@ -1,0 +1,30 @@
+"""The plots of the page, in its order. Each is a file: one function computes its data, one draws them."""
+
+from typing import Any
+
+from mlflow_hpo.report.plots import (
+    contours,
+    curves,
+    hardware,
+    history,
+    importance,
+    parallel,
+    slices,
+    timeline,
+    wall,
+)
+from mlflow_hpo.report.plots.base import Plot, Shown
+
+__all__ = ["PLOTS", "Plot", "Shown", "timeline"]
+
+PLOTS: tuple[Plot[Any], ...] = (
+    history.PLOT,
+    wall.PLOT,
+    curves.PLOT,
+    importance.PLOT,
+    contours.PLOT,
+    slices.PLOT,
+    parallel.PLOT,
+    timeline.PLOT,
+    hardware.PLOT,
+)

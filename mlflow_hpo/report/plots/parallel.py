@@ -1,0 +1,149 @@
+"""Parallel coordinates: a line for each trial through its hyperparameters to its value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow_hpo.report.columns import Column, columns
+from mlflow_hpo.report.facts import Facts, Seen
+from mlflow_hpo.report.plots import base
+
+MOST = 300  # lines: more are one blur
+GROUPS = (("the best tenth", 0.1), ("to a quarter", 0.25), ("to a half", 0.5), ("to three quarters", 0.75),
+          ("the worst quarter", 1.0))  # fmt: skip
+AXIS_PIXELS = 105
+
+Line = tuple[int, float, tuple[float | None, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallel(base.Shown):
+    """Lines over axes, all from 0 to 1.
+
+    Attributes:
+        axes: titles, the metric last.
+        ticks: of each axis, (place, text).
+        lines: for each trial, the best first: (number, its place in the ranking from 0 to 1, its place on
+            each axis; None where the hyperparameter is not active).
+    """
+
+    axes: tuple[str, ...] = ()
+    ticks: tuple[tuple[tuple[float, str], ...], ...] = ()
+    lines: tuple[Line, ...] = ()
+
+
+def compute(facts: Facts) -> Parallel:
+    """The data of the plot."""
+    shown = columns(facts)
+    if not facts.scored:
+        return Parallel(missing="No trial has a value yet.")
+    places = base.thinned(len(facts.ranked), MOST, range(10))
+    values = [s.value for s in facts.scored if s.value is not None]
+    limits = base.clear_range(values, facts.settings.maximize) or (min(values), max(values))
+    gaps = any(len(c.values) < len(facts.seen) for c in shown)
+    last = max(len(facts.ranked) - 1, 1)
+    return Parallel(
+        note=base.sentences(
+            base.of_all(len(places), len(facts.ranked)),
+            "A line has a gap where a hyperparameter is not active." if gaps else "",
+        ),
+        axes=(*(c.title for c in shown), facts.settings.metric),
+        ticks=(*(_ticks(c) for c in shown), _value_ticks(limits)),
+        lines=tuple(
+            (s.number, i / last, _line(shown, s, limits)) for i, s in ((i, facts.ranked[i]) for i in places)
+        ),
+    )
+
+
+def _ticks(column: Column) -> tuple[tuple[float, str], ...]:
+    if column.is_choice:
+        n = len(column.options)
+        return tuple(((i + 0.5) / n, option) for i, option in enumerate(column.options))
+    (low, start), (high, end) = column.ends()
+    return ((start, low), (end, high))
+
+
+def _value_ticks(limits: tuple[float, float]) -> tuple[tuple[float, str], ...]:
+    low, high = limits
+    return tuple((i / 4, f"{low + i / 4 * (high - low):.4g}") for i in range(5))
+
+
+def _line(shown: Sequence[Column], seen: Seen, limits: tuple[float, float]) -> tuple[float | None, ...]:
+    low, high = limits
+    value = low if seen.value is None else seen.value
+    place = min(max((value - low) / max(high - low, 1e-12), 0.0), 1.0)
+    return (*(c.parts.get(seen.number) for c in shown), place)
+
+
+def draw(data: Parallel) -> list[Any]:
+    """The figure: drawn as plain lines, since plotly's own trace needs WebGL and knows no gaps."""
+    drawn = base.figure("", "", 420)
+    n = len(data.axes)
+    names = [_broken(a) for a in data.axes]
+    drawn.update_xaxes(tickvals=list(range(n)), ticktext=names, range=[-0.3, n - 0.45], showgrid=False)
+    drawn.update_xaxes(zeroline=False, side="top", tickangle=0)
+    drawn.update_yaxes(visible=False, range=[-0.06, 1.06])
+    drawn.update_layout(legend={"y": 0, "yanchor": "top"})
+    for axis, ticks in enumerate(data.ticks):
+        drawn.add_vline(axis, line={"color": base.RULE, "width": 1})
+        for place, text in ticks:
+            drawn.add_annotation(
+                x=axis, y=place, text=_short(text), showarrow=False, xanchor="left", xshift=3,
+                bgcolor=base.PAPER, opacity=0.85, font={"size": 11},
+            )  # fmt: skip
+    for group in reversed(range(len(GROUPS))):  # the best on top
+        _group(drawn, data, group)
+    return [drawn]
+
+
+def _group(drawn: Any, data: Parallel, group: int) -> None:
+    low, high = (GROUPS[group - 1][1] if group else -1.0), GROUPS[group][1]
+    lines = [line for line in data.lines if low < line[1] <= high]
+    if not lines:
+        return
+    x, y, numbers = list[int | None](), list[float | None](), list[int]()
+    for number, _, places in lines:
+        x += [*range(len(places)), None]
+        y += [*base.rounds(places, 3), None]
+        numbers += [number] * (len(places) + 1)
+    drawn.add_scatter(
+        x=x, y=y, customdata=numbers, mode="lines", name=GROUPS[group][0], legendrank=group,
+        line={"color": base.SCALE[group], "width": 1 if group else 1.5},
+        hovertemplate="trial %{customdata}<extra></extra>",
+    )  # fmt: skip
+    _alone(drawn, lines, group)
+
+
+def _alone(drawn: Any, lines: Sequence[Line], group: int) -> None:
+    """A dot where a value stands between two gaps, and no line shows it."""
+    found = list[tuple[int, float, int]]()
+    for number, _, places in lines:
+        padded = (None, *places, None)
+        for axis, place in enumerate(places):
+            if place is not None and padded[axis] is None and padded[axis + 2] is None:
+                found.append((axis, place, number))
+    if found:
+        x, y, numbers = zip(*found, strict=True)
+        drawn.add_scatter(
+            x=x, y=base.rounds(y, 3), customdata=numbers, mode="markers", showlegend=False,
+            marker={"color": base.SCALE[group], "size": 5},
+            hovertemplate="trial %{customdata}<extra></extra>",
+        )  # fmt: skip
+
+
+def _short(text: str, most: int = 12) -> str:
+    return base.escaped(text if len(text) <= most else text[: most - 1] + "…")
+
+
+def _broken(title: str) -> str:
+    """A title in two lines where it says what it hangs on."""
+    name, bracket, rest = title.partition(" (")
+    return base.escaped(name) + (f"<br>({base.escaped(rest)}" if bracket else "")
+
+
+def width(data: Parallel) -> int:
+    """Room for each axis."""
+    return AXIS_PIXELS * len(data.axes)
+
+
+PLOT = base.Plot("parallel", "Parallel coordinates", compute, draw, width)
