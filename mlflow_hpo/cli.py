@@ -54,6 +54,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
     ),
 }
 
+PAGE = "report.html"
+
 
 def study_options(with_defaults: bool) -> Callable[[Any], Any]:
     """The options of a study; without defaults, one that is not given is None."""
@@ -108,16 +110,23 @@ def resume(study: str, **options: str | None) -> None:
     "--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many trials to show."
 )
 @click.option("--format", "style", default="table", show_default=True, help="table, csv, json or markdown.")
+@click.option(
+    "--html",
+    default="",
+    is_flag=False,
+    flag_value=PAGE,
+    help=f"File for a page with plots; without a name: {PAGE}.",
+)
 @click.option("--register", default="", help=OPTIONS["register"][1])
 @click.option("--alias", default=OPTIONS["alias"][0], show_default=True, help=OPTIONS["alias"][1])
-def report(study: str, top: int, style: str, register: str, alias: str) -> None:
-    """Rank the trials of STUDY (a run id, a run name, or latest), and register the best model.
+def report(study: str, top: int, style: str, html: str, register: str, alias: str) -> None:
+    """Rank the trials of STUDY (a run id, a run name, or latest), draw them, and register the best model.
 
-    Example: mlflow-hpo report latest --top 5 --register digits
+    Example: mlflow-hpo report latest --top 5 --html report.html --register digits
     """
     from mlflow_hpo import commands
 
-    _run(commands.report, study, top, style, register, alias)
+    _run(commands.report, study, top, style, html, register, alias)
 
 
 def main() -> None:

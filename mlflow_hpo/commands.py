@@ -21,8 +21,10 @@ def resume(name: str, options: Mapping[str, Any], console: Console) -> None:
     go_on(name, options, console)
 
 
-def report(name: str, top: int, style: str, register_as: str, alias: str, console: Console) -> None:
-    """Rank a study's trials and, where `register_as` is given, register its best model."""
+def report(
+    name: str, top: int, style: str, html: str, register_as: str, alias: str, console: Console
+) -> None:
+    """Rank a study's trials, draw them where `html` names a file, register the best as `register_as`."""
     check_registration(register_as or None, alias)
     from mlflow_hpo.report import ranking, registry
     from mlflow_hpo.store import Connection, find_study, store_errors
@@ -38,6 +40,10 @@ def report(name: str, top: int, style: str, register_as: str, alias: str, consol
                 f"study {run.name} ({run.run_id}), {run.state}", highlight=False, markup=False, soft_wrap=True
             )
         print(ranking.formatted(ranking.rank(settings, trials, top), style))
+        if html:
+            from mlflow_hpo.report import page
+
+            page.write_page(run, html)
         if register_as:
             registry.check_registrable(run, trials)
             with workers(settings, 1) as executor:

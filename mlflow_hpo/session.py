@@ -145,9 +145,13 @@ def _drive(
     from mlflow_hpo.display import Display
     from mlflow_hpo.study import Study
 
-    with (shown or Display)(console) as display:
-        study = Study(run, inputs, executor, display, signals)
-        study.drive()
+    try:
+        with (shown or Display)(console) as display:
+            study = Study(run, inputs, executor, display, signals)
+            study.drive()
+    except StudyError:  # why trials failed is on its page
+        log_page(run, console)
+        raise
     return study
 
 
@@ -159,14 +163,28 @@ def _finish(study: "Study", executor: Executor, console: Console) -> None:
 
     settings, winner = study.settings, best(study.known)
     print_end(console, study)
-    if settings.wants_final and winner:
-        found = train_final(study.run, settings, winner, executor)
-        console.print(
-            f"trained trial {found.trial} on all rows: {found.uri}", highlight=False, soft_wrap=True
-        )
+    try:
+        if settings.wants_final and winner:
+            found = train_final(study.run, settings, winner, executor)
+            console.print(
+                f"trained trial {found.trial} on all rows: {found.uri}", highlight=False, soft_wrap=True
+            )
+    finally:
+        log_page(study.run, console)
     if settings.register_as:
         name, alias = settings.register_as, settings.alias
         print_registered(registry.register(study.run, settings, study.known, name, alias, executor))
+
+
+def log_page(run: "StudyRun", console: Console) -> None:
+    """Keep the page of a study that ended; what goes wrong with it is no fault of the study's."""
+    try:
+        from mlflow_hpo.report import page
+
+        page.log_page(run)
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        console.print(f"the page could not be drawn: {words}", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

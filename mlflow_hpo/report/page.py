@@ -1,0 +1,209 @@
+"""The page of a study: one HTML file that needs nothing else, neither a network nor a server."""
+
+import base64
+import gzip
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mlflow_hpo import __version__, summary
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.report.advice import advice, reason_counts
+from mlflow_hpo.report.facts import Facts, Seen, read_facts
+from mlflow_hpo.report.plots import PLOTS, Plot, timeline
+from mlflow_hpo.store import StudyRun
+
+TOP = 10  # trials in the table
+SHOWN_MACHINES, SHOWN_REASONS = 4, 5
+CELL = 60  # characters of a value
+VERSIONS = ("python", "tensorflow", "keras", "mlflow")
+PARTS = files("mlflow_hpo.report") / "html"
+
+
+def write_page(run: StudyRun, path: str) -> None:
+    """Write a study's page into a file.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    try:
+        with Path(path).open("w", encoding="utf-8") as file:
+            file.write(page(read_facts(run)))
+    except OSError as error:
+        raise ConfigError(f"html: {path!r} cannot be written: {error.strerror or error}") from error
+
+
+def log_page(run: StudyRun) -> None:
+    """Keep a study's page among the artifacts of its run."""
+    run.show_page(page(read_facts(run)))
+
+
+def page(facts: Facts) -> str:
+    """The page as HTML."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_part("page.html")).render(
+        **_parts(),
+        facts=facts,
+        headline=summary.headline(facts.settings, facts.trials),
+        tiles=tiles(facts),
+        about=about(facts),
+        advice=advice(facts),
+        configs=configs(facts),
+        load=facts.final_uri or (facts.best.trial.model_uri if facts.best else ""),
+        commands=summary.next_commands(facts.settings, facts.uri, facts.experiment_id, facts.run_id),
+        top=top(facts),
+        reasons=reason_counts(facts)[:SHOWN_REASONS],
+        version=__version__,
+        **_plots(facts),
+    )
+
+
+def tiles(facts: Facts) -> list[tuple[str, str]]:
+    """(what, number) pairs for the head of the page."""
+    best, base = facts.best, facts.baseline
+    better = summary.gain(facts.settings, best.trial, facts.trials) if best else None
+    spent, _ = summary.epochs_spent(facts.settings, facts.trials)
+    found = [(f"best {facts.settings.metric}", _number(best)), ("baseline", _number(base))]
+    found += [("gain", "–" if better is None else f"{better:+.4f}")]
+    found += [("trials", f"{len(facts.seen):,}")]
+    found += [("failed", f"{len(facts.failed):,}")] if facts.failed else []
+    return [*found, ("epochs trained", f"{spent:,}"), ("took", duration(facts.seconds))]
+
+
+def about(facts: Facts) -> list[tuple[str, str]]:
+    """(what, in words) pairs: what was searched, with what, when, and on which machine."""
+    settings = facts.settings
+    goal = "maximized" if settings.maximize else "minimized"
+    rungs = ", ".join(map(str, facts.rungs))
+    schedule = f"{settings.scheduler}, rungs at epochs {rungs}" if rungs else "every trial to the end"
+    searched = ", ".join(label.split("|")[-1] for label in facts.space.leaves)
+    began = datetime.fromtimestamp(facts.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return [
+        ("study", f"{facts.name} ({facts.run_id}), {facts.state}"),
+        ("model and data", settings.model + (f" on {settings.data}" if settings.data else "")),
+        ("metric", f"{settings.metric}, {goal}"),
+        ("searched", searched),
+        ("algorithm", f"{settings.algorithm}, seed {settings.seed}"),
+        ("scheduler", f"{schedule}; {settings.epochs} epochs at most"),
+        ("workers", _workers(facts)),
+        ("began", f"{began}, took {duration(facts.seconds)}"),
+        *(("machine" if i == 0 else "", m) for i, m in enumerate(machines(facts))),
+    ]
+
+
+def _workers(facts: Facts) -> str:
+    lanes = timeline.compute(facts).lanes
+    return f"{facts.settings.workers}, {lanes} at once" if lanes else str(facts.settings.workers)
+
+
+def machines(facts: Facts) -> list[str]:
+    """Each machine that trials ran on, in words, those with the most trials first."""
+    counts = Counter(_machine(s.machine) for s in facts.seen if s.machine)
+    shown = counts.most_common(SHOWN_MACHINES)
+    many = [f"{words} ({count} trials)" for words, count in shown]
+    more = [f"and {len(counts) - len(shown)} more"] if len(counts) > len(shown) else []
+    return [words for words, _ in shown] if len(counts) == 1 else [*many, *more]
+
+
+def _machine(facts: Mapping[str, str]) -> str:
+    parts = [facts.get("cpu", ""), _with(facts, "cpu_cores", "{} cores"), _with(facts, "memory_gb", "{} GB")]
+    parts += [_with(facts, "gpu", "{}"), facts.get("os", "")]
+    parts += [f"{name} {facts[name]}" for name in VERSIONS if name in facts]
+    return f"{facts.get('host', '')}: " + ", ".join(part for part in parts if part)
+
+
+def _with(facts: Mapping[str, str], key: str, words: str) -> str:
+    return words.format(facts[key]) if facts.get(key) else ""
+
+
+def configs(facts: Facts) -> list[tuple[str, str, str]]:
+    """(hyperparameter, best, baseline) rows."""
+    best = facts.best.trial.config if facts.best else {}
+    base = facts.baseline.trial.config if facts.baseline else {}
+    names = dict.fromkeys((*best, *base))
+    return [(name, _cell(best, name), _cell(base, name)) for name in names]
+
+
+def top(facts: Facts) -> tuple[list[str], list[list[str]]]:
+    """The best trials: the table's head and rows."""
+    seen = facts.ranked[:TOP]
+    names = list(dict.fromkeys(name for s in seen for name in s.trial.config))
+    head = ["rank", "trial", facts.settings.metric, "epochs", "seconds", *names]
+    rows = [
+        [str(i + 1), str(s.number), _number(s), str(s.trial.epochs), f"{s.trial.seconds:.1f}"]
+        + [_cell(s.trial.config, name) for name in names]
+        for i, s in enumerate(seen)
+    ]
+    return head, rows
+
+
+def _cell(config: Mapping[str, Any], name: str) -> str:
+    text = summary.shown(config[name]) if name in config else "–"
+    return text if len(text) <= CELL else text[: CELL - 1] + "…"
+
+
+def _number(seen: Seen | None) -> str:
+    return "–" if seen is None or seen.value is None else f"{seen.value:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `32 s`, `2 min 5 s`, `3 h 20 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _plots(facts: Facts) -> dict[str, Any]:
+    """The sections of the page, and their figures as JSON, by the id of their place."""
+    sections, figures = list[dict[str, Any]](), dict[str, Any]()
+    for plot in PLOTS:
+        section, drawn = _section(plot, facts)
+        sections.append(section)
+        figures |= drawn
+    return {"sections": sections, "figures": script_json(figures)}
+
+
+def _section(plot: Plot[Any], facts: Facts) -> tuple[dict[str, Any], dict[str, Any]]:
+    data = plot.compute(facts)
+    drawn = [] if data.missing else plot.draw(data)
+    figures = {f"{plot.name}-{i}": one.to_plotly_json() for i, one in enumerate(drawn)}
+    places = [{"id": name, "height": one["layout"]["height"]} for name, one in figures.items()]
+    about = {"name": plot.name, "title": plot.title, "missing": data.missing, "note": data.note}
+    return {**about, "figures": places, "width": plot.width(data)}, figures
+
+
+def script_json(value: Any) -> str:
+    """JSON that can stand in a script element: nothing in it ends the element."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _plain(value: Any) -> Any:
+    """What plotly keeps as a tuple or an array, as a list."""
+    return value.tolist() if hasattr(value, "tolist") else list(value)
+
+
+def _parts() -> dict[str, str]:
+    return {"style": _part("page.css"), "script": _part("page.js"), "plotly": packed_plotly()}
+
+
+def _part(name: str) -> str:
+    return (PARTS / name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def packed_plotly() -> str:
+    """plotly.js, compressed: whole it would be all of the 5 MB that a page may have."""
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
