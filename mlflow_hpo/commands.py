@@ -44,6 +44,8 @@ def report(
             from mlflow_hpo.report import page
 
             page.write_page(run, html)
+            if style == "table":  # the other formats are read by programs
+                console.print(f"page with plots: {html}", highlight=False, markup=False, soft_wrap=True)
         if register_as:
             registry.check_registrable(run, trials)
             with workers(settings, 1) as executor:

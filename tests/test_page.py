@@ -64,7 +64,9 @@ def large() -> str:
 def test_a_page_loads_nothing(large: str) -> None:
     found = Page(large)
     assert not {"link", "img", "iframe", "object", "base"} & set(found.tags)
-    assert not [v for k, v in found.attributes if k in ("src", "href", "srcset", "data", "action")]
+    assert not [v for k, v in found.attributes if k in ("src", "srcset", "data", "action")]
+    places = {f"#{v}" for k, v in found.attributes if k == "id"}
+    assert {v for k, v in found.attributes if k == "href"} <= places
     assert "url(" not in large
     assert "@import" not in large
 
@@ -161,6 +163,18 @@ def test_a_study_reads_back_with_its_curves_and_units(start: Callable[..., Study
         assert "python" in seen.machine
 
 
+def test_a_failed_trial_has_its_time(start: Callable[..., Study]) -> None:
+    study = start({"max_trials": 3, "max_epochs": 1}, "activation: [nonsense, absurd]")
+    study.drive()
+    found = read_facts(study.run)
+    assert [s.number for s in found.failed] == [1, 2]
+    for seen in found.failed:
+        [span] = seen.spans
+        assert (seen.value, span.epochs) == (None, 0)
+        assert 0 < span.begin < span.end <= found.seconds
+    assert "2 of 3 trials failed" in Page(page(found)).text
+
+
 def test_the_page_is_an_artifact_and_a_later_one_takes_its_place(
     start: Callable[..., Study], connection: Connection
 ) -> None:
@@ -210,6 +224,7 @@ def test_report_writes_a_page(uri: str, start: Callable[..., Study], tmp_path: P
     study.drive()
     done = hpo(uri, "report", study.run.run_id, "--html")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "page with plots: report.html"
     assert study.run.name in Page(Path("report.html").read_text()).text
     done = hpo(uri, "report", study.run.run_id, "--html", str(tmp_path / "other.html"))
     assert done.returncode == 0, done.stderr

@@ -114,6 +114,12 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     assert (data.best[0][0], data.best[-1][0]) == (1, 1000)
 
 
+def test_one_epoch_makes_no_curve() -> None:
+    assert curves.compute(facts([finished(0, 0.9, 1, 1)], max_epochs=1)).missing.endswith(
+        "there are no curves."
+    )
+
+
 def test_few_curves_are_read_of_many_and_the_page_says_so() -> None:
     study = many(1000)
     assert study.curves_read <= MOST_READ
@@ -216,6 +222,10 @@ def test_the_better_half_is_always_within_the_axis(values: list[float], maximize
 def test_a_rounded_number_is_near_and_short(value: float) -> None:
     short = base.rounded(value)
     assert short == pytest.approx(value, rel=1e-4)
+
+
+def test_what_is_not_finite_is_a_gap() -> None:
+    assert base.rounds([1.0, float("nan"), float("inf"), None]) == [1, None, None, None]
 
 
 def test_the_unit_of_time_fits() -> None:

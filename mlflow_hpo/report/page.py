@@ -184,7 +184,7 @@ def _section(plot: Plot[Any], facts: Facts) -> tuple[dict[str, Any], dict[str, A
 
 def script_json(value: Any) -> str:
     """JSON that can stand in a script element: nothing in it ends the element."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 

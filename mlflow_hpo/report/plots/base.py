@@ -6,7 +6,7 @@ A figure names its colours as CSS variables, `var(--best)`; the page's script pu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import floor
+from math import floor, isfinite
 from typing import Any, Generic, TypeVar
 
 from mlflow_hpo.report.facts import Facts, Seen
@@ -66,8 +66,8 @@ def figure(
 
 
 def rounded(value: float | None, digits: int = DIGITS) -> float | int | None:
-    """A number with as many digits as a screen can show: the page stays small."""
-    if value is None:
+    """A number with as many digits as a screen can show, so that the page stays small; None for NaN."""
+    if value is None or not isfinite(value):
         return None
     short = float(f"{value:.{digits}g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short

@@ -45,7 +45,7 @@ def compute(facts: Facts) -> Curves:
     values = [value for s in known for _, value in s.curve]
     limits = base.clear_range(values, facts.settings.maximize)
     return Curves(
-        missing="" if known else "No trial has a learning curve yet.",
+        missing=_missing(facts, bool(known)),
         note=base.sentences(_marks(facts, early), _sample(facts), base.beyond(values, limits)),
         metric=facts.settings.metric,
         max_epochs=facts.settings.epochs,
@@ -58,6 +58,12 @@ def compute(facts: Facts) -> Curves:
         baseline=_points(first.curve) if first and first is not best else (),
         limits=limits,
     )
+
+
+def _missing(facts: Facts, known: bool) -> str:
+    if facts.settings.epochs == 1:
+        return "A trial has one epoch: there are no curves."
+    return "" if known else "No trial has a learning curve yet."
 
 
 def _marks(facts: Facts, early: Sequence[Seen]) -> str:
