@@ -109,13 +109,15 @@ def draw(data: Contours) -> list[Any]:
         "x": _places(data.x, cells), "y": _places(data.y, cells),
         "z": [base.rounds(row, 3) for row in data.better],
         "colorscale": base.COLORSCALE,
-        "colorbar": {"title": {"text": "share of<br>trials that<br>are better"}},
+        "colorbar": {"title": {"text": "share of<br>trials that<br>are better"}, "thickness": 14},
         "hovertemplate": "%{x}, %{y}: %{z}<extra></extra>",
     }  # fmt: skip
     (drawn.add_heatmap if cells else drawn.add_contour)(**about)
     for axis, update in ((data.x, drawn.update_xaxes), (data.y, drawn.update_yaxes)):
         if axis.is_choice:
             update(type="category", categoryorder="array", categoryarray=_texts(axis.values))
+        elif axis.log and float(axis.values[-1]) >= 100 * float(axis.values[0]):
+            update(dtick=1)  # powers of ten alone: a narrow window has room for no more
     numbers, x, y = zip(*data.points, strict=True) if data.points else ((), (), ())
     drawn.add_scatter(
         x=_texts(x), y=_texts(y), customdata=numbers, mode="markers",
