@@ -113,11 +113,9 @@ def start(connection: Connection, experiment: str, executor: LocalExecutor) -> C
     def begin(
         options: Mapping[str, Any] | None = None, space: str | None = None, observer: Recording | None = None
     ) -> Study:
-        request = Request.from_options(
-            {"max_trials": 3, **({} if "model" in (options or {}) else {"max_epochs": 2}), **(options or {})},
-            None,
-            space or "",
-        )
+        given = dict(options or {})
+        short = {} if "model" in given else {"max_epochs": 2}
+        request = Request.from_options({"max_trials": 3, **short, **given}, None, space or "")
         inputs = Inputs.of(request, None if request.settings.is_known else survey(executor))
         run = StudyRun(connection, connection.client.create_run(experiment))
         run.begin(inputs.settings.dump(), *inputs.texts)
