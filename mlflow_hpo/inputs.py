@@ -75,6 +75,7 @@ class Inputs:
         given: configs to be tried first.
         texts: the space and the given configs as they were written.
         earlier: the trials of another study that inform the algorithm.
+        sure: whether training is known to report the metric.
     """
 
     settings: Settings
@@ -83,6 +84,7 @@ class Inputs:
     given: list[Config]
     texts: tuple[str, str]
     earlier: tuple[Trial, ...] = ()
+    sure: bool = True
 
     @classmethod
     def of(cls, request: Request, look: Look | None = None) -> Self:

@@ -9,6 +9,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -129,9 +130,10 @@ def _surveyed(request: Request, executor: Executor) -> Inputs:
     """The inputs of a user's own model or data: a worker loads them, and tries them on a few rows."""
     inputs = Inputs.of(request, _look_with(executor))
     settings, config = inputs.settings, inputs.model.baseline(inputs.space)
-    metrics = executor.submit(rehearse, settings.subject, config, settings.epochs)
-    check_metric(settings, answered(metrics, "it was tried"))
-    return inputs
+    work = executor.submit(rehearse, settings.subject, config, settings.epochs)
+    metrics: tuple[str, ...] | None = answered(work, "it was tried")
+    check_metric(settings, metrics)
+    return replace(inputs, sure=metrics is not None)
 
 
 def _drive(

@@ -68,7 +68,7 @@ class Study:
         self._executor, self._observer = executor, observer
         self._algorithm = self.settings.make_algorithm(self.space)
         self._scheduler = self.settings.make_scheduler()
-        self._given, self._earlier = inputs.given, inputs.earlier
+        self._given, self._earlier, self._sure = inputs.given, inputs.earlier, inputs.sure
         self._units: dict[Future[Any], Unit] = {}
         self._signals = Signals() if signals is None else signals
 
@@ -76,6 +76,11 @@ class Study:
     def known(self) -> list[Trial]:
         """The trials, in order."""
         return [self.trials[number] for number in sorted(self.trials)]
+
+    @property
+    def _places(self) -> int:
+        """How many units may run: one alone until it is known that training reports the metric."""
+        return self._executor.workers if self._sure or self._losses else 1
 
     @property
     def _seen(self) -> list[Trial]:
@@ -131,7 +136,7 @@ class Study:
     def _submit(self) -> bool:
         """Give every free worker a unit; whether any was given."""
         given = False
-        while len(self._units) < self._executor.workers and not self._signals:
+        while len(self._units) < self._places and not self._signals:
             unit = None if self._is_stale() else self._scheduler.next(self._seen)
             unit = unit or self._baseline_unit()
             if unit is None or not self._start(unit):

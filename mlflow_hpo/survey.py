@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from mlflow_hpo.subject import Facts, Subject
 
 
-@own_errors("the model or the data cannot be loaded: ")
 def look(subject: Subject, name: str) -> tuple[Model, Facts]:
     """What a driver must know of the model and the data.
 
@@ -27,9 +26,10 @@ def look(subject: Subject, name: str) -> tuple[Model, Facts]:
     from mlflow_hpo.objectives.find import find_objective
     from mlflow_hpo.subject import Facts
 
-    data = data_of(subject)
-    facts = Facts(data.task, data.classes, len(data.train)) if data else Facts("", 0, 0)
-    return find_objective(subject).describe(name, data), facts
+    with own_errors(f"model {name!r} or its data cannot be loaded: "):
+        data = data_of(subject)
+        facts = Facts(data.task, data.classes, len(data.train)) if data else Facts("", 0, 0)
+        return find_objective(subject).describe(name, data), facts
 
 
 @own_errors("the model cannot be built with its baseline: ")

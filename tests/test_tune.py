@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 import mlflow_hpo
-from mlflow_hpo.errors import ConfigError, HpoError, StudyError
+from mlflow_hpo.errors import ConfigError, HpoError, SetupError, StudyError
 
 FOREST, DEPTHS = RandomForestClassifier(), {"max_depth": [1, 2]}
 SPACE = {"x": {"type": "float", "low": -5.0, "high": 5.0}}
@@ -145,6 +145,16 @@ def test_a_script_needs_no_guard(store: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("begins") == 1
     assert done.stdout.strip().endswith("{'x': 1.0}")
+
+
+def test_a_metric_that_training_never_reports_ends_the_study_before_a_second_trial(store: str) -> None:
+    def objective(trial: Any) -> None:
+        trial.report(1, {"f1": 0.5})
+
+    with pytest.raises(SetupError, match="training reported no metric 'loss': it reported f1"):
+        tune(objective, SPACE, workers=2)
+    runs = mlflow.MlflowClient(store).search_runs(["0"])
+    assert [r.info.status for r in runs] == ["FAILED", "FAILED"]  # the trial and its study
 
 
 @pytest.mark.parametrize(

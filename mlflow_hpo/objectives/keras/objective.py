@@ -1,5 +1,6 @@
 """Trains Keras models. TensorFlow is imported only when a worker warms up."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -156,9 +157,15 @@ def _returned(answer: Any, metric: str) -> dict[str, float]:
 
 
 def _misfit(data: Data, error: BaseException) -> str:
-    words = [line.strip() for line in str(error).splitlines() if line.strip()]
     what = f"{data.classes} classes" if data.classes else "numbers to predict"
-    return (
-        f"the model does not fit data {data.name!r}, whose inputs have shape {data.shape} and {what}: "
-        f"{words[0] if words else type(error).__name__}"
-    )
+    fits = f"the model does not fit data {data.name!r}, whose inputs have shape {data.shape} and {what}"
+    return f"{fits}: {_said(error)}"
+
+
+def _said(error: BaseException) -> str:
+    """The line of Keras's error that tells; it may quote whole arrays."""
+    text = re.sub(r"\x1b\[\d+m", "", str(error))
+    if found := re.search(r"Expected shape .*", text):
+        return found.group()
+    lines = [line.strip() for line in text.splitlines()]
+    return next((line for line in lines if line and "encountered" not in line), type(error).__name__)
