@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from race_ours import SPLIT
+import race_data
 
 PROGRESS, MARK = "progress.txt", "reached.txt"
 
@@ -20,9 +20,7 @@ def arguments() -> tuple[Path, int, float, int]:
 
 def load() -> tuple[Any, Any]:
     """The project's own split, as NumPy arrays: what to train on, what to validate with."""
-    from mlflow_hpo.datasets import DataSpec, load_data
-
-    data = load_data(DataSpec("digits", SPLIT))
+    data = race_data.load()
     return (data.train.x, data.train.y), (data.validation.x, data.validation.y)
 
 
@@ -33,7 +31,8 @@ def model(config: Mapping[str, Any]) -> Any:
     from mlflow_hpo.models.mlp import build
 
     shape = {k: config[k] for k in ("layers", "units", "dropout", "activation")}
-    built = build((8, 8, 1), 10, **shape)
+    data = race_data.load()
+    built = build(data.shape, data.classes, **shape)
     momentum = {"momentum": 0.9} if config["optimizer"] == "sgd" else {}
     kind = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
     optimizer = kind[config["optimizer"]](learning_rate=config["learning_rate"], **momentum)

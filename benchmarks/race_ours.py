@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from race_data import name_of
+
 MAX_TRIALS = 400
 SPLIT = 0  # the seed of the split of the data, the same for every seed of the race
 SPACE = """
@@ -18,20 +20,20 @@ schedule: constant
 """
 
 
-def command(folder: Path, max_epochs: int, seed: int, *options: str) -> list[str]:
+def command(folder: Path, task: str, max_epochs: int, seed: int, *options: str) -> list[str]:
     """A study with two workers that minimises val_loss."""
     space = folder / "space.yaml"
     space.write_text(SPACE)
     fixed = {"metric": "val_loss", "max-epochs": max_epochs, "seed": seed, "workers": 2, "space": space}
-    fixed["data-seed"] = SPLIT
+    fixed |= {"data-seed": SPLIT, "data": name_of(task)}
     return [sys.executable, "-m", "mlflow_hpo", "search", *(f"--{k}={v}" for k, v in fixed.items()), *options]
 
 
-def race_command(folder: Path, max_epochs: int, seed: int, target: float, *how: str) -> list[str]:
+def race_command(folder: Path, task: str, max_epochs: int, seed: int, target: float, *how: str) -> list[str]:
     """A study that ends at the target; `how` are its algorithm and scheduler."""
     algorithm, scheduler = how
     options = (f"--algorithm={algorithm}", f"--scheduler={scheduler}", f"--target={target}")
-    return command(folder, max_epochs, seed, *options, f"--max-trials={MAX_TRIALS}")
+    return command(folder, task, max_epochs, seed, *options, f"--max-trials={MAX_TRIALS}")
 
 
 def uri(folder: Path) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import race_data
 import race_keras
 import race_ours
 
@@ -34,6 +35,7 @@ ERROR_LINES = 15
 class Race:
     """What all systems have in common."""
 
+    task: str
     seed: int
     target: float
     max_epochs: int
@@ -81,10 +83,10 @@ def study(folder: Path, command: Sequence[str]) -> None:
 def _command(system: str, folder: Path, race: Race) -> tuple[list[str], dict[str, str]]:
     if system in OURS:
         how = OURS[system]
-        return race_ours.race_command(folder, race.max_epochs, race.seed, race.target, *how), {}
+        return race_ours.race_command(folder, race.task, race.max_epochs, race.seed, race.target, *how), {}
     script = Path(__file__).with_name(f"race_{system}.py")
     arguments = (folder, race.seed, race.target, race.max_epochs)
-    return [sys.executable, str(script), *map(str, arguments)], PEERS[system]
+    return [sys.executable, str(script), *map(str, arguments)], PEERS[system] | {race_data.TASK: race.task}
 
 
 def _start(folder: Path, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
