@@ -1,3 +1,4 @@
+import runpy
 from pathlib import Path
 from typing import ClassVar
 
@@ -6,6 +7,7 @@ from contracts import ObjectiveContract
 
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective
+from mlflow_hpo.objectives.keras.log import SERVING
 from mlflow_hpo.trial import Config
 
 
@@ -82,3 +84,13 @@ class TestCnn(KerasContract):
     @pytest.fixture(autouse=True)
     def build(self) -> None:
         self.objective = objective("cnn")
+
+
+def test_loading_the_model_of_a_table_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    """MLflow runs the file wherever the model is loaded, and warns of a `predict` without type hints."""
+    import mlflow.pyfunc  # warns on its own account
+
+    assert mlflow.pyfunc.PythonModel
+    recwarn.clear()
+    assert "RawRows" in runpy.run_path(str(SERVING))
+    assert not recwarn.list

@@ -6,6 +6,7 @@ MLflow keeps this file with the model and runs it when that is loaded: it import
 from typing import Any
 
 import mlflow
+import pandas as pd
 
 
 class RawRows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
@@ -19,7 +20,7 @@ class RawRows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         self.preprocess = joblib.load(context.artifacts["preprocess"])
         self.model = keras.saving.load_model(context.artifacts["model"])
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads hints
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         """Predictions for a DataFrame of raw rows."""
         return self.model.predict(self.preprocess.transform(model_input), verbose=0)
 
