@@ -9,7 +9,7 @@ import pytest
 from conftest import hpo, one_line_error
 from mlflow.exceptions import MlflowException
 
-from mlflow_hpo.errors import StoreError, StudyError
+from mlflow_hpo.errors import SetupError, StoreError, StudyError
 from mlflow_hpo.store import Connection, Recorder, StudyRun, find_study, keys
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import Result, State
@@ -194,3 +194,15 @@ def test_an_artifact_folder_that_cannot_be_written_is_one_line_and_leaves_no_run
 def test_a_database_whose_driver_is_not_installed_is_named() -> None:
     with pytest.raises(StoreError, match="'mysql://host/db' cannot be used: No module named"):
         Connection("mysql://host/db")
+
+
+def test_what_is_no_model_of_its_flavor_is_the_users_fault_not_the_stores(
+    start: Callable[..., Study], connection: Connection
+) -> None:
+    study = start()
+    trial = study.run.trials.create(0, {"units": 8}, 7)
+    with (
+        Recorder(connection, trial.run_id, study.run.experiment_id) as recorder,
+        pytest.raises(SetupError, match=r"mlflow\.pyfunc cannot save a dict: .*python_model"),
+    ):
+        recorder.model("pyfunc", {"weights": 1}, 1)

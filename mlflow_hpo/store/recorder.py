@@ -10,6 +10,7 @@ from typing import Any
 
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
 from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
@@ -18,6 +19,7 @@ from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.utils.time import get_current_time_millis
 
 from mlflow_hpo.datasets import Data
+from mlflow_hpo.errors import SetupError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, to_json
 from mlflow_hpo.store.fluent import use_store
@@ -134,6 +136,9 @@ class Recorder:
 
         Returns:
             The model's URI, `models:/ID`.
+
+        Raises:
+            SetupError: it is no model of that flavor.
         """
         if inputs is not None:
             how |= {"signature": infer_signature(inputs, outputs), "input_example": inputs}
@@ -148,7 +153,10 @@ class Recorder:
         with tempfile.TemporaryDirectory() as folder:
             save = importlib.import_module(f"mlflow.{flavor}").save_model
             first = {"path": folder, "python_model": model} if flavor == "pyfunc" else {}
-            save(*(() if first else (model, folder)), mlflow_model=about, **first, **how)
+            try:
+                save(*(() if first else (model, folder)), mlflow_model=about, **first, **how)
+            except MlflowException as error:
+                raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
             client.log_model_artifacts(logged.model_id, folder)
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=epochs)])
