@@ -1,5 +1,7 @@
 """How a Keras model is logged, so that whoever loads it needs nothing of the user's code or of ours."""
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,14 +26,15 @@ def log(trial: Handle, model: Any, rows: Ready) -> None:
     else:
         example = rows.data.train.x[:EXAMPLE_ROWS]
         exported = {"save_exported_model": True} if _is_foreign(model) else {}
-        trial.log_model(
-            "keras",
-            model,
-            inputs=example,
-            outputs=_answers(model, example),
-            pip_requirements=_requirements(),
-            **exported,
-        )
+        with redirect_stdout(StringIO()):  # Keras describes what it exports
+            trial.log_model(
+                "keras",
+                model,
+                inputs=example,
+                outputs=_answers(model, example),
+                pip_requirements=_requirements(),
+                **exported,
+            )
 
 
 def _log_with_table(trial: Handle, model: Any, rows: Ready) -> None:
