@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from mlflow_hpo.errors import ConfigError, StudyError
+from mlflow_hpo.kernel import in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial, best
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import pandas as pd
 
     from mlflow_hpo.report.registry import Registered
-    from mlflow_hpo.study import Study
+    from mlflow_hpo.session import Shown
+    from mlflow_hpo.study import Observer, Study
 
 GIVEN_DATA = "given:data"
 
@@ -53,7 +57,8 @@ def tune(
         model, space, data, settings.get("target_column") or settings.get("target"), folder
     )
     options = {**settings, **names}
-    console, shown = Console(quiet=not progress), _notebook() if progress else None
+    shown = _notebook() if in_notebook() else None
+    console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     if resume is None:
         request = Request.from_options(options, places, _text(space))
         study = begin(request, console, shown)
@@ -187,8 +192,13 @@ def _text(space: Any) -> str:
     return "" if space is None else space_text(space)
 
 
-def _notebook() -> Any:
-    """What shows a study in a notebook; None elsewhere."""
-    from mlflow_hpo.notebook import NotebookDisplay, in_notebook
+def _notebook() -> "Shown":
+    """What shows a study in a notebook."""
+    without_widgets()
 
-    return NotebookDisplay if in_notebook() else None
+    def shown(console: Console) -> "AbstractContextManager[Observer]":
+        from mlflow_hpo.notebook import NotebookDisplay
+
+        return NotebookDisplay(console)
+
+    return shown

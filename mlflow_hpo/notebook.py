@@ -1,6 +1,5 @@
 """The progress of a study in a notebook: one block that is drawn anew while it runs."""
 
-import sys
 from html import escape
 from time import monotonic
 from types import TracebackType
@@ -16,16 +15,11 @@ DRAWN_EVERY = 0.5  # seconds
 SHOWN = 5  # of the best trials
 
 
-def in_notebook() -> bool:
-    """Whether this process is a notebook's kernel."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
-
-
 class NotebookDisplay:
     """Shows a study while it runs; an `Observer`, and a context that leaves the last state behind."""
 
     def __init__(self, console: Console) -> None:
+        self._quiet = console.quiet
         self._study: Study | None = None
         self._handle: Any = None
         self._drawn = 0.0
@@ -55,7 +49,7 @@ class NotebookDisplay:
     def _draw(self) -> None:
         from IPython.display import HTML, display
 
-        if self._study is None:
+        if self._study is None or self._quiet:
             return
         self._drawn = monotonic()
         picture = HTML(page(self._study))

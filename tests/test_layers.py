@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
     ["errors", "trial", "__init__"],
-    ["signals", "references", "spawn"],
+    ["signals", "references", "spawn", "kernel"],
     ["space", "hardware", "datasets"],
     ["algorithms", "schedulers", "models", "preprocessing", "subject"],
     ["settings", "store"],

@@ -20,7 +20,7 @@ def distance(config):
 """
 TUNED = """
 study = mlflow_hpo.tune(
-    distance, {"x": [1, 2, 3, 4], "y": [0, 1]}, algorithm="grid", max_trials="all", workers=2
+    distance, {"x": [1, 2, 3, 4], "y": [0, 1]}, algorithm="grid", max_trials=8, workers=2
 )
 """
 ASKED = """
@@ -54,6 +54,7 @@ def test_a_function_of_the_notebooks_is_tuned_and_the_display_holds_the_best(uri
     assert "<th>x</th>" in html
     assert "<td>0.0000</td>" in html  # the best one's value, in the table
     assert not texts(tuned, "stderr")
+    assert "mlflow-hpo report" in texts(tuned, "stdout")  # plain lines below the block
     assert "{'x': 3, 'y': 0} 0.0 8" in texts(asked, "stdout")
     [table] = [o for o in asked if o.output_type == "execute_result"]
     assert "run_id" in table.data["text/html"]
