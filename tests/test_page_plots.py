@@ -33,6 +33,9 @@ STUDIES = {
     "only failed ones": facts([failed(n) for n in range(3)]),
     "one that runs": facts([Seen(Trial(0, "run0", State.RUNNING, {"units": 64}))]),
     "all the same": facts([finished(n, 0.5, units=64, **RATE) for n in range(20)]),
+    "a baseline that has no place on the scales": facts(
+        [finished(0, 0.9, units=None, learning_rate=0, dropout="auto"), finished(1, 0.8, units=64, **RATE)]
+    ),
     "10,000 trials": many(10_000),
 }
 MOST_JSON = 150_000  # characters of one plot's figures
@@ -162,6 +165,16 @@ def test_a_baseline_outside_the_space_is_shown_in_its_slice() -> None:
     seen = [finished(0, 0.5, learning_rate=1.0), finished(1, 0.6, learning_rate=0.1)]
     [one] = slices.compute(facts(seen, space="learning_rate: {type: float, low: 1e-2, high: 0.1}")).slices
     assert one.whole == ((0, 1.0, 0.5),)
+
+
+@pytest.mark.parametrize("rate", [None, "auto", True, 0])
+def test_a_value_without_a_place_on_the_scale_is_not_in_its_slice(rate: Any) -> None:
+    seen = [finished(0, 0.5, learning_rate=rate), finished(1, 0.6, learning_rate=0.1)]
+    text = "learning_rate: {type: float, low: 1e-2, high: 0.1, log: true}"
+    [one] = slices.compute(facts(seen, space=text)).slices
+    assert [p[:2] for p in (*one.whole, *one.best)] == [(1, 0.1)]
+    [figure] = slices.draw(slices.compute(facts(seen, space=text)))
+    assert figure.to_plotly_json()["layout"]["xaxis"]["range"] == pytest.approx([-2.04, -0.96])
 
 
 def test_units_that_overlap_are_in_lanes_of_their_own() -> None:

@@ -17,7 +17,8 @@ class Column:
 
     Attributes:
         title: its name, with the option that it hangs on.
-        values: by the trial's number, where it is active; those outside the space, too.
+        values: by the trial's number, where it is active; those outside the space too, but not those that
+            have no place on its scale, as None (a default of scikit-learn's), or 0 on a log scale.
         parts: where the value lies in its range, from 0 to 1; only of values in the space.
     """
 
@@ -78,8 +79,15 @@ def columns(facts: Facts) -> tuple[Column, ...]:
     values: dict[str, dict[int, Any]] = {label: {} for label in facts.space.leaves}
     for seen in facts.seen:
         for label, value in _active(facts.space, seen.trial.config, ""):
-            values[label][seen.number] = value
+            if _has_place(facts.space.leaves[label], value):
+                values[label][seen.number] = value
     return tuple(_column(facts.space, label, values[label]) for label in facts.space.leaves)
+
+
+def _has_place(parameter: Searched, value: Any) -> bool:
+    if isinstance(parameter, Choice):
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and (value > 0 or not parameter.log)
 
 
 def _column(space: Space, label: str, values: Mapping[int, Any]) -> Column:
