@@ -43,4 +43,18 @@ def test_every_setting_is_explained_in_readme() -> None:
 def test_every_document_is_linked_and_every_link_leads_somewhere() -> None:
     links = set(re.findall(r"\]\(((?:docs|benchmarks)/[^)#]+)\)", README))
     assert all((PROJECT / link).exists() for link in links)
-    assert {f"docs/{p.name}" for p in (PROJECT / "docs").glob("*.md")} <= links
+    assert {str(p.relative_to(PROJECT)) for p in (PROJECT / "docs").rglob("*.md")} <= links
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in (PROJECT / "docs").rglob("*.md"):
+        for link, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+            other = (page.parent / link).resolve() if link else page
+            assert other.exists(), f"{page}: {link}"
+            assert not anchor or anchor in anchors(other.read_text()), f"{page}: {link}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """Those that GitHub gives a document's headings."""
+    heads = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}

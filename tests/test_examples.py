@@ -16,6 +16,7 @@ def clean(done: subprocess.CompletedProcess[str]) -> str:
     """What a command printed, that went well and had nothing to warn of."""
     assert done.returncode == 0, done.stdout + done.stderr
     assert not any(word in done.stderr for word in ("Traceback", "Warning:"))
+    assert "could not be drawn" not in done.stdout
     return done.stdout
 
 
