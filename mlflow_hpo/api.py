@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlflow_hpo.errors import ConfigError, StudyError
+from mlflow_hpo.errors import ConfigError, HpoError, StudyError
 from mlflow_hpo.kernel import in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial, best
 
@@ -49,22 +49,34 @@ def tune(
     Raises:
         HpoError: what was given is wrong, or the study could not go on.
     """
-    from mlflow_hpo.inputs import Request
-    from mlflow_hpo.session import begin, go_on
-
     folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
     names, places = _placed(
         model, space, data, settings.get("target_column") or settings.get("target"), folder
     )
     options = {**settings, **names}
-    shown = _notebook() if in_notebook() else None
+    shown = _notebook() if progress and in_notebook() else None
     console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
-    if resume is None:
-        request = Request.from_options(options, places, _text(space))
-        study = begin(request, console, shown)
-    else:
-        study = go_on(resume, options, console, shown, places)
+    try:
+        study = _driven(resume, options, places, space, console, shown)
+    except HpoError as error:
+        raise error from None  # what a worker said is in its one line
     return TunedStudy(study, places, folder)
+
+
+def _driven(
+    resume: str | None,
+    options: dict[str, Any],
+    places: dict[str, str],
+    space: Any,
+    console: Console,
+    shown: Any,
+) -> "Study":
+    from mlflow_hpo.inputs import Request
+    from mlflow_hpo.session import begin, go_on
+
+    if resume is None:
+        return begin(Request.from_options(options, places, _text(space)), console, shown)
+    return go_on(resume, options, console, shown, places)
 
 
 class TunedStudy:

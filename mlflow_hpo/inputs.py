@@ -1,13 +1,13 @@
 """What a study is given: settings, model, space, points to try first, an earlier study to learn from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.text import Text
 
-from mlflow_hpo.algorithms import GRID, grid_size, warm_trials
+from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid, warm_trials
 from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.models import Model, find_model
 from mlflow_hpo.resolve import check_space, resolved
@@ -108,7 +108,8 @@ class Inputs:
         settings = resolved(settings, model, facts, space)
         given = _given(model, space, request.first, settings.start_from or "")
         if request.whole_grid:
-            settings = settings.model_copy(update={"max_trials": _whole(settings, space) + len(given) + 1})
+            first = [model.baseline(space), *given]
+            settings = settings.model_copy(update={"max_trials": _whole(settings, space, first)})
         return cls(settings, model, space, given, (text, request.first))
 
     @classmethod
@@ -165,14 +166,15 @@ def _given(model: Model, space: Space, text: str, source: str) -> list[Config]:
     return list(parse_given(text, source, space, model.baseline(space))) if text else []
 
 
-def _whole(settings: Settings, space: Space) -> int:
+def _whole(settings: Settings, space: Space, first: Sequence[Config]) -> int:
+    """How many trials the whole grid takes, with those that come first and are not on it."""
     size = grid_size(space, settings.grid_points)
     if size > LARGEST_GRID:
         raise ConfigError(
             f"max-trials: the grid has {size:,} combinations, and {ALL!r} is for {LARGEST_GRID:,} at most: "
             "give a number, or fewer grid-points"
         )
-    return size
+    return size + sum(not is_on_grid(space, config, settings.grid_points) for config in first)
 
 
 def _say_what_fits(console: Console, name: str, kept: int, notes: list[str]) -> None:

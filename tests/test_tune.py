@@ -101,6 +101,15 @@ def test_a_frame_with_a_target_is_served_as_raw_rows() -> None:
     assert list(served.predict(frame.drop(columns="rich").head(3))) == list(frame.rich.head(3))
 
 
+def test_a_whole_grid_counts_the_baseline_once(store: str) -> None:
+    def objective(x: int = 1, y: int = 5) -> float:
+        return x + y
+
+    on_it = tune(objective, {"x": [1, 2, 3], "y": [5, 6]}, algorithm="grid", max_trials="all")
+    beside = tune(objective, {"x": [2, 3], "y": [5, 6]}, algorithm="grid", max_trials="all")
+    assert (len(on_it.trials), len(beside.trials)) == (6, 5)
+
+
 def test_what_a_users_code_logs_itself_lands_on_its_trial() -> None:
     def objective(config: Any) -> float:
         mlflow.log_metric("own", config["x"])
@@ -145,6 +154,14 @@ def test_a_script_needs_no_guard(store: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("begins") == 1
     assert done.stdout.strip().endswith("{'x': 1.0}")
+
+
+def test_an_objective_of_optunas_is_told_what_to_read(store: str) -> None:
+    def objective(trial: Any) -> float:
+        return float(trial.suggest_float("x", 0, 1))
+
+    with pytest.raises(SetupError, match=r"calls trial\.suggest_float, as Optuna's do: give a space"):
+        tune(objective, SPACE)
 
 
 def test_a_metric_that_training_never_reports_ends_the_study_before_a_second_trial(store: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, Suggest, suggest_by
-from mlflow_hpo.algorithms.grid import grid_size
+from mlflow_hpo.algorithms.grid import grid_size, is_on_grid
 from mlflow_hpo.algorithms.propose import observed_at, propose, warm_trials
 from mlflow_hpo.errors import unknown
 
@@ -20,6 +20,7 @@ __all__ = [
     "algorithm",
     "check_algorithm",
     "grid_size",
+    "is_on_grid",
     "observed_at",
     "propose",
     "suggest_by",

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, suggest_by
 from mlflow_hpo.space import Choice, Searched, Space
+from mlflow_hpo.trial import Config
 
 GOLDEN = 0.6180339887498949
 
@@ -35,6 +36,15 @@ def grid(points: int) -> Algorithm:
 def grid_size(space: Space, points: int) -> int:
     """How many combinations there are; those below an option count only with that option."""
     return prod(_count(parameter, points) for parameter in _top(space).values())
+
+
+def is_on_grid(space: Space, config: Config, points: int) -> bool:
+    """Whether a config is one of the combinations."""
+    drawn = space.encode(config)
+    if drawn is None:
+        return False
+    active = {label: raws[0] for label, raws in drawn.items() if raws}
+    return all(raw in space.leaves[label].grid(points) for label, raw in active.items())
 
 
 def _top(space: Space) -> dict[str, Searched]:

@@ -51,6 +51,14 @@ class Handle:
     limited: int | None = None
     ended: str = ""
 
+    def __getattr__(self, name: str) -> Any:
+        """Say what to do to whoever brings an objective of Optuna's."""
+        if name.startswith("suggest_"):
+            raise SetupError(
+                f"the objective calls trial.{name}, as Optuna's do: give a space, and read trial.config"
+            )
+        raise AttributeError(f"a trial has no {name!r}")
+
     @property
     def reached(self) -> int:
         """The epochs trained so far."""
@@ -85,7 +93,9 @@ class Handle:
         self.on_report(epoch, values)
         if self.metric and self.metric not in values:
             known = ", ".join(sorted(values)) or "nothing"
-            raise SetupError(f"training reported no metric {self.metric!r}: it reported {known}")
+            raise SetupError(
+                f"training reported no metric {self.metric!r}: it reported {known}; name one as metric"
+            )
         for name, value in values.items():
             if not math.isfinite(value):
                 raise NotFiniteError(f"{name} became {value} at epoch {epoch}")

@@ -13,6 +13,7 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.tables import Ready
 
 EXAMPLE_ROWS = 2
+CLASS_NAMES = "class_names"  # in the model's metadata
 PACKAGES = ("mlflow", "tensorflow", "keras", "numpy")
 SERVING = Path(__file__).with_name("serving.py")
 
@@ -33,6 +34,7 @@ def log(trial: Handle, model: Any, rows: Ready) -> None:
                 inputs=example,
                 outputs=_answers(model, example),
                 pip_requirements=_requirements(),
+                metadata=_classes(rows),
                 **exported,
             )
 
@@ -52,8 +54,14 @@ def _log_with_table(trial: Handle, model: Any, rows: Ready) -> None:
             inputs=rows.raw.train.x.head(EXAMPLE_ROWS),
             outputs=_answers(model, rows.data.train.x[:EXAMPLE_ROWS]),
             artifacts={name: str(file) for name, file in files.items()},
+            metadata=_classes(rows),
             pip_requirements=_requirements("scikit-learn", "pandas"),
         )
+
+
+def _classes(rows: Ready) -> dict[str, Any] | None:
+    """What the columns of the predictions stand for, where that is more than numbers."""
+    return {CLASS_NAMES: list(rows.raw.labels)} if rows.raw and rows.raw.labels else None
 
 
 def _answers(model: Any, example: Any) -> Any:
