@@ -28,7 +28,10 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "scheduler": ("none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."),
     "max-trials": ("20", "How many configurations to train, the baseline included; all: a whole grid."),
     "max-epochs": ("", "Epochs of a fully trained trial; empty: 10, or as many as the space asks for."),
-    "resource": ("auto", "What an epoch of an estimator is: partial_fit, samples, or one of its params."),
+    "resource": (
+        "auto",
+        "What an epoch is: partial_fit, samples, or one of an estimator's params; a project's parameter.",
+    ),
     "folds": ("1", "Cross-validate each trial on so many folds."),
     "repeats": ("1", "Train each trial with so many seeds."),
     "early-stopping": ("", "End a trial when so many epochs brought no better value; empty: never."),
@@ -57,6 +60,16 @@ OPTIONS: dict[str, tuple[str, str]] = {
 PAGE = "report.html"
 
 
+PROJECT_OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("--project",), {"help": "MLflow project to tune instead of a model: what `mlflow run` takes."}),
+    (("--entry-point", "-e"), {"help": "Entry point of the project; without it: main."}),
+    (("--param", "-P"), {"multiple": True, "help": "NAME=VALUE: fixed, not searched. Of the project."}),
+    (("--version", "-v"), {"help": "Commit or branch of the project, from git."}),
+    (("--env-manager",), {"help": "local, virtualenv, uv or conda; without it: by the project's files."}),
+    (("--at",), {"help": "Which value of the project's metric counts: last (without it) or best."}),
+]
+
+
 def study_options(with_defaults: bool) -> Callable[[Any], Any]:
     """The options of a study; without defaults, one that is not given is None."""
 
@@ -71,6 +84,13 @@ def study_options(with_defaults: bool) -> Callable[[Any], Any]:
     return decorate
 
 
+def project_options(function: Any) -> Any:
+    """Those that name a project to tune, as `mlflow run` has them."""
+    for names, how in reversed(PROJECT_OPTIONS):
+        function = click.option(*names, **how)(function)
+    return function
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlflow-hpo")
 def cli() -> None:
@@ -78,15 +98,17 @@ def cli() -> None:
 
 
 @cli.command()
+@project_options
 @study_options(with_defaults=True)
-def search(**options: str) -> None:
+def search(**options: Any) -> None:
     """Run a study: train configurations, each as a nested MLflow run.
 
     Example: mlflow-hpo search --max-trials 40 --trial-timeout 60
     """
     from mlflow_hpo import commands
 
-    _run(commands.search, options)
+    project = _project(options)
+    _run(commands.search, {**options, "project": project})
 
 
 @cli.command()
@@ -141,6 +163,22 @@ def main() -> None:
         _fail("interrupted", 130)
     except HpoError as error:
         _fail(str(error), error.exit_status)
+
+
+def _project(options: dict[str, Any]) -> Any:
+    """Takes the project's options out of the others, and gives the project; None where there is none."""
+    from mlflow_hpo.projects import given_project
+
+    uri, pairs = options.pop("project"), options.pop("param")
+    rest = {name: options.pop(name) for name in ("entry_point", "version", "env_manager", "at")}
+    if not uri:
+        if strange := next((name for name, value in {**rest, "param": pairs}.items() if value), None):
+            raise click.UsageError(f"--{strange.replace('_', '-')} is for a --project")
+        return None
+    for pair in pairs:
+        if "=" not in pair:
+            raise click.UsageError(f"-P {pair!r}: expected NAME=VALUE")
+    return given_project(uri, parameters=dict(pair.split("=", 1) for pair in pairs), **rest)
 
 
 def _run(function: Callable[..., None], *args: Any) -> None:

@@ -7,13 +7,19 @@ from typing import Any
 from rich.console import Console
 
 from mlflow_hpo.inputs import Request
+from mlflow_hpo.project import project_request
 from mlflow_hpo.session import PROJECT_RUN, begin, go_on, print_registered, workers
 from mlflow_hpo.settings import check_registration, read_settings
 
 
 def search(options: Mapping[str, Any], console: Console) -> None:
-    """Run a study from its options, in MLflow's project run or one of its own."""
-    begin(Request.from_options(options), console)
+    """Run a study from its options, in MLflow's project run or one of its own.
+
+    Args:
+        options: those of `Settings`; `project` is one that `given_project` has made, or None.
+    """
+    project = options.get("project")
+    begin(project_request(project, options) if project else Request.from_options(options), console)
 
 
 def resume(name: str, options: Mapping[str, Any], console: Console) -> None:

@@ -50,7 +50,18 @@ class Interrupted(HpoError):  # noqa: N818 (it is nobody's error)
 
 
 class TrialError(HpoError):
-    """This trial failed; the search goes on."""
+    """This trial failed; the search goes on.
+
+    Attributes:
+        details: what shows why, such as the last lines of its output; empty where the traceback does.
+    """
+
+    def __init__(self, message: str = "", details: str = "") -> None:
+        super().__init__(message, details)
+        self.details = details
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NotFiniteError(TrialError):

@@ -41,7 +41,7 @@ def warm_up(subject: Subject, threads: int, folder: str | None = None) -> None:
     watch_parent(lambda: os._exit(1))
     tempfile.tempdir = folder
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    _quiet()
+    _quiet(libraries=not subject.project)
     with _silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
         import mlflow_hpo.store  # noqa: F401 (the import is what is wanted)
         from mlflow_hpo.hardware import machine
@@ -107,11 +107,16 @@ def _silence() -> Iterator[None]:
         os.close(kept)
 
 
-def _quiet() -> None:
-    """Leave the terminal to the driver's display."""
+def _quiet(libraries: bool) -> None:
+    """Leave the terminal to the driver's display.
+
+    Args:
+        libraries: by the environment, too, which a project's process would inherit.
+    """
     import logging
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    if libraries:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     logging.getLogger("mlflow").setLevel(logging.ERROR)

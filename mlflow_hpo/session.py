@@ -21,6 +21,7 @@ from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.inputs import Inputs, Look, Request
 from mlflow_hpo.models import Model
 from mlflow_hpo.process import warm_up, watch_parent
+from mlflow_hpo.ready import ready
 from mlflow_hpo.resolve import check_metric
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
 from mlflow_hpo.signals import Signals
@@ -45,6 +46,11 @@ def begin(request: Request, console: Console, shown: Shown | None = None) -> "St
     Raises:
         HpoError: it cannot begin, or could not go on.
     """
+    with ready(request.settings, request.space_text) as known:
+        return _begin(replace(request, settings=known.settings), console, shown, known.tags)
+
+
+def _begin(request: Request, console: Console, shown: Shown | None, tags: Mapping[str, str]) -> "Study":
     inputs = Inputs.of(request) if request.settings.is_known else None
     run_id = os.environ.pop(PROJECT_RUN, None)
     if run_id:  # when `mlflow run` is ended, it takes its project along
@@ -61,7 +67,7 @@ def begin(request: Request, console: Console, shown: Shown | None = None) -> "St
             begun = project is not None and project.is_study
             inputs = (inputs.as_begun(project) if project and begun else inputs).warmed(connection, console)
             with Signals() as signals:
-                run = project or new_study(connection)
+                run = project or new_study(connection, tags)
                 if begun:  # where that is refused the study stays as it is: another process may drive it
                     _take_over(run, inputs)
                 with _ended(run, project is not None):
@@ -96,7 +102,11 @@ def go_on(
     with store_errors():
         run = find_study(Connection(), name)
         known = make_settings(run.settings | {k: v for k, v in options.items() if v is not None}, places)
-        with workers(known, known.worker_count) as executor:
+        with (
+            ready(known, run.space_text if known.project else "") as found,
+            workers(found.settings, known.worker_count) as executor,
+        ):
+            places = {**(places or {}), **found.places}
             inputs = Inputs.from_study(run, options, _look_with(executor), places)
             inputs = inputs.warmed(run.connection, console)
             with Signals() as signals:

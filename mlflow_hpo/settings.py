@@ -21,6 +21,7 @@ from mlflow_hpo.datasets import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import DEFAULT_EPOCHS, KERAS_METRICS, builtin_metrics, find_model, is_builtin
+from mlflow_hpo.projects import ProjectSpec, check_options
 from mlflow_hpo.references import check_reference, is_reference
 from mlflow_hpo.schedulers import Budget, Scheduler, scheduler
 from mlflow_hpo.space import Space
@@ -45,6 +46,9 @@ RESUMABLE = (
     "alias",
     "final",
 )
+
+
+PROJECT_GRACE = 15.0  # seconds that a trial of a project has to end its process, beyond its limit
 
 
 def _is_number(text: str) -> bool:
@@ -106,6 +110,7 @@ class Settings(BaseModel):
     alias: str = "champion"
 
     final: Literal["auto"] | bool = "auto"
+    project: ProjectSpec | None = None
 
     _places: Mapping[str, str] = PrivateAttr(default_factory=dict)  # of what was given from Python
 
@@ -122,6 +127,20 @@ class Settings(BaseModel):
 
     def check_names(self) -> None:
         """Raise ConfigError for what can be told to be wrong before anything is loaded."""
+        if self.project:
+            usual = {f.alias or name: f.default for name, f in Settings.model_fields.items()}
+            check_options(self.project, self.dump(), usual)
+        else:
+            self._check_model()
+        check_algorithm(self.algorithm)
+        self.make_scheduler()
+        if self.is_known and self.metric not in ("", *KNOWN_METRICS):
+            raise unknown("metric", self.metric, KNOWN_METRICS)
+        if self.metric and (self.is_known or self.project):
+            _ = self.maximize
+        check_registration(self.register_as, self.alias)
+
+    def _check_model(self) -> None:
         if not is_builtin(self.model) and not is_reference(self.model):
             find_model(self.model)
         if not is_builtin(self.model):
@@ -132,15 +151,20 @@ class Settings(BaseModel):
                 f"target: {self.target_column!r} is no number to stop at, and {where} has no columns"
             )
         check_data(self.subject.data)
-        check_algorithm(self.algorithm)
-        self.make_scheduler()
-        if self.is_known and self.metric not in ("", *KNOWN_METRICS):
-            raise unknown("metric", self.metric, KNOWN_METRICS)
-        if self.is_known and self.metric:
-            _ = self.maximize
         if self.folds > 1 and not self.data:
             raise ConfigError(f"folds: {self.folds} folds need data: name a data set")
-        check_registration(self.register_as, self.alias)
+
+    def placed(self, **places: str) -> "Settings":
+        """The same, with what was given from elsewhere at these places."""
+        found = self.model_copy()
+        found._places = {**self._places, **places}
+        return found
+
+    def seconds_left(self, spent: float) -> float | None:
+        """How long a unit may keep its worker, of a trial that took so long already; None: no limit."""
+        if self.trial_timeout is None:
+            return None
+        return max(self.trial_timeout - spent, 0.001) + (PROJECT_GRACE if self.project else 0)
 
     @property
     def subject(self) -> Subject:
@@ -154,6 +178,15 @@ class Settings(BaseModel):
             image_size=self.image_size,
         )
         whole = self.resource == "auto" and self.scheduler == "none"
+        if self.project:
+            return Subject(
+                model=self.model,
+                data=DataSpec(""),
+                metric=self.metric,
+                maximize=self.maximize,
+                early_stopping=self.early_stopping,
+                project=self._places.get("project", ""),
+            )
         return Subject(
             model=self._places.get("model", self.model),
             data=data,
@@ -169,7 +202,7 @@ class Settings(BaseModel):
     @property
     def is_known(self) -> bool:
         """Whether model and data come with the package, so that nothing need be loaded to know them."""
-        return is_builtin(self.model) and is_named(self.data or "")
+        return self.project is None and is_builtin(self.model) and is_named(self.data or "")
 
     @property
     def wants_final(self) -> bool:
@@ -180,7 +213,7 @@ class Settings(BaseModel):
         """The scheduler, with this study's sizes."""
         if self.min_epochs > self.budget.max_epochs:
             raise ConfigError(f"min-epochs: {self.min_epochs} is above max-epochs, {self.budget.max_epochs}")
-        return scheduler(self.scheduler, self.budget)
+        return scheduler(self.scheduler, self.budget, self.project is None or self.resource != "auto")
 
     @property
     def budget(self) -> Budget:
@@ -246,8 +279,8 @@ class Settings(BaseModel):
         return min(wanted, self.max_trials)
 
     def dump(self) -> dict[str, Any]:
-        """The settings as they were given, under the options' names."""
-        return self.model_dump(by_alias=True)
+        """The settings as they were given, under the options' names; `project` only where there is one."""
+        return self.model_dump(by_alias=True, exclude=None if self.project else {"project"})
 
 
 def check_registration(name: str | None, alias: str) -> None:
@@ -273,6 +306,8 @@ def make_settings(options: Mapping[str, Any], places: Mapping[str, str] | None =
     """
     settings = read_settings(options)
     settings._places = places or {}
+    if settings.project:
+        return _of_project(settings, settings.project)
     if is_builtin(settings.model) and settings.data is None:
         settings = settings.model_copy(update={"data": DEFAULT_DATA})
     settings.check_names()
@@ -280,6 +315,12 @@ def make_settings(options: Mapping[str, Any], places: Mapping[str, str] | None =
         return settings
     metric = settings.metric or KERAS_METRICS["classification"]
     return settings.model_copy(update={"metric": metric, "max_epochs": settings.epochs})
+
+
+def _of_project(settings: Settings, project: ProjectSpec) -> Settings:
+    settings.check_names()
+    steps = 1 if settings.max_epochs is None and settings.resource == "auto" else settings.max_epochs
+    return settings.model_copy(update={"model": project.name, "max_epochs": steps})
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:
@@ -300,7 +341,8 @@ def _faults(error: ValidationError) -> list[str]:
         if not fault["loc"]:
             found[""] = fault["msg"].removeprefix("Value error, ")
             continue
-        name = str(fault["loc"][0])
+        inner = fault["loc"][0] == "project" and len(fault["loc"]) > 1
+        name = str(fault["loc"][1 if inner else 0])
         message = fault["msg"][0].lower() + fault["msg"][1:]
         if name == "workers":
             message = "must be auto or a whole number of at least 1"

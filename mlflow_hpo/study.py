@@ -153,16 +153,17 @@ class Study:
             if config is None:
                 return False
             seed = seed_of(self.settings, number)
-            trial = store.create(number, config, seed, unit.start, unit.source)
+            constants = self.model.constants
+            trial = store.create(number, config, seed, unit.start, unit.source, constants)
         else:
             number = unit.trial
             again = self.trials[number].state is State.KILLED
-            trial = store.restart(self.trials[number], seed_of(self.settings, number))
+            seed = seed_of(self.settings, number)
+            trial = store.restart(self.trials[number], seed, self.model.constants)
         self._changed(trial)
         unit = replace(unit, trial=number)
-        limit = self.settings.trial_timeout
-        left = None if limit is None else max(limit - trial.seconds, 0.001)
         assignment = self._assignment(trial, unit, again)
+        left = self.settings.seconds_left(trial.seconds)
         future = self._executor.submit(train, assignment, timeout_s=left, near=trial.run_id)
         self._units[future] = unit
         return True
@@ -197,7 +198,7 @@ class Study:
             self._wait_for_signals()
             self._fail(trial, f"its worker died while it started: {broken}")
         except TrialError as error:
-            self._fail(trial, str(error), str(error.__cause__).strip())
+            self._fail(trial, str(error), error.details or str(error.__cause__).strip())
         except SetupError as error:  # the next trial would meet it as well
             self._changed(self.run.trials.end(trial, State.FAILED, str(error)))
             raise
@@ -205,7 +206,7 @@ class Study:
             self._record(trial, result)
 
     def _record(self, trial: Trial, result: Result) -> None:
-        over = result.ended or result.epochs >= self.settings.epochs
+        over = result.ended or result.stopped or result.epochs >= self.settings.epochs
         state = State.FINISHED if over else State.PAUSED
         losses = {epochs: self.settings.loss(value) for epochs, value in result.values.items()}
         self._changed(self.run.trials.record(trial, result, losses, state))
@@ -303,6 +304,8 @@ def make_task(settings: Settings, run: StudyRun) -> Task:
         max_epochs=settings.epochs,
         tracking_uri=run.connection.uri,
         experiment_id=run.experiment_id,
+        study_id=run.run_id,
+        trial_timeout=settings.trial_timeout,
     )
 
 

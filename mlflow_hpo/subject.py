@@ -31,6 +31,7 @@ class Subject:
         resource: what an epoch is, of models that know several (`SklearnObjective`).
         metric: what is optimised; empty where that is not known yet.
         folds, repeats: how often a trial trains its config: on so many folds, with so many seeds.
+        project: the MLflow project that is tuned instead of a model, prepared (`Prepared.text`); or empty.
         early_stopping: epochs without a better loss that end a trial's training.
     """
 
@@ -43,6 +44,7 @@ class Subject:
     folds: int = 1
     repeats: int = 1
     early_stopping: int | None = None
+    project: str = ""
 
     def with_everything(self) -> Self:
         """The same, on all rows, to train once: the final training of a winner."""

@@ -105,6 +105,7 @@ class Result:
         gpu_memory_bytes: GPU memory its process held at the end; None without a GPU.
         model_uri: the model it logged, empty where it logged none.
         ended: why the trial ended by itself before its last epoch, in words; empty where it did not.
+        stopped: where a trial that cannot rest was ended for good, in words; empty where it was not.
     """
 
     values: Mapping[int, float]
@@ -114,6 +115,7 @@ class Result:
     gpu_memory_bytes: int | None = None
     model_uri: str = ""
     ended: str = ""
+    stopped: str = ""
 
     @property
     def epochs(self) -> int:

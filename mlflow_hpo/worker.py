@@ -17,7 +17,7 @@ from mlflow_hpo.process import data_of, own_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.datasets import Data
-    from mlflow_hpo.objectives.handle import Handle
+    from mlflow_hpo.objectives.handle import Handle, Place
     from mlflow_hpo.store import Connection, Recorder
     from mlflow_hpo.subject import Subject
     from mlflow_hpo.trial import Result, Unit
@@ -38,6 +38,8 @@ class Task:
     max_epochs: int
     tracking_uri: str
     experiment_id: str
+    study_id: str = ""
+    trial_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -107,21 +109,24 @@ class _Run:
 
         usage = Usage()
         data = self._describe()
-        if source := self._assignment.source_run_id:
+        rests = not self._subject.project  # a project's process leaves no checkpoint
+        if (source := self._assignment.source_run_id) and rests:
             checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
         handle = self._handle(data)
         with fluent_run(self._recorder.connection, self._assignment.run_id):
             self._objective.train(handle)
         values = self._values(handle)
-        checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
+        if rests:
+            checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
         return Result(
             values=values,
             seconds=usage.seconds,
-            cpu_seconds=usage.cpu_seconds,
-            peak_memory_bytes=usage.peak_memory_bytes,
+            cpu_seconds=usage.cpu_seconds + handle.child_cpu_seconds,
+            peak_memory_bytes=handle.child_peak_bytes or usage.peak_memory_bytes,
             gpu_memory_bytes=usage.gpu_memory_bytes,
             model_uri=handle.model_uri,
             ended=handle.over,
+            stopped=handle.stopped,
         )
 
     def _values(self, handle: Handle) -> dict[int, float]:
@@ -179,10 +184,26 @@ class _Run:
             rungs=tuple(sorted(self._unit.bars)),
             run_id=self._assignment.run_id,
             source_id=self._assignment.source_run_id,
+            place=self._place(),
         )
         alone = self._subject.folds == self._subject.repeats == 1
         patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.maximize)
         return handle
+
+    def _place(self) -> Place:
+        from mlflow_hpo.objectives.handle import Place
+
+        task, of = self._task, self._assignment
+        number = -1 if of.unit.trial is None else of.unit.trial
+        return Place(
+            tracking_uri=task.tracking_uri,
+            experiment_id=task.experiment_id,
+            study_id=task.study_id,
+            number=number,
+            again=of.again,
+            trial_timeout=task.trial_timeout,
+            spent=of.seconds,
+        )
 
 
 @own_errors()

@@ -32,6 +32,7 @@ class Model:
         has_epochs: whether it can be trained in parts.
         has_resources: whether several things may serve as its epochs.
         needs_data: whether it is trained on `data`.
+        constants: what each trial of a project's has beside its config.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Model:
     has_epochs: bool = True
     has_resources: bool = False
     needs_data: bool = True
+    constants: Mapping[str, str] | None = None
 
     def baseline(self, space: Space) -> dict[str, Any]:
         """Trial 0: the defaults, and the middle of the space where there is none."""

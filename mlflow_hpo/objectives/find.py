@@ -28,6 +28,11 @@ def find_objective(subject: Subject) -> Objective:
     Raises:
         ConfigError: the user's code cannot be loaded, or is nothing that can be tuned.
     """
+    if subject.project:
+        from mlflow_hpo.objectives.project import ProjectObjective
+        from mlflow_hpo.projects import Prepared
+
+        return ProjectObjective(Prepared.read(subject.project), subject.metric, subject.maximize)
     single = _single(subject)
     if subject.folds == 1 and subject.repeats == 1:
         return single

@@ -12,6 +12,24 @@ from mlflow_hpo.models import Model
 from mlflow_hpo.trial import Config
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a trial is kept, for an objective whose process writes to its run by itself.
+
+    Attributes:
+        again: whether an attempt at the unit was cut before, and may have left metrics.
+        trial_timeout, spent: seconds for the whole trial, None: no limit; and what earlier units took.
+    """
+
+    tracking_uri: str
+    experiment_id: str
+    study_id: str
+    number: int
+    again: bool = False
+    trial_timeout: float | None = None
+    spent: float = 0.0
+
+
 @dataclass
 class Handle:
     """A trial while one unit of it trains.
@@ -30,6 +48,9 @@ class Handle:
         reported: epoch -> metrics, as far as this unit got.
         limited: the epochs that the config itself asks for, if any.
         ended: why its training ended early, in words; empty where it did not.
+        stopped: where it was ended for good as it fell behind, in words; empty where it was not.
+        place: where it is kept; None where it is only tried.
+        child_cpu_seconds, child_peak_bytes: what a process of its own used, beside this one.
     """
 
     config: Config
@@ -50,6 +71,10 @@ class Handle:
     model_uri: str = ""
     limited: int | None = None
     ended: str = ""
+    stopped: str = ""
+    place: Place | None = None
+    child_cpu_seconds: float = 0.0
+    child_peak_bytes: int = 0
 
     def __getattr__(self, name: str) -> Any:
         """Say what to do to whoever brings an objective of Optuna's."""

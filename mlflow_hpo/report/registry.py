@@ -16,6 +16,8 @@ from mlflow_hpo.study import make_task
 from mlflow_hpo.trial import Trial, best
 from mlflow_hpo.worker import evaluate
 
+LOGGED = "models:/"  # before the id of a model that was logged
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -111,5 +113,5 @@ def _version(
         run_id=model.run_id,
         tags=tags,
         description=text,
-        model_id=model.uri.removeprefix("models:/"),
+        model_id=model.uri.removeprefix(LOGGED) if model.uri.startswith(LOGGED) else None,
     )

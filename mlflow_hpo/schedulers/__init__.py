@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from mlflow_hpo.errors import unknown
+from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.schedulers.asha import Asha
 from mlflow_hpo.schedulers.base import Budget, Plan, Scheduler, onward
 from mlflow_hpo.schedulers.full import FullTraining
 from mlflow_hpo.schedulers.halving import Bracket, Hyperband, halving
 from mlflow_hpo.schedulers.median import MedianStopping
 from mlflow_hpo.schedulers.pbt import PopulationBasedTraining
+from mlflow_hpo.schedulers.stopping import Stopping, stopping_asha, stopping_median
 
 __all__ = [
     "SCHEDULERS",
@@ -21,6 +22,7 @@ __all__ = [
     "Plan",
     "PopulationBasedTraining",
     "Scheduler",
+    "Stopping",
     "halving",
     "onward",
     "scheduler",
@@ -35,13 +37,29 @@ SCHEDULERS: Mapping[str, Callable[[Budget], Scheduler]] = {
     "pbt": PopulationBasedTraining,
 }
 
+STOPPING: Mapping[str, Callable[[Budget], Scheduler]] = {  # of trials that leave no checkpoint
+    "none": FullTraining,
+    "asha": stopping_asha,
+    "median": stopping_median,
+}
 
-def scheduler(name: str, budget: Budget) -> Scheduler:
+
+def scheduler(name: str, budget: Budget, resting: bool = True) -> Scheduler:
     """The scheduler with this name.
+
+    Args:
+        resting: whether a trial can go on from where it stopped.
 
     Raises:
         ConfigError: there is none, or it cannot work within the budget.
     """
     if name not in SCHEDULERS:
         raise unknown("scheduler", name, SCHEDULERS)
+    if not resting and name not in STOPPING:
+        known = ", ".join(STOPPING)
+        raise ConfigError(
+            f"scheduler: {name!r} lets trials rest and go on, and a process cannot: take {known}"
+        )
+    if not resting:
+        return STOPPING[name](budget)
     return SCHEDULERS[name](budget)

@@ -30,6 +30,7 @@ FORMAT = "1"
 SPACE_FILE = "space.yaml"
 START_FILE = "start_from.yaml"
 TRACEBACK_FILE = "traceback.txt"
+OUTPUT_FILE = "output.txt"  # what a project's process said
 PAGE_FILE = "report.html"
 MACHINE = "machine."  # tags: what a trial ran on
 

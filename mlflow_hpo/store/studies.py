@@ -162,9 +162,11 @@ def earlier_trials(study: StudyRun) -> list[Trial]:
     return [replace(t, number=-1 - t.number) for t in study.trials.load()]
 
 
-def new_study(connection: Connection) -> StudyRun:
+def new_study(connection: Connection, tags: Mapping[str, str] | None = None) -> StudyRun:
     """A run of its own, not yet a study."""
-    return StudyRun(connection, connection.client.create_run(connection.experiment_id()))
+    return StudyRun(
+        connection, connection.client.create_run(connection.experiment_id(), tags=dict(tags or {}))
+    )
 
 
 def open_run(connection: Connection, run_id: str) -> StudyRun:

@@ -57,12 +57,19 @@ class Trials:
         return found
 
     def create(
-        self, number: int, config: Mapping[str, Any], seed: int, start: int = 0, source: int | None = None
+        self,
+        number: int,
+        config: Mapping[str, Any],
+        seed: int,
+        start: int = 0,
+        source: int | None = None,
+        constants: Mapping[str, str] | None = None,
     ) -> Trial:
         """Start a trial's run. All that it is goes into the run at its first moment.
 
         Args:
             start, source: the epoch and the trial whose checkpoint it begins from, if not afresh.
+            constants: params beside its config, instead of the seed.
         """
         own = {
             keys.PARENT: self._study_id,
@@ -77,7 +84,7 @@ class Trials:
         )
         trial = Trial(number, run.info.run_id, State.RUNNING, dict(config), start=start, source=source)
         try:
-            self._connection.write(trial.run_id, params=_params(trial, seed))
+            self._connection.write(trial.run_id, params=_params(trial, seed, constants))
         except BaseException:  # nobody else knows of the run yet
             with suppress(Exception):
                 self._connection.client.set_terminated(trial.run_id, "FAILED")
@@ -97,11 +104,11 @@ class Trials:
         self._connection.write(run.info.run_id, params=_params(winner, seed))
         return str(run.info.run_id)
 
-    def restart(self, trial: Trial, seed: int) -> Trial:
+    def restart(self, trial: Trial, seed: int, constants: Mapping[str, str] | None = None) -> Trial:
         """A unit of a known trial begins: the run goes on."""
         self._connection.client.update_run(trial.run_id, status="RUNNING")
         tags = {keys.STATE: State.RUNNING.value, keys.REASON: "", keys.NOTE: ""}
-        self._connection.write(trial.run_id, params=_params(trial, seed), tags=tags)
+        self._connection.write(trial.run_id, params=_params(trial, seed, constants), tags=tags)
         return replace(trial, state=State.RUNNING, reason="")
 
     def record(self, trial: Trial, result: Result, losses: Mapping[int, float], state: State) -> Trial:
@@ -121,19 +128,18 @@ class Trials:
             keys.MODEL: result.model_uri,
             keys.STATE: state,
         }
+        reason = result.ended or result.stopped
+        if reason:
+            tags |= {keys.REASON: reason, keys.NOTE: f"**{state}**: {reason}"}
         if result.ended:
-            tags |= {
-                keys.COMPLETE: "true",
-                keys.REASON: result.ended,
-                keys.NOTE: f"**{state}**: {result.ended}",
-            }
+            tags[keys.COMPLETE] = "true"
         self._connection.write(trial.run_id, metrics=used, step=result.epochs, tags=tags)
         trial = replace(
             trial,
             losses=losses,
             seconds=seconds,
             state=state,
-            reason=result.ended,
+            reason=reason,
             model_uri=result.model_uri,
             complete=bool(result.ended),
         )
@@ -165,8 +171,9 @@ class Trials:
             self._connection.client.set_terminated(trial.run_id, STATUS[trial.state])
 
 
-def _params(trial: Trial, seed: int) -> dict[str, Any]:
-    return {keys.SEED_PARAM: seed, **trial.config}
+def _params(trial: Trial, seed: int, constants: Mapping[str, str] | None = None) -> dict[str, Any]:
+    beside = {keys.SEED_PARAM: seed} if constants is None else constants
+    return {**beside, **trial.config}
 
 
 def _read(run: Run) -> Trial:

@@ -1,0 +1,105 @@
+"""A shell command in a session of its own, that ends with everything it has started."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Self
+
+GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+TICK_SECONDS = 0.01
+TAIL_LINES, TAIL_CHARACTERS = 20, 4000
+# Ends the process group when its standard input is closed: then this process is gone, however it went.
+GUARD = """
+read -r word; [ "$word" = over ] && exit
+kill -TERM -- -$0
+for _ in $(seq $1); do sleep 0.1; kill -0 -- -$0 || exit; done
+kill -KILL -- -$0
+"""
+
+
+class Command:
+    """A running command; a context at whose end nothing of it runs any more.
+
+    Attributes:
+        status: its exit status; negative: the signal that ended it.
+        cpu_seconds, peak_bytes: what it used, and those of its children that it waited for.
+    """
+
+    def __init__(self, command: str, folder: str, environment: Mapping[str, str], output: Path) -> None:
+        """Start it, by bash, as MLflow does; its output goes to the file."""
+        self.status, self.cpu_seconds, self.peak_bytes = 0, 0.0, 0
+        self._output, self._over = output, False
+        with output.open("wb") as file:
+            self._process = subprocess.Popen(
+                ["bash", "-c", command],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._guard = subprocess.Popen(
+            ["bash", "-c", GUARD, str(self._process.pid), str(int(GRACE_SECONDS * 10))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        with suppress(OSError):  # the guard may have been killed
+            self._guard.communicate(b"over\n")
+
+    def ends(self, within: float) -> bool:
+        """Wait for its end; whether it came within so many seconds."""
+        deadline = monotonic() + within
+        while not self._over:
+            pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
+            if pid:
+                self.status = self._process.returncode = os.waitstatus_to_exitcode(status)
+                self.cpu_seconds, self.peak_bytes = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+                self._over = True
+            elif monotonic() >= deadline:
+                return False
+            else:
+                sleep(min(TICK_SECONDS, max(deadline - monotonic(), 0)))
+        return True
+
+    def stop(self) -> None:
+        """End its whole process group: SIGTERM and, where that does not help, SIGKILL."""
+        self._signal(signal.SIGTERM)
+        deadline = monotonic() + GRACE_SECONDS
+        while not self._gone() and monotonic() < deadline:
+            sleep(TICK_SECONDS)
+        self._signal(signal.SIGKILL)
+        self.ends(GRACE_SECONDS)
+
+    def tail(self) -> str:
+        """The last lines of its output."""
+        text = self._output.read_bytes()[-TAIL_CHARACTERS:].decode(errors="replace")
+        return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
+
+    def _gone(self) -> bool:
+        """Whether nothing of the group is left."""
+        self.ends(0)
+        try:
+            os.killpg(self._process.pid, 0)
+        except OSError:
+            return True
+        return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(OSError):
+            os.killpg(self._process.pid, number)

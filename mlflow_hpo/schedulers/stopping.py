@@ -1,0 +1,71 @@
+"""Rules for trials that leave no checkpoint: one that falls behind at a rung ends for good.
+
+A trial is one unit, with a bar at each rung. What others had there is what is known when the unit starts.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf, nextafter
+from statistics import fmean, median
+
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked
+from mlflow_hpo.schedulers.median import FEWEST_OTHERS
+from mlflow_hpo.trial import Trial, Unit
+
+Bar = Callable[[Sequence[Trial], int, int], float]
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Starts one trial after the other, and ends those that do not stay below the bar of a rung."""
+
+    budget: Budget
+    bar: Bar
+
+    @property
+    def plan(self) -> Plan:
+        """At most, no trial is ended; how many are, the trials tell."""
+        return Plan(
+            self.budget.rungs, self.budget.full, self.budget.full, "what falls behind is ended for good"
+        )
+
+    def next(self, trials: Sequence[Trial]) -> Unit | None:
+        """See `Scheduler.next`."""
+        chosen = cut(trials)
+        if chosen is None and len(trials) >= self.budget.max_trials:
+            return None
+        unit = onward(chosen, self.budget.max_epochs) if chosen else Unit(None, 0, self.budget.max_epochs)
+        bars = {rung: self.bar(trials, rung, self.budget.eta) for rung in self.budget.rungs[:-1]}
+        return Unit(unit.trial, unit.start, unit.stop, unit.source, bars)
+
+
+def top_share(trials: Sequence[Trial], rung: int, eta: int) -> float:
+    """Asynchronous successive halving's stopping rule: be in the top 1/eta of those that came to the rung.
+
+    Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", as it is used where trials
+    are not paused: with fewer than eta trials at a rung, oneself included, nobody is ended there.
+    """
+    at = ranked(trials, rung)
+    places = (len(at) + 1) // eta
+    return at[places - 1].losses[rung] if places else inf
+
+
+def median_average(trials: Sequence[Trial], rung: int, eta: int) -> float:
+    """The median stopping rule (Golovin et al. 2017, "Google Vizier", section 3.2.2).
+
+    Be no worse than the median of the others' running averages up to the rung.
+    """
+    at = ranked(trials, rung)
+    if len(at) < FEWEST_OTHERS:
+        return inf
+    return nextafter(median(fmean(v for e, v in t.losses.items() if e <= rung) for t in at), inf)
+
+
+def stopping_asha(budget: Budget) -> Stopping:
+    """ASHA's stopping rule."""
+    return Stopping(budget, top_share)
+
+
+def stopping_median(budget: Budget) -> Stopping:
+    """The median stopping rule."""
+    return Stopping(budget, median_average)

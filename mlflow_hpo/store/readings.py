@@ -1,0 +1,67 @@
+"""What a project's own process left on its trial's run, and what is kept of it there beside."""
+
+import json
+from pathlib import Path
+
+from mlflow.entities import Metric, Run
+
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, checked
+
+INFINITE = 1.797e308  # what the store gives for an infinite value
+BEFORE_MLFLOW_3 = "mlflow.log-model.history"  # tag: a project's environment may have an older MLflow
+
+
+def history(connection: Connection, run_id: str, metric: str, since: int = 0) -> list[float]:
+    """A metric's values in the order of its steps, the last one of each step.
+
+    Where all have one step, it was logged without any, and each value is a step of its own.
+
+    Args:
+        since: milliseconds; what was logged before is left out.
+    """
+    points = [m for m in connection.client.get_metric_history(run_id, metric) if m.timestamp >= since]
+    points.sort(key=lambda m: (m.step, m.timestamp))
+    if len({m.step for m in points}) == 1:
+        return [_value(m) for m in points]
+    return list({m.step: _value(m) for m in points}.values())
+
+
+def _value(point: Metric) -> float:
+    value = float(point.value)
+    return value * 2 if abs(value) >= INFINITE else value  # back to the infinity that it was
+
+
+def left_behind(connection: Connection, run_id: str) -> tuple[list[str], str]:
+    """The names of the metrics that a run has, and the URI of the last model that was logged on it."""
+    run = connection.client.get_run(run_id)
+    own = [name for name in run.data.metrics if not name.startswith("system/")]
+    return sorted(own), _last_model(run)
+
+
+def _last_model(run: Run) -> str:
+    models = run.outputs.model_outputs if run.outputs else []
+    if last := max(enumerate(models), key=lambda pair: (pair[1].step, pair[0]), default=None):
+        return f"models:/{last[1].model_id}"
+    earlier = json.loads(run.data.tags.get(BEFORE_MLFLOW_3, "[]"))
+    return f"runs:/{run.info.run_id}/{earlier[-1]['artifact_path']}" if earlier else ""
+
+
+def keep_output(connection: Connection, run_id: str, file: Path) -> None:
+    """Store the file as the run's `output.txt`, unless there was none."""
+    assert file.name == keys.OUTPUT_FILE
+    if file.stat().st_size:
+        connection.client.log_artifact(run_id, str(file))
+
+
+def nested_run(
+    connection: Connection, experiment_id: str, parent_id: str, name: str, tags: dict[str, str]
+) -> str:
+    """Start a run below a trial's; gives its id."""
+    every = checked({keys.PARENT: parent_id} | tags)
+    return str(connection.client.create_run(experiment_id, tags=every, run_name=name).info.run_id)
+
+
+def end_nested(connection: Connection, run_id: str, well: bool) -> None:
+    """It is over, whatever its process said of it."""
+    connection.client.set_terminated(run_id, "FINISHED" if well else "FAILED")
