@@ -63,6 +63,14 @@ def experiment(connection: Connection, tmp_path: Path) -> str:
     return connection.client.create_experiment(tmp_path.name, str(tmp_path / "artifacts"))
 
 
+@pytest.fixture
+def own_uri(tmp_path: Path) -> str:
+    """A store of one test's own, with an experiment `job`."""
+    uri = f"sqlite:///{tmp_path}/own.db"
+    Connection(uri).client.create_experiment("job", str(tmp_path / "artifacts"))
+    return uri
+
+
 @pytest.fixture(scope="session")
 def executor() -> Iterator[LocalExecutor]:
     """A warm worker for everything that trains in this process's studies."""

@@ -7,25 +7,35 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
-    ["errors", "trial", "__init__"],
+    ["errors", "trial", "context", "__init__"],
     ["signals", "references", "spawn", "kernel"],
     ["space", "hardware", "datasets"],
-    ["algorithms", "schedulers", "models", "preprocessing", "subject"],
+    ["algorithms", "schedulers", "models", "preprocessing", "subject", "projects"],
     ["settings", "store"],
     ["checkpoints", "objectives", "summary", "resolve"],
-    ["process", "executors", "inputs"],
+    ["process", "executors", "inputs", "ready"],
     ["worker", "survey"],
     ["study"],
     ["report", "display", "notebook"],
     ["session"],
-    ["commands", "api"],
-    ["cli"],
+    ["api"],
+    ["project"],
+    ["commands"],
+    ["cli", "plugin"],
     ["__main__"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 PLACES = {  # library -> the only modules that may import it
     "hyperopt": {"space", "algorithms"},
-    "mlflow": {"store", "checkpoints", "report/registry", "objectives/keras/serving"},
+    "mlflow": {
+        "store",
+        "checkpoints",
+        "report/registry",
+        "objectives/keras/serving",
+        "projects",
+        "plugin",
+        "context",
+    },
     "tensorflow": {"objectives/keras", "models"},
     "keras": {"objectives/keras", "models", "datasets"},
     "pebble": {"executors", "study"},
