@@ -127,6 +127,35 @@ class TestOwnLayer(ObjectiveContract):
         np.testing.assert_allclose(answers, how["model"].predict(example, verbose=0), atol=1e-5)
 
 
+def subclassed(units: int = 8) -> Any:
+    import keras
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self, units: int) -> None:
+            super().__init__()
+            self.hidden = keras.layers.Dense(units, "relu")
+            self.last = keras.layers.Dense(10, "softmax")
+
+        def call(self, x: Any) -> Any:
+            return self.last(self.hidden(keras.ops.reshape(x, (-1, 64))))
+
+    model = Own(units)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class TestSubclass(ObjectiveContract):
+    """A model of a class of the user's, which Keras cannot make again from its configuration."""
+
+    objective = objective(subclassed)
+    config: ClassVar[Config] = {"units": 8}
+    broken: ClassVar[Config] = {"units": 8}
+    metrics: ClassVar[set[str]] = {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+    def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
+        TestOwnLayer.test_a_loss_that_is_not_finite_fails(self, tmp_path)  # type: ignore[arg-type]
+
+
 def test_what_a_builder_does_not_take_is_refused_by_name() -> None:
     model = objective(create_model).describe("own", None)
     model.check(parse_space("{hidden: [1, 2], batch_size: [8, 16], epochs: [1, 2]}", "s"))

@@ -29,7 +29,7 @@ class KerasContract(ObjectiveContract):
         other = self.handle(tmp_path / "other", 0, 1)  # another trial comes between
         other.run_id = "other"
         self.train(other)
-        (tmp_path / "held" / "model.keras").unlink()
+        (tmp_path / "held" / "model.weights.h5").unlink()
         second = self.handle(tmp_path / "held", 1, 3)
         second.run_id = second.source_id = "held"
         for epoch, values in self.train(second).items():

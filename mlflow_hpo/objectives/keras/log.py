@@ -45,8 +45,7 @@ def _log_with_table(trial: Handle, model: Any, rows: Ready) -> None:
     assert rows.raw is not None
     assert rows.data is not None
     with TemporaryDirectory() as folder:
-        files = {"model": Path(folder) / "model.keras", "preprocess": Path(folder) / "preprocess.joblib"}
-        model.save(files["model"])
+        files = {"model": _saved(model, Path(folder)), "preprocess": Path(folder) / "preprocess.joblib"}
         joblib.dump(rows.transformer, files["preprocess"])
         trial.log_model(
             "pyfunc",
@@ -59,6 +58,16 @@ def _log_with_table(trial: Handle, model: Any, rows: Ready) -> None:
         )
 
 
+def _saved(model: Any, folder: Path) -> Path:
+    """The model's file; or the folder of its graph, where its file would ask for the user's code."""
+    if not _is_foreign(model):
+        model.save(folder / "model.keras")
+        return folder / "model.keras"
+    with redirect_stdout(StringIO()):
+        model.export(folder / "model", verbose=False)
+    return folder / "model"
+
+
 def _classes(rows: Ready) -> dict[str, Any] | None:
     """What the columns of the predictions stand for, where that is more than numbers."""
     return {CLASS_NAMES: list(rows.raw.labels)} if rows.raw and rows.raw.labels else None
@@ -66,20 +75,36 @@ def _classes(rows: Ready) -> dict[str, Any] | None:
 
 def _answers(model: Any, example: Any) -> Any:
     """What its predictions look like."""
-    shape = model.output_shape
+    shape = getattr(model, "output_shape", None)
     return (
         np.zeros((len(example), *shape[1:]), np.float32)
         if isinstance(shape, tuple)
-        else model.predict(example)
+        else model.predict(example, verbose=0)
     )
 
 
 def _is_foreign(model: Any) -> bool:
     """Whether Keras could not load it from its file without the user's code, or would not for safety."""
     layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
-    return any(
-        not type(layer).__module__.startswith("keras.") or type(layer).__name__ == "Lambda"
-        for layer in layers
+    losses = [loss for loss in _listed(model.loss) if not isinstance(loss, str)]
+    homes = [_home(part) for part in (model, *layers, *losses, model.optimizer) if part is not None]
+    return any(not home.startswith("keras.") for home in homes) or any(
+        type(layer).__name__ == "Lambda" for layer in layers
+    )
+
+
+def _listed(loss: Any) -> list[Any]:
+    if isinstance(loss, dict):
+        return list(loss.values())
+    return list(loss) if isinstance(loss, list | tuple) else [loss]
+
+
+def _home(part: Any) -> str:
+    """The module that a layer's class, or a function, comes from."""
+    return str(
+        getattr(part, "__module__", None)
+        if callable(part) and hasattr(part, "__name__")
+        else type(part).__module__
     )
 
 

@@ -15,7 +15,7 @@ from mlflow_hpo.objectives.keras.log import log
 from mlflow_hpo.objectives.scores import scored
 from mlflow_hpo.objectives.tables import Ready, ready
 
-FILE = "model.keras"
+FILE = "model.weights.h5"
 HELD = 8  # models that a worker keeps for units to come
 HELD_PARAMETERS = 5_000_000  # of the largest that it keeps
 TRIED = 2  # rows that a model is tried on
@@ -83,7 +83,7 @@ class KerasObjective:
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
         if not trial.reported:
             trial.report(trial.epochs, _returned(answer, trial.metric))
-        model.save(trial.checkpoint / FILE)
+        model.save_weights(trial.checkpoint / FILE)  # the optimizer's state is among them
         log(trial, model, rows)
         if trial.reached < trial.max_epochs:
             _hold(trial, model)

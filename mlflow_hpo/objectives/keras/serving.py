@@ -3,6 +3,8 @@
 MLflow keeps this file with the model and runs it when that is loaded: it imports nothing of this package.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -13,16 +15,27 @@ class RawRows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Preprocesses rows, then predicts."""
 
     def load_context(self, context: Any) -> None:
-        """Load both parts."""
+        """Load both parts; the model is a file of Keras's, or a folder with its graph."""
         import joblib
-        import keras
 
         self.preprocess = joblib.load(context.artifacts["preprocess"])
-        self.model = keras.saving.load_model(context.artifacts["model"])
+        self.answer = _loaded(context.artifacts["model"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         """Predictions for a DataFrame of raw rows."""
-        return self.model.predict(self.preprocess.transform(model_input), verbose=0)
+        return self.answer(self.preprocess.transform(model_input))
+
+
+def _loaded(path: str) -> Callable[[Any], Any]:
+    if Path(path).is_dir():
+        import tensorflow as tf
+
+        graph = tf.saved_model.load(path)
+        return lambda rows: graph.serve(tf.constant(rows, tf.float32)).numpy()
+    import keras
+
+    model = keras.saving.load_model(path)
+    return lambda rows: model.predict(rows, verbose=0)
 
 
 mlflow.models.set_model(RawRows())
