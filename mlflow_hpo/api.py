@@ -143,18 +143,27 @@ class TunedStudy:
 
         return rank(self._settings, self.trials)
 
-    def register(self, name: str, alias: str = "champion") -> "Registered":
-        """Score the best model on the test part, make it a version of `name`, and move the alias to it.
+    def register(
+        self, name: str, alias: str = "champion", force: bool = False, dry_run: bool = False
+    ) -> "Registered | None":
+        """Make the best model a version of `name`, and move the alias to it if it is better than its holder.
+
+        Args:
+            force: move it whatever the comparison says.
+            dry_run: only say what would happen; gives None.
 
         Raises:
+            GateError: it is not better; nothing was registered.
             HpoError: see `report.registry.register`.
         """
         from mlflow_hpo.report import registry
         from mlflow_hpo.session import workers
         from mlflow_hpo.store import store_errors
 
-        with store_errors(), workers(self._settings, 1) as executor:
-            return registry.register(self._run, self._settings, self.trials, name, alias, executor)
+        count = min(self._settings.worker_count, self._settings.top_k)
+        with store_errors(), workers(self._settings, count) as executor:
+            way = registry.Way(name, alias, force, dry_run)
+            return registry.register(self._run, self._settings, self.trials, way, executor)
 
     def __repr__(self) -> str:
         from mlflow_hpo.summary import headline

@@ -6,9 +6,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import TrialError
-from mlflow_hpo.store import Connection
-
-FOLDER = "checkpoints"
+from mlflow_hpo.store import Connection, keys
 
 
 def put(connection: Connection, run_id: str, epochs: int, folder: Path) -> None:
@@ -37,4 +35,4 @@ def get(connection: Connection, run_id: str, epochs: int, folder: Path) -> None:
 
 
 def _path(epochs: int) -> str:
-    return f"{FOLDER}/epoch-{epochs:05d}"
+    return f"{keys.CHECKPOINTS}/epoch-{epochs:05d}"

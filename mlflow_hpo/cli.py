@@ -55,6 +55,10 @@ OPTIONS: dict[str, tuple[str, str]] = {
         "auto",
         "true: train the winner once more on all rows; auto: where the search had not all of them.",
     ),
+    "keep-models": ("all", "Whose models and checkpoints are kept: all, best, or how many of the best."),
+    "top-k": ("3", "Before registering, train so many of the best again with another seed; 1: none."),
+    "min-gain": ("0", "Move the alias only to a model that is better than its holder by more than this."),
+    "confidence": ("0.95", "How sure that must be, from 0.5 to below 1."),
 }
 
 PAGE = "report.html"
@@ -127,7 +131,16 @@ def resume(study: str, **options: str | None) -> None:
 
 
 @cli.command()
-@click.argument("study", default="latest")
+@click.argument("studies", metavar="[STUDY]...", nargs=-1)
+@click.option("--experiment", default="", help="All studies of this experiment.")
+@click.option(
+    "--where",
+    default="",
+    help="Only trials that meet this: MLflow's filter, as \"params.optimizer = 'adam'\".",
+)
+@click.option("--sort", default="", help="Metric to rank by, or max:METRIC, min:METRIC; empty: the study's.")
+@click.option("--pareto", nargs=2, default=None, help="Two metrics to rank by at once: by dominance.")
+@click.option("--plot", default="", help="HTML file for a picture of the two.")
 @click.option(
     "--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many trials to show."
 )
@@ -141,14 +154,72 @@ def resume(study: str, **options: str | None) -> None:
 )
 @click.option("--register", default="", help=OPTIONS["register"][1])
 @click.option("--alias", default=OPTIONS["alias"][0], show_default=True, help=OPTIONS["alias"][1])
-def report(study: str, top: int, style: str, html: str, register: str, alias: str) -> None:
-    """Rank the trials of STUDY (a run id, a run name, or latest), draw them, and register the best model.
+@click.option("--top-k", help=OPTIONS["top-k"][1])
+@click.option("--min-gain", help=OPTIONS["min-gain"][1])
+@click.option("--confidence", help=OPTIONS["confidence"][1])
+@click.option("--force", is_flag=True, help="Register even a model that is not better; that is recorded.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be registered.")
+def report(register: str, alias: str, force: bool, dry_run: bool, **options: Any) -> None:
+    """Rank the trials of each STUDY (a run id, a run name, or latest), and register the best model.
+
+    Without one it is the latest, or all of an experiment. The best model takes the alias only if it is better
+    than the model that holds it, on the same test rows; if not, the command says why and ends with status 3.
 
     Example: mlflow-hpo report latest --top 5 --html report.html --register digits
     """
     from mlflow_hpo import commands
 
-    _run(commands.report, study, top, style, html, register, alias)
+    way = {"name": register, "alias": alias, "force": force, "dry_run": dry_run}
+    gate = {name: options.pop(name) for name in ("top_k", "min_gain", "confidence")}
+    _run(commands.report, options, way, gate)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--alias", default=OPTIONS["alias"][0], show_default=True, help="Alias to move back.")
+def rollback(name: str, alias: str) -> None:
+    """Move the alias of the registered model NAME back to the version that held it before.
+
+    Example: mlflow-hpo rollback digits
+    """
+    from mlflow_hpo import commands
+
+    _run(commands.rollback, name, alias)
+
+
+@cli.command()
+@click.argument("trial")
+@click.option(
+    "--tolerance",
+    default=0.02,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="How far the metric may be from what is recorded.",
+)
+def replay(trial: str, tolerance: float) -> None:
+    """Train TRIAL (its run id, or STUDY:NUMBER) again from what its run records, and say how far that agrees.
+
+    It names what differs from the record: another commit, changed data, another version. Where the metric is
+    further off than the tolerance, it ends with status 1.
+
+    Example: mlflow-hpo replay latest:11
+    """
+    from mlflow_hpo import commands
+
+    _run(commands.replay, trial, tolerance)
+
+
+@cli.command()
+def doctor() -> None:
+    """Look for what breaks studies, and say the remedy of each: store, environment, GPU, disk.
+
+    Ends with status 1 where something was found.
+
+    Example: mlflow-hpo doctor
+    """
+    from mlflow_hpo import commands
+
+    _run(commands.doctor)
 
 
 def main() -> None:

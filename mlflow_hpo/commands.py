@@ -6,10 +6,12 @@ from typing import Any
 
 from rich.console import Console
 
+from mlflow_hpo.errors import ConfigError, StudyError
+from mlflow_hpo.fields import check_registration
 from mlflow_hpo.inputs import Request
 from mlflow_hpo.project import project_request
 from mlflow_hpo.session import PROJECT_RUN, begin, go_on, print_registered, workers
-from mlflow_hpo.settings import check_registration, read_settings
+from mlflow_hpo.settings import read_settings
 
 
 def search(options: Mapping[str, Any], console: Console) -> None:
@@ -28,31 +30,87 @@ def resume(name: str, options: Mapping[str, Any], console: Console) -> None:
 
 
 def report(
-    name: str, top: int, style: str, html: str, register_as: str, alias: str, console: Console
+    view: Mapping[str, Any], register: Mapping[str, Any], gate: Mapping[str, Any], console: Console
 ) -> None:
-    """Rank a study's trials, draw them where `html` names a file, register the best as `register_as`."""
-    check_registration(register_as or None, alias)
-    from mlflow_hpo.report import ranking, registry
-    from mlflow_hpo.store import Connection, find_study, store_errors
+    """Rank the trials of studies and, where a name to register under is given, register a study's best model.
 
-    ranking.check_format(style)
+    Args:
+        view: `studies`, `experiment`, `where`, `sort`, `pareto` (two metrics or None), `top`, `style`,
+            and the files `html`, a page, and `plot`.
+        register: `name` (empty: none), `alias`, `force` and `dry_run`, see `registry.Way`.
+        gate: settings of the gate given anew; those that are None stay as the study has them.
+    """
+    check_registration(register["name"] or None, register["alias"])
+    anew = {k: v for k, v in gate.items() if v is not None}
+    read_settings(anew)
+    from mlflow_hpo.report import formats, reading, registry, views
+    from mlflow_hpo.store import Connection, store_errors
+
+    formats.check_format(view["style"])
+    wish = views.wish(view)
+    for option, given in (("register", register["name"]), ("html", view["html"])):
+        if given and not wish.is_plain:
+            raise ConfigError(f"{option}: takes one whole study, by its own metric")
     os.environ.pop(PROJECT_RUN, None)
     with store_errors():
-        run = find_study(Connection(), name)
-        settings = read_settings(run.settings)
-        trials = run.trials.load()
-        if style == "table":
-            console.print(
-                f"study {run.name} ({run.run_id}), {run.state}", highlight=False, markup=False, soft_wrap=True
-            )
-        print(ranking.formatted(ranking.rank(settings, trials, top), style))
-        if html:
+        studies = reading.studies_of(Connection(), wish)
+        found = views.show(studies, wish, view, console)
+        if view["html"]:
             from mlflow_hpo.report import page
 
-            page.write_page(run, html)
-            if style == "table":  # the other formats are read by programs
-                console.print(f"page with plots: {html}", highlight=False, markup=False, soft_wrap=True)
-        if register_as:
+            page.write_page(studies[0], view["html"])
+            if view["style"] == "table":  # the other formats are read by programs
+                words = f"page with plots: {view['html']}"
+                console.print(words, highlight=False, markup=False, soft_wrap=True)
+        if register["name"]:
+            run, trials = studies[0], [entry.trial for entry in found]
+            settings = read_settings(run.settings | anew)
             registry.check_registrable(run, trials)
-            with workers(settings, 1) as executor:
-                print_registered(registry.register(run, settings, trials, register_as, alias, executor))
+            with workers(settings, min(settings.worker_count, settings.top_k)) as executor:
+                way = registry.Way(**register)
+                print_registered(registry.register(run, settings, trials, way, executor))
+
+
+def rollback(name: str, alias: str, console: Console) -> None:
+    """Move the alias of a registered model back to the version that held it before."""
+    check_registration(name, alias)
+    from mlflow_hpo.report import registry
+    from mlflow_hpo.store import Connection, store_errors
+
+    os.environ.pop(PROJECT_RUN, None)
+    with store_errors():
+        was, now = registry.rollback(Connection(), name, alias)
+    print(f"{name}: the alias {alias} went back from version {was} to version {now}")
+
+
+def replay(name: str, tolerance: float, console: Console) -> None:
+    """Train a trial again from what its run records, and say how far that agrees."""
+    os.environ.pop(PROJECT_RUN, None)
+    from mlflow_hpo.report.replay import replay, said
+    from mlflow_hpo.store import Connection, find_trial, store_errors
+
+    with store_errors():
+        run, trial = find_trial(Connection(), name)
+        settings = read_settings(run.settings)
+        with workers(settings, settings.worker_count) as executor:  # of which one starts, with its threads
+            found = replay(run, settings, trial, executor)
+        for line in said(found, trial, settings.metric, tolerance):
+            print(line)
+
+
+def doctor(console: Console) -> None:
+    """Look for what breaks studies; say the remedy of each.
+
+    Raises:
+        StudyError: something was found.
+    """
+    from mlflow_hpo.doctor import examined
+
+    found = []
+    for name, findings in examined():
+        console.print(f"{'ok ' if not findings else 'BAD'} {name}", highlight=False, soft_wrap=True)
+        for one in findings:
+            print(f"    {one.what}\n    remedy: {one.remedy}")
+        found += findings
+    if found:
+        raise StudyError(f"{len(found)} of what breaks studies was found: see above")

@@ -41,6 +41,12 @@ class StudyError(HpoError):
     """A study does not exist, cannot go on, or has nothing to give."""
 
 
+class GateError(HpoError):
+    """A model is not better than the one that holds the alias: nothing was registered."""
+
+    exit_status = 3
+
+
 class Interrupted(HpoError):  # noqa: N818 (it is nobody's error)
     """The study was cut by a signal; it can be resumed."""
 

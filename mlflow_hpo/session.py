@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from rich.console import Console
 
-from mlflow_hpo.errors import Interrupted, StudyError
+from mlflow_hpo.errors import GateError, Interrupted, StudyError
 from mlflow_hpo.executors import Executor, LocalExecutor, answered
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.inputs import Inputs, Look, Request
@@ -75,7 +75,8 @@ def _begin(request: Request, console: Console, shown: Shown | None, tags: Mappin
                         run.begin(inputs.settings.dump(), *inputs.texts)
                         run.show_metric(inputs.settings.metric, inputs.settings.maximize)
                     study = _drive(run, inputs, executor, console, signals, shown)
-            _finish(study, executor, console)
+            with _gated(run, project is not None):
+                _finish(study, executor, console)
     return study
 
 
@@ -175,6 +176,11 @@ def _finish(study: "Study", executor: Executor, console: Console) -> None:
 
     settings, winner = study.settings, best(study.known)
     print_end(console, study)
+    if settings.register_as:
+        log_page(study.run, console)
+        way = registry.Way(settings.register_as, settings.alias)
+        print_registered(registry.register(study.run, settings, study.known, way, executor))
+        return
     try:
         if settings.wants_final and winner:
             found = train_final(study.run, settings, winner, executor)
@@ -183,9 +189,19 @@ def _finish(study: "Study", executor: Executor, console: Console) -> None:
             )
     finally:
         log_page(study.run, console)
-    if settings.register_as:
-        name, alias = settings.register_as, settings.alias
-        print_registered(registry.register(study.run, settings, study.known, name, alias, executor))
+
+
+@contextmanager
+def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
+    """A study whose model the gate refuses has finished all the same, whatever `mlflow run` makes of it."""
+    from mlflow_hpo.store import set_status_after
+
+    try:
+        yield
+    except GateError:
+        if of_project:
+            set_status_after(run.connection.uri, run.run_id, _mlflow_process(), "FINISHED")
+        raise
 
 
 def log_page(run: "StudyRun", console: Console) -> None:
@@ -202,14 +218,14 @@ def log_page(run: "StudyRun", console: Console) -> None:
 @contextmanager
 def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
     """Whatever goes wrong, the study's run does not stay RUNNING."""
-    from mlflow_hpo.store import set_killed_after
+    from mlflow_hpo.store import set_status_after
     from mlflow_hpo.trial import State
 
     try:
         yield
     except Interrupted:
         if of_project:
-            set_killed_after(run.connection.uri, run.run_id, _mlflow_process())
+            set_status_after(run.connection.uri, run.run_id, _mlflow_process(), "KILLED")
         raise
     except BaseException as error:
         if not run.is_over:  # what fails while it is driven has ended it already
@@ -247,9 +263,12 @@ def _take_over(run: "StudyRun", inputs: Inputs) -> None:
     run.drive_again(settings.dump())
 
 
-def print_registered(found: "Registered") -> None:
-    """Say what was registered, and how to load it."""
+def print_registered(found: "Registered | None") -> None:
+    """Say what was registered, and how to load it; of a dry run, nothing."""
+    if found is None:
+        return
     tested = ", ".join(f"{k} {v:.4f}" for k, v in found.scores.items())
     scores = f" ({tested})" if tested else ""
     print(f"registered trial {found.trial} as {found.name} version {found.version}{scores}")
+    print(f"it has the alias {found.alias}: {found.why}")
     print(f"load it with mlflow.pyfunc.load_model('models:/{found.name}@{found.alias}')")

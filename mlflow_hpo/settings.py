@@ -1,13 +1,11 @@
 """The settings of a study, checked in one place."""
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -19,6 +17,16 @@ from mlflow_hpo.algorithms import GRID_POINTS, Algorithm, algorithm, check_algor
 from mlflow_hpo.datasets import DataSpec, check_data
 from mlflow_hpo.datasets import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, unknown
+from mlflow_hpo.fields import (
+    Count,
+    Number,
+    Seconds,
+    Seed,
+    Word,
+    check_registration,
+    is_number,
+    more_is_better,
+)
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import DEFAULT_EPOCHS, KERAS_METRICS, builtin_metrics, find_model, is_builtin
 from mlflow_hpo.projects import ProjectSpec, check_options
@@ -27,13 +35,8 @@ from mlflow_hpo.schedulers import Budget, Scheduler, scheduler
 from mlflow_hpo.space import Space
 from mlflow_hpo.subject import Subject
 
-MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance")
-MAXIMIZED = ("acc", "auc", "f1", "precision", "recall", "r2", "score", "iou", "dice")
-
 DEFAULT_DATA = "digits"  # of the built-in models
 KNOWN_METRICS = builtin_metrics("classification")  # of the built-in models on the named data sets
-USUAL_ALIASES = ("challenger", "champion")
-
 # What a resumed study may be given anew: nothing that would change the trials it has.
 RESUMABLE = (
     "max_trials",
@@ -45,30 +48,14 @@ RESUMABLE = (
     "register",
     "alias",
     "final",
+    "top_k",
+    "min_gain",
+    "confidence",
+    "keep_models",
 )
 
 
 PROJECT_GRACE = 15.0  # seconds that a trial of a project has to end its process, beyond its limit
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _blank_is_none(value: Any) -> Any:
-    return None if value == "" else value
-
-
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
-Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
-Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
-Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
-Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 
 
 class Settings(BaseModel):
@@ -111,6 +98,10 @@ class Settings(BaseModel):
 
     final: Literal["auto"] | bool = "auto"
     project: ProjectSpec | None = None
+    top_k: int = Field(3, ge=1)
+    min_gain: float = Field(0.0, allow_inf_nan=False)
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    keep_models: Literal["all", "best"] | Annotated[int, Field(ge=1)] = "all"
 
     _places: Mapping[str, str] = PrivateAttr(default_factory=dict)  # of what was given from Python
 
@@ -119,7 +110,7 @@ class Settings(BaseModel):
     def _tell_targets_apart(cls, given: Any) -> Any:
         """`target` is the value to stop at where it is a number, else the column to predict."""
         target = given.get("target")
-        if not isinstance(target, str) or not target or _is_number(target):
+        if not isinstance(target, str) or not target or is_number(target):
             return given
         if given.get("target_column"):
             raise ValueError(f"target: with a target-column it is the value to stop at, not {target!r}")
@@ -255,14 +246,7 @@ class Settings(BaseModel):
     def _direction(self) -> bool | None:
         if self.direction != "auto":
             return self.direction == "maximize"
-        name = self.metric.lower()
-        if name.startswith("neg_") or "_neg_" in name:  # scikit-learn's scorers: always, more is better
-            return True
-        if any(word in name for word in MINIMIZED):
-            return False
-        if any(word in name for word in MAXIMIZED):
-            return True
-        return None
+        return more_is_better(self.metric)
 
     def loss(self, value: float) -> float:
         """What is minimised: the metric, negated where more is better."""
@@ -273,6 +257,12 @@ class Settings(BaseModel):
         return -loss if self.maximize else loss
 
     @property
+    def kept_models(self) -> int | None:
+        """How many trials keep their models; None: all."""
+        known: dict[int | str, int | None] = {"all": None, "best": 1}
+        return known.get(self.keep_models, int(self.keep_models) if self.keep_models not in known else None)
+
+    @property
     def worker_count(self) -> int:
         """How many worker processes: one for each core where `auto`, and no more than trials."""
         wanted = usable_cores() if self.workers == "auto" else self.workers
@@ -281,18 +271,6 @@ class Settings(BaseModel):
     def dump(self) -> dict[str, Any]:
         """The settings as they were given, under the options' names; `project` only where there is one."""
         return self.model_dump(by_alias=True, exclude=None if self.project else {"project"})
-
-
-def check_registration(name: str | None, alias: str) -> None:
-    """Raise ConfigError where MLflow's registry would refuse the model's name or the alias."""
-    if name is not None and (not name.strip() or set(name) & set("/:")):
-        raise ConfigError(f"register: {name!r} is no name for a model: it is blank or holds / or :")
-    reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)
-    if reserved or not re.fullmatch(r"[\w\-]{1,255}", alias):
-        raise ConfigError(
-            f"alias: {alias!r} is no alias: take letters, digits, - and _, but not latest or v1; "
-            f"known are {', '.join(USUAL_ALIASES)}"
-        )
 
 
 def make_settings(options: Mapping[str, Any], places: Mapping[str, str] | None = None) -> Settings:
@@ -346,5 +324,7 @@ def _faults(error: ValidationError) -> list[str]:
         message = fault["msg"][0].lower() + fault["msg"][1:]
         if name == "workers":
             message = "must be auto or a whole number of at least 1"
+        if name == "keep_models":
+            message = "must be all, best or a whole number of at least 1"
         found[name] = f"{name.replace('_', '-')}: {message}, not {fault['input']!r}"
     return list(found.values())

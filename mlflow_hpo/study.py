@@ -17,11 +17,12 @@ from mlflow_hpo.algorithms.explore import explore
 from mlflow_hpo.errors import Interrupted, SetupError, StudyError, TrialError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.inputs import Inputs
+from mlflow_hpo.keeping import to_drop
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.signals import Signals
 from mlflow_hpo.store import StudyRun
-from mlflow_hpo.trial import Config, Result, State, Trial, Unit, best
+from mlflow_hpo.trial import STOPPED, Config, Dropped, Result, State, Trial, Unit, best
 from mlflow_hpo.worker import Assignment, Task, train
 
 HOPELESS = 5  # so many failed trials, and no other, end a study
@@ -123,6 +124,7 @@ class Study:
     def _loop(self) -> None:
         self.trials = {t.number: t for t in self.run.trials.adopt()}
         self._observer.began(self)
+        self._make_room()
         while True:
             self._check_signals()
             if self._stop_reason() or (not self._submit() and not self._units):
@@ -157,9 +159,10 @@ class Study:
             trial = store.create(number, config, seed, unit.start, unit.source, constants)
         else:
             number = unit.trial
-            again = self.trials[number].state is State.KILLED
-            seed = seed_of(self.settings, number)
-            trial = store.restart(self.trials[number], seed, self.model.constants)
+            before = self.trials[number]
+            again = before.state is State.KILLED or before.dropped is Dropped.ALL
+            unit = replace(unit, bars={e: bar for e, bar in unit.bars.items() if e > before.epochs})
+            trial = store.restart(before, seed_of(self.settings, number), self.model.constants)
         self._changed(trial)
         unit = replace(unit, trial=number)
         assignment = self._assignment(trial, unit, again)
@@ -211,6 +214,9 @@ class Study:
         losses = {epochs: self.settings.loss(value) for epochs, value in result.values.items()}
         self._changed(self.run.trials.record(trial, result, losses, state))
         self._show()
+        if self.settings.kept_models is not None and trial.losses:
+            self.run.trials.drop_superseded(self.trials[trial.number])
+        self._make_room()
 
     def _fail(self, trial: Trial, reason: str, traceback: str = "") -> None:
         self._changed(self.run.trials.end(trial, State.FAILED, reason, traceback))
@@ -234,12 +240,26 @@ class Study:
         self._end_units(reason)
         for trial in self.known:
             if trial.state is State.PAUSED:
-                stopped = f"stopped at epoch {trial.epochs} of {self.settings.epochs}"
+                stopped = f"{STOPPED} {trial.epochs} of {self.settings.epochs}"
                 self._changed(self.run.trials.end(trial, State.FINISHED, stopped))
         if best(self.known) is None:
             raise StudyError(f"no trial finished; {self._first_failure()}")
         self._show()
+        self._make_room(ended=not (reason and self.settings.scheduler == "pbt"))
         self.run.end(State.FINISHED, reason)
+
+    def _make_room(self, ended: bool = False) -> None:
+        """Delete the models and checkpoints of trials that dropped out of the best, as far as that is asked.
+
+        Args:
+            ended: whether no trial goes on. One of pbt that ended before its time may be resumed, and then
+                copies begin from checkpoints; any other trial would be trained from its beginning.
+        """
+        keep = self.settings.kept_models
+        if keep is None:
+            return
+        for number, what in to_drop(self.known, keep, self.settings.epochs, ended).items():
+            self.trials[number] = self.run.trials.drop(self.trials[number], what)
 
     def _first_failure(self) -> str:
         first = next((t for t in self.known if t.reason), None)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 Config = Mapping[str, Any]
+STOPPED = "stopped at epoch"  # how the reason begins of a trial that a scheduler let go no further
 
 
 class State(StrEnum):
@@ -16,6 +17,14 @@ class State(StrEnum):
     KILLED = "killed"  # a unit was cut from outside; it is to be trained again
     FINISHED = "finished"
     FAILED = "failed"
+
+
+class Dropped(StrEnum):
+    """What of a trial was deleted from the artifact store, to save space."""
+
+    NOTHING = ""
+    MODELS = "models"
+    ALL = "all"  # its checkpoints as well
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Trial:
         model_uri: its newest model in the tracking store, empty where there is none.
         start, source: where it began, if not afresh: at that epoch, from that trial's checkpoint.
         complete: whether it ended by itself, before all epochs: more would not make it better.
+        dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
     """
 
     number: int
@@ -44,6 +54,7 @@ class Trial:
     start: int = 0
     source: int | None = None
     complete: bool = False
+    dropped: Dropped = Dropped.NOTHING
 
     @property
     def epochs(self) -> int:

@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +179,7 @@ class _Run:
             checkpoint=self._folder,
             on_report=report,
             on_model=self._recorder.model,
+            on_cost=lambda epoch, metrics: self._recorder.metrics(metrics, epoch),
             goes_on=goes_on,
             metric="" if self._assignment.final else self._task.metric,
             rungs=tuple(sorted(self._unit.bars)),
@@ -204,23 +205,3 @@ class _Run:
             trial_timeout=task.trial_timeout,
             spent=of.seconds,
         )
-
-
-@own_errors()
-def evaluate(task: Task, model_uri: str) -> tuple[dict[str, float], str]:
-    """Score a logged model on the test part, which no search sees.
-
-    Returns:
-        The metrics, and the digest of the data.
-
-    Raises:
-        HpoError: it could not be loaded or scored.
-    """
-    from mlflow_hpo.objectives.find import find_objective
-    from mlflow_hpo.store import load_model
-
-    data = data_of(task.subject)
-    if data is None or not len(data.test):
-        return {}, ""
-    load = partial(load_model, uri=model_uri, tracking_uri=task.tracking_uri)
-    return find_objective(task.subject).evaluate(load, data), data.digest

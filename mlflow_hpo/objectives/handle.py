@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from mlflow_hpo.datasets import Data
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
 from mlflow_hpo.models import Model
+from mlflow_hpo.objectives.cost import INFERENCE, PARAMETERS, inference_ms
 from mlflow_hpo.trial import Config
 
 
@@ -62,6 +63,7 @@ class Handle:
     checkpoint: Path
     on_report: Callable[[int, Mapping[str, float]], None]
     on_model: Callable[..., str]
+    on_cost: Callable[[int, Mapping[str, float]], None] = lambda epoch, metrics: None
     goes_on: Callable[[int, Mapping[str, float]], bool] = lambda epoch, metrics: True
     metric: str = ""
     rungs: tuple[int, ...] = ()
@@ -130,6 +132,21 @@ class Handle:
     def log_model(self, flavor: str, model: Any, **how: Any) -> None:
         """Log the model as it is now, with one of MLflow's flavors (see `Recorder.model`)."""
         self.model_uri = self.on_model(flavor, model, self.reached, **how)
+
+    def log_cost(self, predict: Callable[[Any], Any], rows: Any, parameters: int | None = None) -> None:
+        """Log what the model costs whoever uses it; once for a trial, training on does not change it.
+
+        Args:
+            predict: predicts a batch of rows.
+            rows: any that it can predict.
+            parameters: how many numbers were learned, where the framework counts them.
+        """
+        if self.start or not len(rows):
+            return
+        found = {INFERENCE: inference_ms(predict, rows)}
+        if parameters is not None:
+            found[PARAMETERS] = parameters
+        self.on_cost(self.reached, found)
 
     def value(self, metric: str, epoch: int) -> float:
         """The metric at an epoch.

@@ -146,6 +146,7 @@ class _Member:
             rungs=(),
             on_report=self._log,
             on_model=self.trial.on_model if self.index == 0 else _no_model,
+            on_cost=self.trial.on_cost if self.index == 0 else _no_cost,
             run_id=name,
             source_id=None if source is None else f"{source}/{self.label}",
             reported={},
@@ -158,6 +159,10 @@ class _Member:
 
     def _log(self, epoch: int, metrics: Mapping[str, float]) -> None:
         self.trial.on_report(epoch, {f"{self.label}/{k}": v for k, v in metrics.items()})
+
+
+def _no_cost(epoch: int, metrics: Mapping[str, float]) -> None:
+    """It is that of the first member."""
 
 
 def _no_model(*args: Any, **kwargs: Any) -> str:

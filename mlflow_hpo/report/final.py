@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mlflow_hpo.errors import HpoError, StudyError
 from mlflow_hpo.executors import Executor, answered
 from mlflow_hpo.settings import Settings
-from mlflow_hpo.store import StudyRun
+from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.study import make_task, seed_of
 from mlflow_hpo.trial import Trial, Unit
 from mlflow_hpo.worker import Assignment, train
@@ -34,7 +34,7 @@ def train_final(run: StudyRun, settings: Settings, winner: Trial, executor: Exec
     if (known := run.final) and known[0] == winner.number:
         return Final(*known)
     seed = winner.config.get("seed", seed_of(settings, winner.number))
-    run_id = run.trials.create_final(winner, seed)
+    run_id = run.trials.create_beside(winner, seed, keys.FINAL, "final")
     unit = Unit(winner.number, 0, winner.epochs)
     task = make_task(settings, run)
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlflow_hpo.trial import State, Trial, Unit
+from mlflow_hpo.trial import Dropped, State, Trial, Unit
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,11 @@ def cut(trials: Iterable[Trial]) -> Trial | None:
 
 
 def onward(trial: Trial, stop: int) -> Unit:
-    """The unit that takes a trial from its last checkpoint, or its source's, to epoch `stop`."""
-    if trial.epochs:
+    """The unit that takes a trial from its last checkpoint, or its source's, to epoch `stop`.
+
+    Where its checkpoint was deleted, it is trained from its beginning: with its seed it comes to the same.
+    """
+    if trial.epochs and trial.dropped is not Dropped.ALL:
         return Unit(trial.number, trial.epochs, stop, trial.number)
     return Unit(trial.number, trial.start, stop, trial.source)
 

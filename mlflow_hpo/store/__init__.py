@@ -1,11 +1,21 @@
 """The study in the tracking store: the only place, with checkpoints and registry, that talks to MLflow."""
 
-from mlflow_hpo.store.afterwards import set_killed_after
+from mlflow_hpo.store.afterwards import set_status_after
 from mlflow_hpo.store.connection import Connection, store_errors
 from mlflow_hpo.store.fluent import fluent_run
+from mlflow_hpo.store.models import default_store, flavors_of, signature_of
 from mlflow_hpo.store.observed import Observed, Span, curve, observe, spans
 from mlflow_hpo.store.recorder import Recorder, load_model, load_native
-from mlflow_hpo.store.studies import LATEST, StudyRun, earlier_trials, find_study, new_study, open_run
+from mlflow_hpo.store.records import find_trial, record_of, tag_context
+from mlflow_hpo.store.studies import (
+    LATEST,
+    StudyRun,
+    earlier_trials,
+    find_studies,
+    find_study,
+    new_study,
+    open_run,
+)
 from mlflow_hpo.store.trials import Trials
 
 __all__ = [
@@ -17,15 +27,22 @@ __all__ = [
     "StudyRun",
     "Trials",
     "curve",
+    "default_store",
     "earlier_trials",
+    "find_studies",
     "find_study",
+    "find_trial",
+    "flavors_of",
     "fluent_run",
     "load_model",
     "load_native",
     "new_study",
     "observe",
     "open_run",
-    "set_killed_after",
+    "record_of",
+    "set_status_after",
+    "signature_of",
     "spans",
     "store_errors",
+    "tag_context",
 ]

@@ -17,10 +17,16 @@ LOSSES = PREFIX + "losses"  # JSON: epochs -> loss
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
 COMPLETE = PREFIX + "complete"  # "true" on a trial that ended by itself before all epochs
+DROPPED = PREFIX + "dropped"  # what of it was deleted, "models" or "all"; ends in "?" while that is done
 SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, and at which epoch
 
 # Tags of the study that has one, and of the final training's own run.
 FINAL = PREFIX + "final"  # JSON: the trial whose config it trained, its run and its model
+
+# Tag of a run beside the trials, in which a trial's config was trained again with another seed.
+RETRAINED = PREFIX + "retrained"  # the trial's number
+
+REPLAYED = PREFIX + "replayed"  # the same of a run by which a trial was replayed, with its own seed
 
 # Tags of both.
 STATE = PREFIX + "state"
@@ -29,6 +35,7 @@ REASON = PREFIX + "reason"  # why the state is what it is, in words
 FORMAT = "1"
 SPACE_FILE = "space.yaml"
 START_FILE = "start_from.yaml"
+CHECKPOINTS = "checkpoints"  # folder
 TRACEBACK_FILE = "traceback.txt"
 OUTPUT_FILE = "output.txt"  # what a project's process said
 PAGE_FILE = "report.html"
@@ -39,6 +46,8 @@ WALL_SECONDS = "wall_seconds"
 CPU_SECONDS = "cpu_seconds"
 PEAK_MEMORY = "peak_memory_mb"
 GPU_MEMORY = "gpu_memory_mb"
+
+MODEL_SIZE = "model_size_bytes"
 
 SEED_PARAM = "seed"
 BEST = "best_"  # a study's metric: the best value so far, by the number of rungs reached and failures
@@ -58,3 +67,10 @@ MAX_TAG = 8000  # characters that a tag holds
 STUDY_RUN = PREFIX + "study_run"
 TRIAL_RUN = PREFIX + "trial_run"
 TEST_DIGEST = PREFIX + "test_digest"
+
+# More tags of a version: what the gate compared.
+VALUE = PREFIX + "value"  # JSON: the study's metric, and its mean over the seeds of the trial
+CLASSES = PREFIX + "classes"  # JSON: the names of the classes
+COMPARED = PREFIX + "compared"  # JSON: with which version, by what, the gain and its interval
+FORCED = PREFIX + "forced"  # why the gate would not have let it through
+BEFORE = PREFIX + "before."  # and an alias: the version that held it before

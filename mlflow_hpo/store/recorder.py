@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -157,6 +158,7 @@ class Recorder:
                 save(*(() if first else (model, folder)), mlflow_model=about, **first, **how)
             except MlflowException as error:
                 raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
+            self.metrics({keys.MODEL_SIZE: _size(Path(folder))}, epochs)
             client.log_model_artifacts(logged.model_id, folder)
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=epochs)])
@@ -174,6 +176,10 @@ def load_native(uri: str, tracking_uri: str) -> Any:
     use_store(tracking_uri)
     flavors = [name for name in mlflow.models.get_model_info(uri).flavors if name != "python_function"]
     return load_model(flavors[0] if flavors else "pyfunc", uri, tracking_uri)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _monitors() -> list[Any]:

@@ -199,6 +199,22 @@ def find_study(connection: Connection, name: str) -> StudyRun:
     return StudyRun(connection, named[0])
 
 
+def find_studies(connection: Connection, experiment: str) -> list[StudyRun]:
+    """All studies of an experiment, by its name, from the first to the last.
+
+    Raises:
+        StudyError: there is no such experiment, or no study in it.
+    """
+    known = connection.client.get_experiment_by_name(experiment)
+    if known is None:
+        raise StudyError(f"no experiment {experiment!r} in {connection.uri}")
+    marked = f"tags.`{keys.STUDY}` = '{keys.FORMAT}'"
+    found = list(connection.runs([known.experiment_id], marked, "attributes.start_time ASC"))
+    if not found:
+        raise StudyError(f"experiment {experiment!r} has no study: start one with mlflow-hpo search")
+    return [StudyRun(connection, run) for run in found]
+
+
 def _latest(connection: Connection) -> StudyRun:
     newest = max(_studies(connection, ""), key=lambda r: r.info.start_time, default=None)
     if newest is None:

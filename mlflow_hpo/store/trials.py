@@ -1,7 +1,7 @@
 """A trial in the tracking store: a run nested under the study's. Only the driver writes here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -11,8 +11,9 @@ from mlflow.entities import Run
 
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import Connection, checked, to_json
-from mlflow_hpo.trial import Result, State, Trial
+from mlflow_hpo.store.connection import Connection, checked, store_errors, to_json
+from mlflow_hpo.store.space import delete_artifacts, delete_models
+from mlflow_hpo.trial import Dropped, Result, State, Trial
 
 STATUS = {State.FINISHED: "FINISHED", State.FAILED: "FAILED", State.KILLED: "KILLED"}
 MEGABYTE = 1e6
@@ -38,17 +39,31 @@ class Trials:
 
     def adopt(self) -> list[Trial]:
         """All trials, for a driver that goes on: what was running is to be trained again."""
-        return [self._adopt(trial, status) for trial, status in self._load()]
+        return [self._adopt(trial, run) for trial, run in self._load()]
 
-    def runs(self) -> list[tuple[Trial, Run]]:
-        """All trials, by number, each with its run as MLflow has it, in one paged query."""
-        condition = f"tags.`{keys.PARENT}` = '{self._study_id}'"
-        runs = self._connection.runs([self._experiment_id], condition, "attributes.start_time ASC")
-        found = [(_read(r), r) for r in runs if keys.NUMBER in r.data.tags]
+    def runs(
+        self, where: str = "", progress: Callable[[int], None] = lambda count: None
+    ) -> list[tuple[Trial, Run]]:
+        """Trials, by number, each with its run as MLflow has it, in one paged query.
+
+        Args:
+            where: a filter in MLflow's own syntax; empty: all.
+            progress: is told how many were read so far.
+
+        Raises:
+            StoreError: the filter is none.
+        """
+        condition = f"tags.`{keys.PARENT}` = '{self._study_id}'" + (f" and {where}" if where else "")
+        found = []
+        with store_errors(f"where {where!r}" if where else "the tracking store refused"):
+            for run in self._connection.runs([self._experiment_id], condition, "attributes.start_time ASC"):
+                if keys.NUMBER in run.data.tags:
+                    found.append((_read(run), run))
+                    progress(len(found))
         return sorted(found, key=lambda pair: pair[0].number)
 
-    def _load(self) -> list[tuple[Trial, str]]:
-        found = [(trial, run.info.status) for trial, run in self.runs()]
+    def _load(self) -> list[tuple[Trial, Run]]:
+        found = self.runs()
         for (one, _), (other, _) in pairwise(found):
             if one.number == other.number:
                 raise StudyError(
@@ -91,18 +106,37 @@ class Trials:
             raise
         return trial
 
-    def create_final(self, winner: Trial, seed: int) -> str:
-        """Start the run in which a trial's config is trained on all rows; gives its id."""
+    def create_beside(self, trial: Trial, seed: int, mark: str, name: str) -> str:
+        """Start a run, beside the trials, in which a trial's config is trained once more; gives its id.
+
+        Args:
+            mark: the tag that says what for; it gets the trial's number.
+        """
         own = {
             keys.PARENT: self._study_id,
-            keys.FINAL: to_json(winner.number),
-            keys.CONFIG: to_json(dict(winner.config)),
+            mark: to_json(trial.number),
+            keys.CONFIG: to_json(dict(trial.config)),
         }
         run = self._connection.client.create_run(
-            self._experiment_id, tags=checked(self._tags | own), run_name="final"
+            self._experiment_id, tags=checked(self._tags | own), run_name=name
         )
-        self._connection.write(run.info.run_id, params=_params(winner, seed))
+        self._connection.write(run.info.run_id, params=_params(trial, seed))
         return str(run.info.run_id)
+
+    def retrained(self) -> dict[int, Trial]:
+        """Trials that were trained again with another seed, by their number: as they came out then."""
+        found = [_read(r, keys.RETRAINED) for r in self._retrained() if r.info.status == "FINISHED"]
+        return {trial.number: trial for trial in found}
+
+    def end_retraining(self) -> None:
+        """What was left running by a process that died is so no more."""
+        for run in self._retrained():
+            if run.info.status == "RUNNING":
+                self._connection.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _retrained(self) -> list[Run]:
+        mark = f"tags.`{keys.PARENT}` = '{self._study_id}' and tags.`{keys.RETRAINED}` != ''"
+        return list(self._connection.runs([self._experiment_id], mark, "attributes.start_time ASC"))
 
     def restart(self, trial: Trial, seed: int, constants: Mapping[str, str] | None = None) -> Trial:
         """A unit of a known trial begins: the run goes on."""
@@ -127,6 +161,7 @@ class Trials:
             keys.SECONDS: repr(seconds),
             keys.MODEL: result.model_uri,
             keys.STATE: state,
+            **({keys.DROPPED: ""} if trial.dropped else {}),
         }
         reason = result.ended or result.stopped
         if reason:
@@ -142,6 +177,7 @@ class Trials:
             reason=reason,
             model_uri=result.model_uri,
             complete=bool(result.ended),
+            dropped=Dropped.NOTHING,
         )
         self._terminate(trial)
         return trial
@@ -157,10 +193,30 @@ class Trials:
             self._connection.client.log_text(trial.run_id, traceback, keys.TRACEBACK_FILE)
         return trial
 
-    def _adopt(self, trial: Trial, status: str) -> Trial:
+    def drop(self, trial: Trial, what: Dropped) -> Trial:
+        """Delete a trial's models and, where all is to go, its checkpoints; its run stays.
+
+        What is begun is marked, so that whoever drives the study after a kill ends it. Models that are
+        registered stay.
+        """
+        self._connection.write(trial.run_id, tags={keys.DROPPED: f"{what}?"})
+        kept = delete_models(self._connection, self._experiment_id, trial.run_id)
+        if what is Dropped.ALL:
+            delete_artifacts(self._connection, trial.run_id, keys.CHECKPOINTS)
+        uri = trial.model_uri if trial.model_uri in kept else ""
+        self._connection.write(trial.run_id, tags={keys.DROPPED: str(what), keys.MODEL: uri})
+        return replace(trial, dropped=what, model_uri=uri)
+
+    def drop_superseded(self, trial: Trial) -> None:
+        """Delete the models of a trial that are not its newest."""
+        delete_models(self._connection, self._experiment_id, trial.run_id, but=trial.model_uri)
+
+    def _adopt(self, trial: Trial, run: Run) -> Trial:
+        if run.data.tags.get(keys.DROPPED, "").endswith("?"):
+            trial = self.drop(trial, trial.dropped)
         if trial.state is State.RUNNING:
             return self.end(trial, State.KILLED, "its process ended without a word")
-        if trial.over and status == "RUNNING":  # the driver died between the record and the status
+        if trial.over and run.info.status == "RUNNING":  # the driver died between the record and the status
             self._terminate(trial)
         return trial
 
@@ -176,12 +232,12 @@ def _params(trial: Trial, seed: int, constants: Mapping[str, str] | None = None)
     return {**beside, **trial.config}
 
 
-def _read(run: Run) -> Trial:
+def _read(run: Run, number: str = keys.NUMBER) -> Trial:
     tags = run.data.tags
     losses: dict[str, float] = json.loads(tags.get(keys.LOSSES, "{}"))
     source, start = json.loads(tags.get(keys.SOURCE, "[null, 0]"))
     return Trial(
-        number=int(tags[keys.NUMBER]),
+        number=int(tags[number]),
         run_id=run.info.run_id,
         state=State(tags[keys.STATE]),
         config=json.loads(tags[keys.CONFIG]),
@@ -192,4 +248,5 @@ def _read(run: Run) -> Trial:
         start=start,
         source=source,
         complete=keys.COMPLETE in tags,
+        dropped=Dropped(tags.get(keys.DROPPED, "").rstrip("?")),
     )

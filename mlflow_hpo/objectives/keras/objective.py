@@ -85,6 +85,8 @@ class KerasObjective:
             trial.report(trial.epochs, _returned(answer, trial.metric))
         model.save_weights(trial.checkpoint / FILE)  # the optimizer's state is among them
         log(trial, model, rows)
+        if rows.data is not None:
+            trial.log_cost(model.predict_on_batch, rows.data.train.x, model.count_params())
         if trial.reached < trial.max_epochs:
             _hold(trial, model)
 

@@ -92,6 +92,7 @@ class SklearnObjective:
                 break
         self._keep(trial, estimator)
         self._log(trial, estimator, rows)
+        trial.log_cost(estimator.predict, rows.data.train.x)
 
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""

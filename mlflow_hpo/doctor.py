@@ -1,0 +1,165 @@
+"""Looks for what breaks studies, before they do; each finding with its remedy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import psutil
+
+from mlflow_hpo.errors import StoreError, StudyError
+from mlflow_hpo.hardware import machine
+from mlflow_hpo.session import PROJECT_RUN
+from mlflow_hpo.settings import read_settings
+from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
+
+NETWORK = ("nfs", "cifs", "smb", "afs", "sshfs", "9p", "lustre", "gpfs", "glusterfs", "ceph", "beegfs")
+LEAST_BYTES = 1 << 30  # free, where no study says how large its models are
+MODEL_AND_CHECKPOINT = 2  # a trial's artifacts over its model's
+SEEN = "import tensorflow as tf; print('GPUS', len(tf.config.list_physical_devices('GPU')))"
+GPU_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, and what to do about it."""
+
+    what: str
+    remedy: str
+
+
+def examined() -> Iterator[tuple[str, list[Finding]]]:
+    """Each thing that was looked at, as soon as that is done, with what was found."""
+    for name, look in CHECKS.items():
+        found = look()
+        yield name, [found] if found else []
+
+
+def store() -> Finding | None:
+    """Whether the tracking store answers, and is of MLflow's version."""
+    uri = health.named_uri()
+    try:
+        _connection(uri)
+    except StoreError as error:
+        if health.OUTDATED in str(error):
+            return Finding(str(error), f"take a backup, then: mlflow db upgrade {uri}")
+        return Finding(str(error), "start the server, or name another store: export MLFLOW_TRACKING_URI=...")
+    return None
+
+
+def network_file_system() -> Finding | None:
+    """Whether the SQLite file lies where locks cannot be trusted."""
+    file = health.sqlite_file(health.named_uri())
+    if file is None:
+        return None
+    kind = file_system(file)
+    if not is_network(kind):
+        return None
+    return Finding(
+        f"SQLite store {file} is on a network file system ({kind}), whose locks cannot be trusted",
+        "export MLFLOW_TRACKING_URI=sqlite:////a/local/folder/mlflow.db, or run an mlflow server",
+    )
+
+
+def leftover_run() -> Finding | None:
+    """Whether a run of another command would be taken for this one's."""
+    run = os.environ.get(PROJECT_RUN)
+    if not run:
+        return None
+    return Finding(
+        f"{PROJECT_RUN} is {run}: the next search would take that run for its own", f"unset {PROJECT_RUN}"
+    )
+
+
+def default_store() -> Finding | None:
+    """Whether a folder changed the default store."""
+    uri = health.named_uri()
+    if not health.is_default_folder(uri):
+        return None
+    return Finding(
+        f"the folder mlruns here makes {uri} the store, which is slow, instead of sqlite:///mlflow.db",
+        "export MLFLOW_TRACKING_URI=sqlite:///mlflow.db, or move mlruns away",
+    )
+
+
+def gpu() -> Finding | None:
+    """Whether TensorFlow sees the GPU that the machine has."""
+    known = machine().get("gpu")
+    if not known:
+        return None
+    command = [sys.executable, "-c", SEEN]
+    with suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GPU_SECONDS, check=False)
+        if any(line.startswith("GPUS ") and line != "GPUS 0" for line in done.stdout.splitlines()):
+            return None
+    return Finding(
+        f"the machine has {known}, but TensorFlow sees no GPU: trials would run on the CPU",
+        "pip install 'tensorflow[and-cuda]', and look at CUDA_VISIBLE_DEVICES",
+    )
+
+
+def disk() -> Finding | None:
+    """Whether the models that are to be kept have room."""
+    try:
+        connection = _connection(health.named_uri())
+    except StoreError:
+        return None  # said already
+    folder = health.artifact_folder(connection)
+    if folder is None:
+        return None
+    needed = max(bytes_needed(connection), LEAST_BYTES)
+    free = shutil.disk_usage(_existing(folder)).free
+    if free >= needed:
+        return None
+    return Finding(
+        f"{folder} has {free / 1e9:.1f} GB free, and a study like the latest needs {needed / 1e9:.1f} GB",
+        "make room, or give --keep-models best",
+    )
+
+
+CHECKS: dict[str, Callable[[], Finding | None]] = {
+    "the tracking store answers": store,
+    "its file is on a local file system": network_file_system,
+    f"no {PROJECT_RUN} is left": leftover_run,
+    "no folder mlruns changes the default store": default_store,
+    "TensorFlow sees the GPU": gpu,
+    "the models have room": disk,
+}
+
+
+@lru_cache(maxsize=1)
+def _connection(uri: str) -> Connection:
+    return Connection(uri)
+
+
+def is_network(kind: str) -> bool:
+    """Whether a kind of file system is one over a network."""
+    return kind.lower().removeprefix("fuse.").startswith(NETWORK)
+
+
+def file_system(path: Path) -> str:
+    """The kind of the file system that a path is on, or would be."""
+    mounts = psutil.disk_partitions(all=True)
+    above = [m for m in mounts if path.resolve().is_relative_to(m.mountpoint)]
+    return max(above, key=lambda m: len(m.mountpoint)).fstype if above else ""
+
+
+def bytes_needed(connection: Connection) -> int:
+    """The artifacts of a study like the latest one, each as large as its largest; 0 where there is none."""
+    try:
+        study = find_study(connection, LATEST)
+    except StudyError:
+        return 0
+    sizes = [run.data.metrics.get(keys.MODEL_SIZE, 0) for _, run in study.trials.runs()]
+    settings = read_settings(study.settings)
+    kept = min(settings.kept_models or settings.max_trials, settings.max_trials)
+    return int(MODEL_AND_CHECKPOINT * kept * max(sizes, default=0))
+
+
+def _existing(path: Path) -> Path:
+    return next(p for p in (path, *path.parents) if p.exists())

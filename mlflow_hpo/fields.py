@@ -1,0 +1,57 @@
+"""What single settings may be: their types, what a metric's name says, what MLflow's registry takes."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from mlflow_hpo.errors import ConfigError
+
+MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance")
+MAXIMIZED = ("acc", "auc", "f1", "precision", "recall", "r2", "score", "iou", "dice")
+USUAL_ALIASES = ("challenger", "champion")
+
+
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
+Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
+Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
+Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
+Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
+
+
+def more_is_better(metric: str) -> bool | None:
+    """Whether more of a metric is better, by its name; None where that does not tell."""
+    name = metric.lower()
+    if name.startswith("neg_") or "_neg_" in name:  # scikit-learn's scorers: always, more is better
+        return True
+    if any(word in name for word in MINIMIZED):
+        return False
+    if any(word in name for word in MAXIMIZED):
+        return True
+    return None
+
+
+def check_registration(name: str | None, alias: str) -> None:
+    """Raise ConfigError where MLflow's registry would refuse the model's name or the alias."""
+    if name is not None and (not name.strip() or set(name) & set("/:")):
+        raise ConfigError(f"register: {name!r} is no name for a model: it is blank or holds / or :")
+    reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)
+    if reserved or not re.fullmatch(r"[\w\-]{1,255}", alias):
+        raise ConfigError(
+            f"alias: {alias!r} is no alias: take letters, digits, - and _, but not latest or v1; "
+            f"known are {', '.join(USUAL_ALIASES)}"
+        )

@@ -1,0 +1,87 @@
+"""Reads the trials of one or several studies, for a ranking."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.report.order import Aim
+from mlflow_hpo.report.ranking import Entry, Order, entries
+from mlflow_hpo.settings import Settings, read_settings
+from mlflow_hpo.store import Connection, StudyRun, find_studies, find_study
+from mlflow_hpo.trial import Trial
+
+Progress = Callable[[int], None]  # is told how many trials were read so far
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be ranked, and how.
+
+    Attributes:
+        studies: names; none: all of the experiment.
+        where: a filter in MLflow's own syntax; empty: all trials.
+        aims: see `Order`.
+    """
+
+    studies: tuple[str, ...]
+    experiment: str = ""
+    where: str = ""
+    aims: tuple[Aim, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the whole of one study, by its own metric."""
+        return len(self.studies) == 1 and not (self.experiment or self.where or self.aims)
+
+
+def studies_of(connection: Connection, wish: Wish) -> list[StudyRun]:
+    """The studies, as they were named; those of an experiment by age.
+
+    Raises:
+        StudyError: there is none.
+    """
+    named = [find_study(connection, name) for name in wish.studies]
+    return named + (find_studies(connection, wish.experiment) if wish.experiment else [])
+
+
+def read(
+    studies: Sequence[StudyRun], wish: Wish, progress: Progress = lambda count: None
+) -> tuple[list[Entry], Order]:
+    """Every trial that is wished for.
+
+    Raises:
+        ConfigError: the studies optimise different metrics, and no other is named.
+        StoreError: the filter is none.
+    """
+    known = [read_settings(study.settings) for study in studies]
+    order = _order(studies, known, wish)
+    found: list[Entry] = []
+    for study, settings in zip(studies, known, strict=True):
+        found += _entries(study, settings, wish, partial(_from, progress, len(found)))
+    return found, order
+
+
+def _from(progress: Progress, before: int, count: int) -> None:
+    progress(before + count)
+
+
+def _entries(study: StudyRun, settings: Settings, wish: Wish, progress: Progress) -> list[Entry]:
+    seen = study.trials.runs(wish.where, progress)
+    trials = [trial for trial, _ in seen]
+    metrics = {trial.run_id: run.data.metrics for trial, run in seen}
+    first: Trial | None = None
+    if wish.where:  # which the baseline need not meet
+        first = next((t for t, _ in study.trials.runs("tags.`mlflow_hpo.trial` = '0'") if t.losses), None)
+    return entries(settings, trials, first, study.name, metrics)
+
+
+def _order(studies: Sequence[StudyRun], known: Sequence[Settings], wish: Wish) -> Order:
+    first, several = known[0], len(studies) > 1
+    metrics = {(s.metric, s.maximize) for s in known}
+    if len(metrics) == 1:
+        return Order(first.metric, first.maximize, wish.aims, several)
+    if not wish.aims:
+        named = ", ".join(f"{s.name} {k.metric}" for s, k in zip(studies, known, strict=True))
+        raise ConfigError(f"the studies optimise different metrics ({named}): give --sort METRIC")
+    return Order("own_metric", True, wish.aims, several)

@@ -1,0 +1,149 @@
+"""The best trials of a study, trained again with other seeds: which of them was only lucky."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import numpy as np
+
+from mlflow_hpo.errors import HpoError, StudyError
+from mlflow_hpo.executors import Executor, answered
+from mlflow_hpo.settings import Settings
+from mlflow_hpo.store import StudyRun, keys
+from mlflow_hpo.study import make_task
+from mlflow_hpo.trial import Result, State, Trial, Unit
+from mlflow_hpo.worker import Assignment, train
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the best trials.
+
+    Attributes:
+        again: the same, as it came out with another seed; None where that was not done, or failed.
+    """
+
+    trial: Trial
+    again: Trial | None = None
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Over its seeds."""
+        both = (self.trial.loss, self.again.loss if self.again else None)
+        return tuple(loss for loss in both if loss is not None)
+
+    @property
+    def loss(self) -> float:
+        """The mean over its seeds."""
+        return fmean(self.losses)
+
+    @property
+    def model(self) -> Trial:
+        """The better one of its seeds by validation; where only one has a model still, that."""
+        both = [t for t in (self.trial, self.again) if t is not None and t.model_uri]
+        return min(both, key=lambda t: (t.loss is None, t.loss))
+
+    def shown(self, settings: Settings) -> str:
+        """In words: its metric for each seed."""
+        values = ", ".join(f"{settings.value(loss):.4f}" for loss in self.losses)
+        return f"trial {self.trial.number} {values}"
+
+
+def top(settings: Settings, trials: Sequence[Trial]) -> list[Trial]:
+    """The best `top_k` trials, best first."""
+    scored = [t for t in trials if t.state is not State.FAILED and t.loss is not None]
+    return sorted(scored, key=lambda t: (t.loss, t.number))[: settings.top_k]
+
+
+def is_retrained(settings: Settings) -> bool:
+    """Whether luck is to be told by training again: not where each trial was trained several times."""
+    return settings.top_k > 1 and settings.folds == settings.repeats == 1
+
+
+def candidates(
+    run: StudyRun, settings: Settings, trials: Sequence[Trial], executor: Executor | None, say: Say
+) -> list[Candidate]:
+    """The best trials, by the mean of their metric over their seeds.
+
+    What an earlier call trained again is not trained once more. One whose second training fails is judged
+    by its first.
+
+    Args:
+        executor: its workers train, all at once; None: nothing is trained, what is known is given.
+
+    Raises:
+        StudyError: none of them has a model.
+    """
+    best = top(settings, trials)
+    several = is_retrained(settings) and len(best) > 1
+    wanted = best if several else [t for t in best[:1] if not t.model_uri]  # its model was not kept
+    known = run.trials.retrained() if wanted else {}
+    missing = [t for t in wanted if t.number not in known]
+    if missing and executor is not None:
+        say(f"training trials {_numbers(missing)} again with other seeds")
+        known |= _retrained(run, settings, missing, executor, say)
+    found = [Candidate(t, known.get(t.number)) for t in best]
+    able = [c for c in found if c.trial.model_uri or c.again]
+    if not able:
+        raise StudyError(f"the models of trials {_numbers(best)} were not kept, and none was trained again")
+    return sorted(able, key=lambda c: (c.loss, c.trial.number))
+
+
+def _numbers(trials: Sequence[Trial]) -> str:
+    return ", ".join(str(t.number) for t in trials)
+
+
+def fresh_seed(settings: Settings, number: int) -> int:
+    """Another seed than the trial's own: derived, like that."""
+    return int(np.random.SeedSequence([settings.seed, number, 1]).generate_state(1)[0]) % 2**31
+
+
+def _retrained(
+    run: StudyRun, settings: Settings, trials: Sequence[Trial], executor: Executor, say: Say
+) -> Mapping[int, Trial]:
+    run.trials.end_retraining()
+    begun = [_begin(run, settings, trial, executor) for trial in trials]
+    found = {}
+    try:
+        for trial, work in begun:
+            if done := _ended(run, settings, trial, work, say):
+                found[trial.number] = done
+    except BaseException:
+        for trial, _ in begun:
+            with suppress(Exception):
+                if trial.number not in found:
+                    run.connection.client.set_terminated(trial.run_id, "KILLED")
+        raise
+    return found
+
+
+def _begin(
+    run: StudyRun, settings: Settings, trial: Trial, executor: Executor
+) -> tuple[Trial, "Future[Result]"]:
+    """The trial as it is trained again, and the work under way."""
+    seed = fresh_seed(settings, trial.number)
+    config = {**trial.config, "seed": seed} if "seed" in trial.config else trial.config
+    again = replace(trial, config=config, losses={}, model_uri="", reason="")
+    run_id = run.trials.create_beside(again, seed, keys.RETRAINED, f"again-{trial.number:04d}")
+    task = replace(make_task(settings, run), target=None)
+    unit = Unit(trial.number, 0, trial.epochs)
+    work = executor.submit(
+        train, Assignment(task, unit, run_id, config, seed), timeout_s=settings.trial_timeout
+    )
+    return replace(again, run_id=run_id), work
+
+
+def _ended(run: StudyRun, settings: Settings, trial: Trial, work: "Future[Result]", say: Say) -> Trial | None:
+    try:
+        result: Result = answered(work, f"trial {trial.number} was trained again")
+    except (HpoError, TimeoutError) as error:
+        reason = str(error) or f"took longer than the trial_timeout of {settings.trial_timeout:g} s"
+        run.trials.end(trial, State.FAILED, reason)
+        say(f"trial {trial.number} could not be trained again: {reason}")
+        return None
+    losses = {epochs: settings.loss(value) for epochs, value in result.values.items()}
+    return run.trials.record(trial, result, losses, State.FINISHED)

@@ -1,0 +1,130 @@
+"""The way of a study's best model into MLflow's registry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlflow.entities.model_registry import ModelVersion
+
+from mlflow_hpo.errors import GateError, StudyError
+from mlflow_hpo.executors import Executor
+from mlflow_hpo.fields import check_registration
+from mlflow_hpo.report.final import Final, train_final
+from mlflow_hpo.report.registry.candidates import Candidate, Say, candidates, is_retrained, top
+from mlflow_hpo.report.registry.champion import holder
+from mlflow_hpo.report.registry.gate import Newcomer, Verdict, verdict
+from mlflow_hpo.report.registry.testing import tested
+from mlflow_hpo.report.registry.versions import Entry, Registered, new_version
+from mlflow_hpo.settings import Settings
+from mlflow_hpo.store import StudyRun
+from mlflow_hpo.study import make_task
+from mlflow_hpo.trial import Trial, best
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model is to be registered.
+
+    Attributes:
+        force: move the alias whatever the comparison says; what it says is recorded.
+        dry_run: only say what would happen.
+    """
+
+    name: str
+    alias: str
+    force: bool = False
+    dry_run: bool = False
+
+
+def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> Trial:
+    """The best trial.
+
+    Raises:
+        StudyError: no trial finished, or the best one has no model.
+    """
+    winner = best(trials)
+    if winner is None:
+        raise StudyError(f"study {run.name} ({run.run_id}) has no finished trial: nothing to register")
+    if not winner.model_uri and not winner.dropped:
+        raise StudyError(
+            f"trial {winner.number}, the best, logged no model: nothing to register; trial.log_model logs one"
+        )
+    return winner
+
+
+def register(
+    run: StudyRun, settings: Settings, trials: Sequence[Trial], way: Way, executor: Executor, say: Say = print
+) -> Registered | None:
+    """Make the study's best model a version of `way.name`, if it is better than the one with the alias.
+
+    The best trials are trained again with other seeds, each is scored once on the test part, and the one
+    with the best mean on validation goes to the gate (see `verdict`). Where that lets it through it becomes a
+    version, and the alias moves to it.
+
+    Args:
+        say: is told what happens, line by line.
+
+    Returns:
+        The new version; None of a dry run.
+
+    Raises:
+        ConfigError: the name or the alias is not valid.
+        StudyError: no trial finished, or the best one has no model.
+        GateError: it is not better, or cannot be compared; nothing was changed in the registry.
+    """
+    check_registration(way.name, way.alias)
+    check_registrable(run, trials)
+    ranked = candidates(run, settings, trials, None if way.dry_run else executor, say)
+    if any(c.again for c in ranked):
+        say(f"{settings.metric} over their seeds: {'; '.join(c.shown(settings) for c in ranked)}")
+    winner, champion = ranked[0], holder(run.connection, way.name, way.alias)
+    models = _models(run, settings, ranked, way, executor)
+    model = tested(run, settings, models, executor, keep=not way.dry_run)
+    new = Newcomer(model.model.uri, winner.trial.number, settings.value(winner.loss), model.judged)
+    found = verdict(new, champion, settings, make_task(settings, run), executor)
+    if found.note:
+        say(found.note)
+    if way.dry_run:
+        _foretell(settings, trials, ranked, way, found, say)
+        return None
+    if not found.moves and not way.force:
+        raise GateError(_refusal(run, way, new, champion, found))
+    return new_version(Entry(run, settings, trials, model, new, champion, found), way.name, way.alias)
+
+
+def _models(
+    run: StudyRun, settings: Settings, ranked: Sequence[Candidate], way: Way, executor: Executor
+) -> list[Final]:
+    """What is scored; the first is registered: the winner's better model, or its final training's."""
+    if settings.wants_final and not way.dry_run:
+        return [train_final(run, settings, ranked[0].trial, executor)]
+    return [Final(c.trial.number, c.model.run_id, c.model.model_uri) for c in ranked]
+
+
+def _refusal(run: StudyRun, way: Way, new: Newcomer, champion: ModelVersion | None, found: Verdict) -> str:
+    stays = f"version {champion.version} keeps" if champion else "nobody gets"
+    return (
+        f"{way.name}: {stays} the alias {way.alias}, and trial {new.trial} of study {run.name} is not "
+        f"registered: {found.why}; mlflow-hpo report {run.run_id} --register {way.name} --alias {way.alias} "
+        "--force registers it all the same"
+    )
+
+
+def _foretell(
+    settings: Settings,
+    trials: Sequence[Trial],
+    ranked: Sequence[Candidate],
+    way: Way,
+    found: Verdict,
+    say: Say,
+) -> None:
+    known = {c.trial.number for c in ranked if c.again}
+    missing = [str(t.number) for t in top(settings, trials) if t.number not in known]
+    if is_retrained(settings) and missing:
+        say(
+            f"would train trials {', '.join(missing)} again with other seeds first, which may change the rest"
+        )
+    if settings.wants_final:
+        say(f"would train trial {ranked[0].trial.number} on all rows, and register that model")
+    does = "would" if found.moves or way.force else "would not"
+    forced = " by --force" if way.force and not found.moves else ""
+    say(f"{does} register trial {ranked[0].trial.number} as {way.name}@{way.alias}{forced}: {found.why}")

@@ -1,0 +1,78 @@
+"""The command `report`: what is asked for, and what it prints."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.report import formats, pareto, reading
+from mlflow_hpo.report.order import Aim, places
+from mlflow_hpo.report.ranking import Entry, Order, ranked
+from mlflow_hpo.report.reading import Progress, Wish
+from mlflow_hpo.store import LATEST, StudyRun
+
+
+def wish(view: Mapping[str, Any]) -> Wish:
+    """What is asked for.
+
+    Raises:
+        ConfigError: the options do not go together, or a metric's direction is not known.
+    """
+    if view["sort"] and view["pareto"]:
+        raise ConfigError("sort: --pareto ranks by two metrics; give one of both")
+    if view["plot"] and not view["pareto"]:
+        raise ConfigError("plot: it is drawn for --pareto METRIC METRIC")
+    names = view["pareto"] or ([view["sort"]] if view["sort"] else [])
+    studies = tuple(view["studies"]) or (() if view["experiment"] else (LATEST,))
+    return Wish(studies, view["experiment"], view["where"], tuple(map(Aim.of, names)))
+
+
+def show(studies: Sequence[StudyRun], wish: Wish, view: Mapping[str, Any], console: Console) -> list[Entry]:
+    """Print the ranking, and draw what is to be drawn; gives the trials as they were read."""
+    with _progress() as progress:
+        found, order = reading.read(studies, wish, progress)
+    if view["style"] == "table":
+        for run in studies:
+            words = f"study {run.name} ({run.run_id}), {run.state}"
+            console.print(words, highlight=False, markup=False, soft_wrap=True)
+    _check(found, order)
+    print(formats.formatted(ranked(found, order), view["style"], view["top"]))
+    if view["plot"]:
+        pareto.write(front(found, order), view["plot"])
+        if view["style"] == "table":
+            console.print(f"the front: {view['plot']}", highlight=False, markup=False, soft_wrap=True)
+    return found
+
+
+def front(found: Sequence[Entry], order: Order) -> pareto.Picture:
+    """The trials by two metrics, as they are drawn."""
+    x, y = (aim.metric for aim in order.aims)
+    points = [
+        pareto.Point(f"{e.study} trial {e.trial.number}", e.metrics[x], e.metrics[y], int(key[0]))
+        for e, key in zip(found, order.places(found), strict=True)
+        if key is not None
+    ]
+    return pareto.picture((x, y), points)
+
+
+def _check(found: Sequence[Entry], order: Order) -> None:
+    """Raise ConfigError where no trial has a metric that is asked for."""
+    for aim in order.aims:
+        if found and all(place is None for place in places([aim], [e.metrics for e in found])):
+            known = ", ".join(sorted({m for e in found for m in e.metrics if not m.startswith("system/")}))
+            raise ConfigError(f"no trial has a metric {aim.metric!r}: known are {known or 'none'}")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Shows on the error stream how many trials were read, where that is a terminal."""
+    console = Console(stderr=True)
+    with console.status("reading trials") as status:
+
+        def show_count(count: int) -> None:
+            if count % 500 == 0:
+                status.update(f"reading trials: {count:,}")
+
+        yield show_count
