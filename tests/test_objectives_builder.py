@@ -133,7 +133,7 @@ def subclassed(units: int = 8) -> Any:
     class Own(keras.Model):  # type: ignore[misc]
         def __init__(self, units: int) -> None:
             super().__init__()
-            self.hidden = keras.layers.Dense(units, "relu")
+            self.hidden = keras.layers.Dense(units, "tanh")
             self.last = keras.layers.Dense(10, "softmax")
 
         def call(self, x: Any) -> Any:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.report.ranking import FORMATS, formatted, rank
+from mlflow_hpo.report.formats import FORMATS, formatted
+from mlflow_hpo.report.ranking import rank
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.trial import State, Trial
 
@@ -78,15 +79,22 @@ def test_csv_and_json_read_back() -> None:
     assert records[3]["status"] == "failed: loss became nan at epoch 3"
 
 
-def test_a_table_has_a_line_for_each_trial() -> None:
-    lines = formatted(rank(SETTINGS, TRIALS), "table").splitlines()
-    assert len(lines) == 6
-    assert lines[1].split()[:4] == ["1", "1", "0.9500", "+0.0500"] or lines[1].split()[:3] == [
-        "1",
-        "1",
-        "0.95",
-    ]
-    assert "failed: loss became nan at epoch 3" in lines[4]
+def test_a_table_shows_stopped_failed_and_unfinished_trials_apart() -> None:
+    text = formatted(rank(SETTINGS, TRIALS), "table")
+    ranked, stopped, running, failed = text.split("\n\n")
+    assert [line.split()[:2] for line in ranked.splitlines()[1:]] == [["1", "1"], ["3", "0"]]
+    assert stopped.startswith("stopped before their last epoch:")
+    assert stopped.splitlines()[2].split()[:2] == ["2", "4"]  # it has its rank among all
+    assert running.startswith("not finished:")
+    assert failed.startswith("failed:")
+    assert "failed: loss became nan at epoch 3" in failed
+
+
+def test_of_those_shown_apart_as_many_are_shown_and_the_rest_is_counted() -> None:
+    trials = [Trial(n, str(n), State.FAILED, {}, reason="why") for n in range(5)]
+    lines = formatted(rank(SETTINGS, trials), "table", 2).splitlines()
+    assert lines[-1] == "and 3 more"
+    assert sum("why" in line for line in lines) == 2
 
 
 def test_markdown_is_a_table_of_markdown() -> None:

@@ -53,8 +53,12 @@ def test_a_study_writes_exactly_the_documented_keys(
         "machine.gpu_driver",
         "test_METRIC",
         "mlflow_hpo.test_digest",
+        "mlflow_hpo.retrained",
+        "mlflow_hpo.replayed",
+        "mlflow_hpo.dropped",
     }
-    versions = {"mlflow_hpo.study_run", "mlflow_hpo.trial_run"}
+    own = {"study_run", "trial_run", "value", "classes", "compared", "forced", "before.ALIAS"}
+    versions = {f"mlflow_hpo.{name}" for name in own}
     assert written == documented() - optional - versions
 
 

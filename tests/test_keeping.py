@@ -1,0 +1,162 @@
+"""`keep_models`: what is deleted, when, and that the best model is always there."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import hpo
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow.entities import LoggedModel
+from test_resume import begun, new_store, running_after, study_in, trials_in, wait_until
+
+from mlflow_hpo.keeping import to_drop
+from mlflow_hpo.store import Connection, keys
+from mlflow_hpo.study import Study
+from mlflow_hpo.trial import Dropped, State, Trial, best
+
+Start = Callable[..., Study]
+EPOCHS = 9
+
+
+def trial(
+    number: int, loss: float, epochs: int = EPOCHS, state: State = State.FINISHED, **more: object
+) -> Trial:
+    return Trial(number, f"run{number}", state, {}, {epochs: loss}, model_uri="models:/m", **more)  # type: ignore[arg-type]
+
+
+def test_those_behind_the_best_are_dropped_with_their_checkpoints() -> None:
+    trials = [trial(0, 0.3), trial(1, 0.1), trial(2, 0.2), trial(3, 0.1)]
+    assert to_drop(trials, 1, EPOCHS) == dict.fromkeys((0, 2, 3), Dropped.ALL)
+    assert to_drop(trials, 2, EPOCHS) == dict.fromkeys((0, 2), Dropped.ALL)
+    assert to_drop(trials, 4, EPOCHS) == {}
+
+
+def test_one_that_may_yet_be_promoted_keeps_its_checkpoint_and_counts_for_nothing() -> None:
+    trials = [trial(0, 0.3), trial(1, 0.1, 3, State.PAUSED), trial(2, 0.4, 3, State.PAUSED)]
+    assert to_drop(trials, 1, EPOCHS) == {2: Dropped.MODELS}
+    over = [trial(0, 0.3), trial(1, 0.1, 3), trial(2, 0.4, 3)]
+    assert to_drop(over, 1, EPOCHS, ended=True) == dict.fromkeys((0, 2), Dropped.ALL)
+
+
+def test_the_source_of_a_copy_keeps_its_checkpoint_until_the_copy_has_its_own() -> None:
+    copy = Trial(2, "run2", State.KILLED, {}, start=3, source=1)
+    trials = [trial(0, 0.1), trial(1, 0.4, EPOCHS), copy]
+    assert to_drop(trials, 1, EPOCHS) == {1: Dropped.MODELS}
+    assert to_drop([*trials[:2], trial(2, 0.2, source=1)], 1, EPOCHS)[1] is Dropped.ALL
+
+
+def test_what_was_dropped_is_not_dropped_again() -> None:
+    trials = [trial(0, 0.1), trial(1, 0.2, dropped=Dropped.ALL), trial(2, 0.3, dropped=Dropped.MODELS)]
+    assert to_drop(trials, 1, EPOCHS) == {2: Dropped.ALL}
+
+
+STATES = st.sampled_from([State.FINISHED, State.PAUSED, State.FAILED, State.RUNNING, State.KILLED])
+TRIALS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([1, 3, EPOCHS]), STATES), max_size=12)
+
+
+@given(TRIALS, st.integers(1, 4), st.data())
+def test_whatever_becomes_of_the_others_the_best_has_its_model(
+    drawn: list[tuple[int, int, State]], keep: int, data: st.DataObject
+) -> None:
+    trials = [
+        trial(n, float(loss), EPOCHS if state is State.FINISHED else epochs, state)
+        for n, (loss, epochs, state) in enumerate(drawn)
+    ]
+    gone = to_drop(trials, keep, EPOCHS)
+    later = [  # what is not settled may fail, or come out worse
+        t if t.state is State.FINISHED or data.draw(st.booleans()) else trial(t.number, 99.0, 1, State.FAILED)
+        for t in trials
+    ]
+    for winner in (best(trials), best(later)):
+        assert winner is None or winner.number not in gone
+
+
+def models(connection: Connection, study: Study) -> list[LoggedModel]:
+    return list(connection.client.search_logged_models([study.run.experiment_id]))
+
+
+def files(study: Study) -> list[Path]:
+    """Every file of a model or a checkpoint in the artifact store."""
+    root = Path(study.run.connection.client.get_experiment(study.run.experiment_id).artifact_location)
+    return [p for p in root.rglob("*") if p.is_file() and ("checkpoints" in p.parts or "models" in p.parts)]
+
+
+@pytest.mark.slow
+def test_only_the_best_models_are_left_and_every_run_stays(start: Start, connection: Connection) -> None:
+    study = start({"max_trials": 4, "keep_models": "best", "max_epochs": 1})
+    study.drive()
+    winner = best(study.known)
+    assert winner is not None
+    assert [m.source_run_id for m in models(connection, study)] == [winner.run_id]
+    assert {p.parts[-5] for p in files(study) if "checkpoints" in p.parts} == {winner.run_id}
+    assert study.run.trials.load() == study.known
+    assert len(study.known) == 4
+    assert all("val_accuracy" in connection.client.get_run(t.run_id).data.metrics for t in study.known)
+
+
+@pytest.mark.slow
+def test_a_resume_after_the_end_trains_one_that_lost_its_checkpoint_from_its_beginning(
+    start: Start, again: Start, connection: Connection
+) -> None:
+    options = {"scheduler": "asha", "max_epochs": 4, "eta": 2, "max_trials": 5, "keep_models": 1}
+    study = start(options, "units: {type: int, low: 8, high: 40}")
+    study.drive()
+    assert len(models(connection, study)) == 1
+    resting = [t for t in study.known if t.epochs < 4 and t.dropped is Dropped.ALL]
+    assert resting
+    more = again(study, max_trials=14)
+    more.drive()
+    promoted = [t for t in more.known[:5] if t.epochs > study.known[t.number].epochs]
+    assert promoted  # by this seed
+    for one in promoted:
+        history = connection.client.get_metric_history(one.run_id, "val_accuracy")
+        assert [m.step for m in history] == list(range(1, one.epochs + 1))
+        before = study.known[one.number].losses
+        assert {epoch: one.losses[epoch] for epoch in before} == pytest.approx(before, abs=0.02)
+    assert all(t.state is State.FINISHED for t in more.known)
+    winner = best(more.known)
+    assert winner is not None
+    assert [m.source_run_id for m in models(connection, more)] == [winner.run_id]
+
+
+@pytest.mark.slow
+def test_what_a_killed_driver_had_begun_to_delete_is_gone_after_a_resume(
+    start: Start, again: Start, connection: Connection
+) -> None:
+    study = start({"max_trials": 2, "max_epochs": 1})
+    study.drive()
+    worst = max(study.known, key=lambda t: (t.loss, t.number))
+    connection.write(worst.run_id, tags={keys.DROPPED: "all?"})
+    more = again(study, keep_models="best")
+    more.drive()
+    assert more.trials[worst.number].dropped is Dropped.ALL
+    assert connection.client.get_run(worst.run_id).data.tags[keys.DROPPED] == "all"
+    assert len(models(connection, more)) == 1
+    assert not [p for p in files(more) if worst.run_id in p.parts]
+
+
+@pytest.mark.slow
+def test_after_kill_and_resume_there_is_one_model(tmp_path: Path) -> None:
+    uri = new_store(tmp_path)
+    command = [sys.executable, "-m", "mlflow_hpo", "search", "--workers", "1", "--max-trials", "5"]
+    options = ["--max-epochs", "20", "--keep-models", "best", "--seed", "4"]
+    with begun([*command, *options], uri) as driver:
+        wait_until(running_after(uri, 2))
+        os.kill(driver.pid, signal.SIGKILL)
+    connection = Connection(uri)
+    winner = best(t for t in trials_in(uri))
+    assert winner is not None
+    assert winner.model_uri
+    done = hpo(uri, "resume", "latest")
+    assert done.returncode == 0, done.stderr
+    winner = best(trials_in(uri))
+    assert winner is not None
+    found = connection.client.search_logged_models([study_in(uri).experiment_id])
+    assert [m.source_run_id for m in found] == [winner.run_id]
+    mlflow.set_tracking_uri(uri)
+    assert mlflow.pyfunc.load_model(winner.model_uri) is not None

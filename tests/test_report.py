@@ -1,0 +1,179 @@
+"""Several studies in one ranking, filtered, sorted, and by two metrics at once; nothing is trained."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import hpo, one_line_error
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.report.order import Aim
+from mlflow_hpo.report.pareto import Point, fronts, picture
+from mlflow_hpo.store import Connection
+from mlflow_hpo.study import Study
+from mlflow_hpo.trial import Result, State
+
+Start = Callable[..., Study]
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=30)
+
+
+def dominates(p: tuple[float, float], q: tuple[float, float]) -> bool:
+    return p[0] <= q[0] and p[1] <= q[1] and p != q
+
+
+@given(POINTS)
+def test_fronts_are_those_of_the_definition(points: list[tuple[float, float]]) -> None:
+    left, place, expected = set(range(len(points))), 1, dict[int, int]()
+    while left:
+        front = {i for i in left if not any(dominates(points[j], points[i]) for j in left)}
+        expected |= dict.fromkeys(front, place)
+        left, place = left - front, place + 1
+    assert fronts(points) == [expected[i] for i in range(len(points))]
+
+
+def test_ten_thousand_points_have_their_fronts_at_once() -> None:
+    points = [(float(i * 7919 % 10007), float(i * 104729 % 10007)) for i in range(10_000)]
+    found = fronts(points)
+    assert min(found) == 1
+    first = [points[i] for i in range(10_000) if found[i] == 1]
+    assert not any(dominates(p, q) for p in first for q in first)
+
+
+def test_the_picture_has_the_front_from_left_to_right() -> None:
+    points = [Point("a", 3, 1, 1), Point("b", 1, 3, 1), Point("c", 4, 4, 2)]
+    shown = picture(("x", "y"), points)
+    assert [p.name for p in shown.front] == ["b", "a"]
+    assert [p.name for p in shown.behind] == ["c"]
+    assert picture(("x", "y"), []).front == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "aim"),
+    [
+        ("val_accuracy", Aim("val_accuracy", True)),
+        ("val_loss", Aim("val_loss", False)),
+        ("model_size_bytes", Aim("model_size_bytes", False)),
+        ("inference_ms", Aim("inference_ms", False)),
+        ("max:strange", Aim("strange", True)),
+        ("min:val_accuracy", Aim("val_accuracy", False)),
+    ],
+)
+def test_a_metrics_direction_is_told_by_its_name_or_before_it(text: str, aim: Aim) -> None:
+    assert Aim.of(text) == aim
+
+
+def test_a_metric_without_a_direction_is_named() -> None:
+    with pytest.raises(ConfigError, match="'strange' does not say its direction: give max:strange or min:"):
+        Aim.of("strange")
+
+
+@pytest.fixture
+def made(start: Start, connection: Connection) -> Callable[..., Study]:
+    """A study with trials that nobody trained: (config, val_accuracy, size), or None for one that failed."""
+
+    def make(rows: list[Any], **options: Any) -> Study:
+        study = start(options)
+        store = study.run.trials
+        for number, row in enumerate(rows):
+            config, value, size = row or ({}, 0.0, 0)
+            trial = store.create(number, config, 0)
+            if row is None:
+                store.end(trial, State.FAILED, "boom")
+                continue
+            connection.write(trial.run_id, metrics={"val_accuracy": value, "model_size_bytes": size})
+            loss = study.settings.loss(value)
+            store.record(trial, Result({2: value}, 1, 1, 1, model_uri="m"), {2: loss}, State.FINISHED)
+        study.run.end(State.FINISHED, "")
+        return study
+
+    return make
+
+
+@pytest.fixture
+def two(made: Callable[..., Study]) -> tuple[Study, Study]:
+    one = made(
+        [({"units": 8, "optimizer": "adam"}, 0.5, 300), ({"units": 16, "optimizer": "sgd"}, 0.9, 500), None]
+    )
+    other = made(
+        [({"units": 8, "optimizer": "adam"}, 0.7, 100), ({"units": 99, "optimizer": "adam"}, 0.8, 900)]
+    )
+    return one, other
+
+
+def rows(uri: str, *arguments: str) -> list[dict[str, Any]]:
+    done = hpo(uri, "report", *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_studies_are_ranked_together(uri: str, two: tuple[Study, Study], connection: Connection) -> None:
+    one, other = (study.run for study in two)
+    experiment = connection.client.get_experiment(one.experiment_id).name
+    found = rows(uri, one.run_id, other.run_id)
+    assert found == rows(uri, "--experiment", experiment)
+    assert [(r["study"], r["trial"]) for r in found[:4]] == [
+        (one.name, 1), (other.name, 1), (other.name, 0), (one.name, 0),
+    ]  # fmt: skip
+    assert found[1]["gain"] == pytest.approx(0.1)  # over the baseline of its own study
+    assert found[4]["status"] == "failed: boom"
+    assert found[4]["rank"] is None
+
+
+def test_a_filter_is_mlflows(uri: str, two: tuple[Study, Study]) -> None:
+    one = two[0].run.run_id
+    found = rows(uri, one, "--where", "params.optimizer = 'sgd'")
+    assert [(r["trial"], r["gain"]) for r in found] == [(1, pytest.approx(0.4))]
+    assert rows(uri, one, "--where", "metrics.val_accuracy > 0.95") == []
+    said = one_line_error(hpo(uri, "report", one, "--where", "optimizer is adam"))
+    assert "where 'optimizer is adam': " in said
+
+
+def test_any_metric_sorts(uri: str, two: tuple[Study, Study]) -> None:
+    ids = [study.run.run_id for study in two]
+    found = rows(uri, *ids, "--sort", "model_size_bytes")
+    assert [r["model_size_bytes"] for r in found] == [100, 300, 500, 900, None]
+    assert [r["rank"] for r in found] == [1, 2, 3, 4, None]
+    said = one_line_error(hpo(uri, "report", *ids, "--sort", "min:nothing"))
+    assert "no trial has a metric 'nothing': known are " in said
+
+
+def test_two_metrics_rank_by_dominance_and_are_drawn(
+    uri: str, two: tuple[Study, Study], tmp_path: Path
+) -> None:
+    ids = [study.run.run_id for study in two]
+    file = tmp_path / "front.html"
+    found = rows(uri, *ids, "--pareto", "val_accuracy", "model_size_bytes", "--plot", str(file))
+    assert [(r["front"], r["val_accuracy"], r["model_size_bytes"]) for r in found] == [
+        (1, 0.9, 500), (1, 0.7, 100), (2, 0.8, 900), (2, 0.5, 300), (None, None, None),
+    ]  # fmt: skip
+    drawn = file.read_text()
+    assert "model_size_bytes" in drawn
+    assert "https://cdn" not in drawn.split("<body>")[1].split("Plotly.newPlot")[0][:500]
+
+
+def test_studies_of_different_metrics_need_a_sort(
+    uri: str, two: tuple[Study, Study], made: Callable[..., Study]
+) -> None:
+    other = made([({}, 0.4, 100)], metric="val_loss")
+    ids = [two[0].run.run_id, other.run.run_id]
+    said = one_line_error(hpo(uri, "report", *ids))
+    assert "the studies optimise different metrics" in said
+    assert len(rows(uri, *ids, "--sort", "val_accuracy")) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--plot", "x.html"], "plot: it is drawn for --pareto"),
+        (["--sort", "loss", "--pareto", "loss", "accuracy"], "sort: --pareto ranks by two metrics"),
+        (["--where", "params.a = '1'", "--register", "m"], "register: takes one whole study"),
+        (["--experiment", "nobody"], "no experiment 'nobody' in "),
+    ],
+)
+def test_what_does_not_go_together_is_said(uri: str, arguments: list[str], message: str) -> None:
+    assert message in one_line_error(hpo(uri, "report", *arguments))
