@@ -184,9 +184,7 @@ def _finish(study: "Study", executor: Executor, console: Console) -> None:
     try:
         if settings.wants_final and winner:
             found = train_final(study.run, settings, winner, executor)
-            console.print(
-                f"trained trial {found.trial} on all rows: {found.uri}", highlight=False, soft_wrap=True
-            )
+            console.print(found.said, highlight=False, soft_wrap=True)
     finally:
         log_page(study.run, console)
 

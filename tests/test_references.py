@@ -1,5 +1,6 @@
 """A user's own code is found by name, and what is wrong with a name is said in one line."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from mlflow_hpo.references import load_reference
 
 
 @pytest.fixture(autouse=True)
-def code(tmp_path: Path) -> None:
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # a json.py that stayed there would be everybody's
     (tmp_path / "near.py").write_text("WORD = 'beside it'")
     (tmp_path / "own_code.py").write_text("from near import WORD\ndef build(): return WORD")
     (tmp_path / "json.py").write_text("WORD = 'not the standard library'")

@@ -24,6 +24,11 @@ class Final:
     run_id: str
     uri: str
 
+    @property
+    def said(self) -> str:
+        """That it was done, in a line."""
+        return f"trained trial {self.trial} on all rows: {self.uri}"
+
 
 def train_final(run: StudyRun, settings: Settings, winner: Trial, executor: Executor) -> Final:
     """Train the winner's config on training and validation rows, for as many epochs; once for a winner.

@@ -60,8 +60,11 @@ def top(settings: Settings, trials: Sequence[Trial]) -> list[Trial]:
 
 
 def is_retrained(settings: Settings) -> bool:
-    """Whether luck is to be told by training again: not where each trial was trained several times."""
-    return settings.top_k > 1 and settings.folds == settings.repeats == 1
+    """Whether luck is to be told by training again.
+
+    Not where each trial was trained several times, and not of a project, which is given no seed.
+    """
+    return settings.project is None and settings.top_k > 1 and settings.folds == settings.repeats == 1
 
 
 def candidates(

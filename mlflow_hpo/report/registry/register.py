@@ -78,6 +78,8 @@ def register(
         say(f"{settings.metric} over their seeds: {'; '.join(c.shown(settings) for c in ranked)}")
     winner, champion = ranked[0], holder(run.connection, way.name, way.alias)
     models = _models(run, settings, ranked, way, executor)
+    if settings.wants_final and not way.dry_run:
+        say(models[0].said)
     model = tested(run, settings, models, executor, keep=not way.dry_run)
     new = Newcomer(model.model.uri, winner.trial.number, settings.value(winner.loss), model.judged)
     found = verdict(new, champion, settings, make_task(settings, run), executor)
