@@ -127,7 +127,7 @@ CHECKS: dict[str, Callable[[], Finding | None]] = {
     "its file is on a local file system": network_file_system,
     f"no {PROJECT_RUN} is left": leftover_run,
     "no folder mlruns changes the default store": default_store,
-    "TensorFlow sees the GPU": gpu,
+    "no GPU is unseen by TensorFlow": gpu,
     "the models have room": disk,
 }
 
