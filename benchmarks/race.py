@@ -38,7 +38,8 @@ from race_run import OURS, SYSTEMS, Race, run, study
 MAX_EPOCHS = 27
 RARE = 30  # one random configuration in so many reaches the target
 # `--calibrate 90`, digits: the lowest val_loss were 0.0831 0.1035 0.1118 0.1160 0.1217, the median 0.1746.
-TARGETS = {race_data.DIGITS: 0.1118, race_data.CANCER: 0.05}
+# Breast cancer: 0.0000 0.0000 0.0021 0.0030 0.0040, the median 0.0247; 91 rows to validate on are few.
+TARGETS = {race_data.DIGITS: 0.1118, race_data.CANCER: 0.0021}
 
 
 def race(tasks: list[str], systems: list[str], seeds: range, limit: float, out: Path | None) -> None:
