@@ -1,6 +1,7 @@
 """`mlflow_hpo.tune`: a study from Python, with whatever the user has at hand."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ SPACE = {"x": {"type": "float", "low": -5.0, "high": 5.0}}
 
 
 @pytest.fixture(autouse=True)
-def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    return uri
+def store(tmp_path: Path) -> Iterator[str]:
+    uri, before = f"sqlite:///{tmp_path}/mlflow.db", mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)  # as a user would; another test may have named another store
+    yield uri
+    mlflow.set_tracking_uri(before)
 
 
 def tune(model: Any, *args: Any, **settings: Any) -> Any:
