@@ -24,6 +24,7 @@ from mlflow_hpo.store import Connection, find_study
 
 pytestmark = pytest.mark.slow
 OPTIONS = {"max_trials": "3", "max_epochs": "2", "workers": "2", "register": "digits"}
+RUN = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "job"]
 
 
 @dataclass
@@ -47,18 +48,7 @@ def job(folder: Path) -> Job:
     uri = f"sqlite:///{folder}/mlflow.db"
     connection = Connection(uri)
     connection.client.create_experiment("job", str(folder / "artifacts"))
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "run",
-        ".",
-        "--env-manager",
-        "local",
-        "--experiment-name",
-        "job",
-    ]
-    done = run_command(command + [f"-P{k}={v}" for k, v in OPTIONS.items()], uri)
+    done = run_command(RUN + [f"-P{k}={v}" for k, v in OPTIONS.items()], uri)
     assert done.returncode == 0, done.stdout + done.stderr
     experiment = connection.client.get_experiment_by_name("job")
     assert experiment is not None
@@ -199,18 +189,7 @@ def test_the_report_entry_point_ranks_the_latest_study(job: Job) -> None:
 
 def test_a_run_whose_model_the_gate_refuses_has_finished_all_the_same(job: Job) -> None:
     options = ["-Pmax_trials=1", "-Pmax_epochs=1", "-Pworkers=1", "-Pregister=digits"]
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "run",
-        ".",
-        "--env-manager",
-        "local",
-        "--experiment-name",
-        "job",
-    ]
-    done = run_command([*command, *options], job.uri)
+    done = run_command([*RUN, *options], job.uri)
     assert done.returncode != 0
     assert "version 1 keeps the alias champion" in done.stderr
     client = Connection(job.uri).client
