@@ -7,7 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
-    ["errors", "trial", "context", "__init__"],
+    ["early", "errors", "trial", "__init__"],
+    ["context"],
     ["signals", "references", "spawn", "kernel"],
     ["space", "hardware", "datasets"],
     ["algorithms", "schedulers", "models", "preprocessing", "subject", "projects"],

@@ -66,12 +66,32 @@ def test_a_metric_that_is_never_logged_ends_the_study_and_names_those_that_were(
     assert no_process(str(ELASTICNET))
 
 
-def test_text_that_is_no_json_is_refused_by_mlflow(own_uri: str) -> None:
-    command = ["mlflow", "run", str(ELASTICNET), "--backend", "hpo", "--backend-config", '{"space": ']
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ('{"space": ', "does not parse as JSON: Expecting value: line 1 column 11"),
+        ("[1]", "holds no object"),
+        ("broken.json", "does not parse as JSON: Expecting value: line 1 column 11"),
+        ("list.json", "holds no object"),
+        ("nothere.json", "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_config_that_mlflow_cannot_read_is_one_line(own_uri: str, config: str, reason: str) -> None:
+    Path("broken.json").write_text('{"space": ')
+    Path("list.json").write_text("[1]")
+    command = ["mlflow", "run", str(ELASTICNET), "--backend", "hpo", "--backend-config", config]
     done = run_command(command, own_uri, Path.cwd())
-    assert done.returncode == 2
-    assert "Error: Invalid backend config JSON" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: backend-config {config!r} {reason}")
     assert every_run(own_uri) == []
+
+
+def test_the_config_of_another_backend_is_not_looked_at(own_uri: str) -> None:
+    Path("list.json").write_text("[1]")
+    command = ["mlflow", "run", str(ELASTICNET), *LOCAL, "--backend-config", "list.json", "-b", "local"]
+    done = run_command(command, own_uri, Path.cwd())
+    assert "Error: backend-config" not in done.stderr
 
 
 def test_the_command_line_refuses_in_one_line(own_uri: str) -> None:
