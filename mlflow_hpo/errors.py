@@ -77,3 +77,9 @@ class NotFiniteError(TrialError):
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name that is in no registry; it lists the ones that are."""
     return ConfigError(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
+
+
+def worded(error: BaseException) -> str:
+    """Another library's error in a line: its type, and the first line that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow_hpo.errors import HpoError, TrialError
+from mlflow_hpo.errors import HpoError, TrialError, worded
 
 if TYPE_CHECKING:
     from mlflow_hpo.datasets import Data
@@ -79,12 +79,7 @@ def own_errors(what: str = "") -> Iterator[None]:
     except HpoError:
         raise
     except BaseException as error:
-        raise TrialError(what + _words(error)) from error
-
-
-def _words(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        raise TrialError(what + worded(error)) from error
 
 
 def data_of(subject: Subject) -> Data | None:

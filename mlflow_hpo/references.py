@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.errors import ConfigError, worded
 
 GIVEN = "given:"
 SUFFIX = ".code"
@@ -73,8 +73,7 @@ def load_reference(text: str, what: str) -> Any:
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else _from_package(place)
     except Exception as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigError(f"{what} {text!r} cannot be imported: {words}") from error
+        raise ConfigError(f"{what} {text!r} cannot be imported: {worded(error)}") from error
     if not hasattr(module, name):
         there = ", ".join(sorted(n for n in vars(module) if not n.startswith("_"))[:20])
         raise ConfigError(

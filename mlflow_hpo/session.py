@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from rich.console import Console
 
-from mlflow_hpo.errors import GateError, Interrupted, StudyError
+from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
 from mlflow_hpo.executors import Executor, LocalExecutor, answered
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.inputs import Inputs, Look, Request
@@ -209,7 +209,7 @@ def log_page(run: "StudyRun", console: Console) -> None:
 
         page.log_page(run)
     except Exception as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())
+        words = worded(error)
         console.print(f"the page could not be drawn: {words}", highlight=False, markup=False, soft_wrap=True)
 
 

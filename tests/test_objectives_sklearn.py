@@ -8,11 +8,12 @@ import pytest
 from contracts import ObjectiveContract
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge, SGDClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from mlflow_hpo.datasets import DataSpec, load_data
-from mlflow_hpo.errors import ConfigError, NotFiniteError, TrialError
+from mlflow_hpo.datasets import Data, DataSpec, load_data
+from mlflow_hpo.errors import ConfigError, NotFiniteError, SetupError, TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn import SklearnObjective
 from mlflow_hpo.trial import Config
@@ -118,3 +119,39 @@ def test_a_scorer_of_scikit_learns_is_reported_where_the_metric_names_it(tmp_pat
     assert "val_f1_macro" in (objective.rehearse(trial) or ())
     objective.train(trial)
     assert 0 < reported[-1]["val_f1_macro"] < 1
+
+
+def rehearsed(tmp_path: Path, target: Any, data: Data, metric: str = "") -> Any:
+    objective = SklearnObjective(target, metric=metric)
+    handle = Handle(
+        config={},
+        seed=0,
+        start=0,
+        epochs=1,
+        max_epochs=1,
+        data=data,
+        checkpoint=tmp_path,
+        on_report=lambda epoch, metrics: None,
+        on_model=lambda *args, **how: "",
+    )
+    return objective.rehearse(handle)
+
+
+def test_a_pipeline_that_does_not_take_the_table_is_refused_before_any_trial(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("city,rich\n" + "Paris,yes\nRome,no\n" * 20)
+    data = load_data(DataSpec(str(tmp_path / "t.csv"), target="rich"))
+    with pytest.raises(SetupError, match=r"could not convert string.*column 'city' holds no numbers"):
+        rehearsed(tmp_path, make_pipeline(StandardScaler(), SGDClassifier()), data)
+    assert "val_accuracy" in rehearsed(tmp_path, make_pipeline(OneHotEncoder(), SGDClassifier()), data)
+
+
+def test_an_estimator_that_a_few_rows_do_not_suffice_is_rehearsed_on_all(tmp_path: Path) -> None:
+    data = load_data(DataSpec("digits"))
+    assert rehearsed(tmp_path, KNeighborsClassifier(300), data)
+    with pytest.raises(SetupError, match=r"cannot be fitted to data 'digits': ValueError: .*n_neighbors"):
+        rehearsed(tmp_path, KNeighborsClassifier(30_000), data)
+
+
+def test_a_scorer_that_does_not_fit_the_data_is_refused_before_any_trial(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="average='binary'"):
+        rehearsed(tmp_path, RandomForestClassifier(3), load_data(DataSpec("digits")), "val_f1")

@@ -1,8 +1,8 @@
 """Data that a user's own function returns."""
 
-from mlflow_hpo.datasets.base import DataSpec, Found, line
+from mlflow_hpo.datasets.base import DataSpec, Found
 from mlflow_hpo.datasets.values import found_in
-from mlflow_hpo.errors import ConfigError, DataError, HpoError
+from mlflow_hpo.errors import ConfigError, DataError, HpoError, worded
 from mlflow_hpo.references import check_reference, load_reference
 
 
@@ -26,5 +26,5 @@ def load(spec: DataSpec) -> Found:
     except HpoError:
         raise
     except Exception as error:
-        raise DataError(f"data {spec.name!r} failed: {type(error).__name__}: {line(error)}") from error
+        raise DataError(f"data {spec.name!r} failed: {worded(error)}") from error
     return found_in(value, spec)

@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.datasets.base import DataSpec, Found, line
+from mlflow_hpo.datasets.base import DataSpec, Found
 from mlflow_hpo.datasets.values import found_in
-from mlflow_hpo.errors import ConfigError, DataError
+from mlflow_hpo.errors import ConfigError, DataError, worded
 
 GIVEN = "given:"  # before the path of the file; no user may name such data on the command line
 SUFFIX = ".given"
@@ -67,7 +67,5 @@ def load(spec: DataSpec) -> Found:
     try:
         found: Found = pickle.loads(Path(spec.name.removeprefix(GIVEN)).read_bytes())
     except Exception as error:  # whatever the user's own classes raise
-        raise DataError(
-            f"data given from Python cannot be read: {type(error).__name__}: {line(error)}"
-        ) from None
+        raise DataError(f"data given from Python cannot be read: {worded(error)}") from None
     return replace(found, source="given from Python")

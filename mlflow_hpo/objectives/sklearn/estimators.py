@@ -1,5 +1,6 @@
 """What estimators are trained on and scored by."""
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -44,7 +45,8 @@ def flat(data: Data) -> Data:
 
 
 def _flat(part: Part) -> Part:
-    return Part(part.x.reshape(len(part), -1), part.y)
+    width = math.prod(part.x.shape[1:])  # said, for a part may have no rows
+    return Part(part.x.reshape(len(part), width), part.y)
 
 
 def head(x: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.datasets import Data
-from mlflow_hpo.errors import ConfigError, SetupError, TrialError
+from mlflow_hpo.errors import ConfigError, SetupError, TrialError, worded
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.models import CLASSIFICATION, REGRESSION, Model, own_defaults
 from mlflow_hpo.objectives.handle import Handle
@@ -23,10 +23,12 @@ from mlflow_hpo.objectives.sklearn.estimators import (
     targets,
 )
 from mlflow_hpo.objectives.tables import Ready, ready
+from mlflow_hpo.preprocessing import needs_preprocessing
 from mlflow_hpo.trial import Config
 
 FILE = "estimator.joblib"
 AUTO, NONE, PARTIAL_FIT, SAMPLES = "auto", "none", "partial_fit", "samples"
+FEW = 100  # rows of a rehearsal
 BATCH = 200  # rows that `partial_fit` sees at a time, where the config says no batch_size
 RANDOM_STATE = "random_state"
 
@@ -69,14 +71,41 @@ class SklearnObjective:
         )
 
     def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
-        """See `Objective.rehearse`: the params are set, and the rows looked at."""
-        self._estimator(trial.config)
+        """See `Objective.rehearse`: it is fitted on a few rows, and where that fails on all of them.
+
+        Some estimators need more rows than a few: that alone does not speak against them.
+        """
         if trial.data is None:
             raise SetupError("an estimator is trained on data: name a data set")
         rows = self._rows(trial.data)
         assert rows.data is not None
+        try:
+            self._try(trial, rows.data, FEW / len(rows.data.train))
+        except Exception:
+            self._try_all(trial, rows.data)
         own = ("accuracy", "loss") if rows.data.classes else ("r2", "rmse", "mae")
         return tuple(f"{part}{name}" for part in ("", "val_") for name in (*own, *self._scorer))
+
+    def _try_all(self, trial: Handle, data: Data) -> None:
+        try:
+            self._try(trial, data, 1)
+        except Exception as error:
+            reason = needs_preprocessing(data)
+            hint = f" ({reason}, and a Pipeline gets the columns as they are)" if reason else ""
+            raise SetupError(
+                f"the model cannot be fitted to data {data.name!r}: {worded(error)}{hint}"
+            ) from error
+
+    def _try(self, trial: Handle, data: Data, part: float) -> None:
+        """Fit with a part of the rows, predict, and score by what the metric names."""
+        estimator, train = self._made(trial), data.train
+        rows = share(train.y if data.classes else None, np.arange(len(train)), min(part, 1))
+        if self._resource not in (NONE, PARTIAL_FIT, SAMPLES):
+            estimator.set_params(**{self._resource: 1})
+        estimator.fit(taken(train.x, rows), targets(estimator, data, train)[rows])
+        estimator.predict(taken(train.x, rows))
+        for name in self._scorer:
+            self._score(name, estimator, data)
 
     def train(self, trial: Handle) -> None:
         """See `Objective.train`."""
