@@ -79,7 +79,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
 
 
-def worded(error: BaseException) -> str:
-    """Another library's error in a line: its type, and the first line that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def worded(error: BaseException, lines: int | None = None) -> str:
+    """Another library's error in a line: its type, and its words.
+
+    Args:
+        lines: so many of those that say something; None: all.
+    """
+    said = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()][:lines]
+    return f"{type(error).__name__}: {' '.join(said)}" if said else type(error).__name__

@@ -37,9 +37,9 @@ def needs_preprocessing(data: Data) -> str:
 
     parts = [part.x for part in (data.train, data.validation, data.test)]
     for name in data.train.x.columns:
-        for x in parts:
-            if not is_numeric_dtype(x[name].dtype):
-                return f"column {name!r} holds no numbers"
+        if not all(is_numeric_dtype(x[name].dtype) for x in parts):
+            return f"column {name!r} holds no numbers"
+    for name in data.train.x.columns:
         if missing := sum(int(x[name].isna().sum()) for x in parts):
             return f"column {name!r} has {missing} missing values"
     return ""

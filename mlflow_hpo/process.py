@@ -79,7 +79,7 @@ def own_errors(what: str = "") -> Iterator[None]:
     except HpoError:
         raise
     except BaseException as error:
-        raise TrialError(what + worded(error)) from error
+        raise TrialError(what + worded(error, lines=1)) from error
 
 
 def data_of(subject: Subject) -> Data | None:

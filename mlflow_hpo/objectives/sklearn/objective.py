@@ -93,7 +93,7 @@ class SklearnObjective:
             reason = needs_preprocessing(data)
             hint = f" ({reason}, and a Pipeline gets the columns as they are)" if reason else ""
             raise SetupError(
-                f"the model cannot be fitted to data {data.name!r}: {worded(error)}{hint}"
+                f"the model cannot be fitted to data {data.name!r}: {worded(error, lines=1)}{hint}"
             ) from error
 
     def _try(self, trial: Handle, data: Data, part: float) -> None:
