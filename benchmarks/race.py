@@ -5,15 +5,14 @@
     python benchmarks/race.py --calibrate 90 --tasks breast_cancer   # how a target was got
 
 The peers come with `pip install -e '.[peers]'`. For each seed, one system after the other starts as a fresh
-process and runs until an epoch ends with a val_loss at or below the target: imports are part of its seconds.
-What has not got there within --limit seconds is killed and counts as more (`>` in the table). Results are
-written to --out after every run, with the best value so far over the seconds, which is drawn as a page beside
-it; runs that are there already are not run again. All systems have the same seven hyperparameters, the same
-split of the data, 27 epochs a trial at most and two cores:
+process and runs until an epoch ends with a val_loss at or below the target: that moment counts, imports and
+all. What has not got there within --limit seconds is killed and counts as more (`>` in the table). Results
+are written to --out after every run, with the best value so far over the seconds, which is drawn as a page
+beside it; runs that are there already are not run again. All systems have the same seven hyperparameters,
+the same split of the data, 27 epochs a trial at most and two cores:
 
-- `ours`: `mlflow-hpo search` with tpe and asha, two workers, tracking and all. Its seconds are those until
-  its process has ended. `ours-none` trains every trial to the end; `ours-gp-asha` has the Gaussian process
-  instead of tpe.
+- `ours`: `mlflow-hpo search` with tpe and asha, two workers, tracking and all. The others of ours have
+  another algorithm, or train every trial to the end (`none`): see `OURS`.
 - `kerastuner`: Hyperband, one process with all cores: its distributed mode needs a chief and serves machines.
 - `optuna`: TPE with its Hyperband pruner and Keras callback, two processes that share one study in a journal.
 - `ray`: Tune's HyperOpt search with ASHA, two trials at a time, one core each.

@@ -41,11 +41,6 @@ def uri(folder: Path) -> str:
     return f"sqlite:///{folder}/mlflow.db"
 
 
-def reached(folder: Path, target: float) -> bool:
-    """Whether a trial is at or below the target: the epoch that reaches it ends its unit."""
-    return any(loss <= target for trial in _trials(folder) for loss in trial.losses.values())
-
-
 def losses(folder: Path) -> list[tuple[float, float]]:
     """Every epoch's end and val_loss, in order; of a killed study what had been written."""
     return sorted((m.timestamp / 1000, m.value) for trial in histories(folder) for m in trial)

@@ -18,7 +18,13 @@ import race_data
 import race_keras
 import race_ours
 
-OURS = {"ours": ("tpe", "asha"), "ours-none": ("tpe", "none"), "ours-gp-asha": ("gp", "asha")}
+OURS = {
+    "ours": ("tpe", "asha"),
+    "ours-none": ("tpe", "none"),
+    "ours-gp": ("gp", "none"),
+    "ours-gp-asha": ("gp", "asha"),
+    "ours-anneal": ("anneal", "none"),
+}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 PEERS: dict[str, dict[str, str]] = {  # what each is told about threads: two processes share two cores
     "kerastuner": {},
@@ -43,7 +49,7 @@ class Race:
 
 
 def run(system: str, race: Race) -> dict[str, Any]:
-    """Seconds, whether the target was reached, the best val_loss over the seconds, an error."""
+    """Seconds to the target and to the end, whether it was reached, the best so far over time, an error."""
     with tempfile.TemporaryDirectory(prefix="race-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         command, environment = _command(system, folder, race)
@@ -59,13 +65,15 @@ def run(system: str, race: Race) -> dict[str, Any]:
 def _outcome(system: str, folder: Path, race: Race, started: float, ended: float | None) -> dict[str, Any]:
     """What a run has left in its folder; to end without the target is no better than to be killed."""
     ours = system in OURS
-    reached = ended is not None and (not ours or race_ours.reached(folder, race.target))
+    curve = _curve(race_ours.losses(folder) if ours else race_keras.losses(folder), started)
+    at = next((at for at, loss in curve if loss <= race.target), None)
+    reached = ended is not None and at is not None
     early = not reached and time.time() < started + race.limit
-    losses = race_ours.losses(folder) if ours else race_keras.losses(folder)
     return {
-        "seconds": ended - started if ended and reached else race.limit,
+        "seconds": at if reached else race.limit,
+        "ended": ended - started if ended else race.limit,
         "reached": reached,
-        "curve": _curve(losses, started),
+        "curve": curve,
         "error": _tail(folder) if early else "",
     }
 

@@ -116,6 +116,7 @@ def test_studies_are_ranked_together(uri: str, two: tuple[Study, Study], connect
     experiment = connection.client.get_experiment(one.experiment_id).name
     found = rows(uri, one.run_id, other.run_id)
     assert found == rows(uri, "--experiment", experiment)
+    assert found == rows(uri, one.run_id, "--experiment", experiment)  # each study once
     assert [(r["study"], r["trial"]) for r in found[:4]] == [
         (one.name, 1), (other.name, 1), (other.name, 0), (one.name, 0),
     ]  # fmt: skip

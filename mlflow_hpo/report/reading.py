@@ -36,13 +36,14 @@ class Wish:
 
 
 def studies_of(connection: Connection, wish: Wish) -> list[StudyRun]:
-    """The studies, as they were named; those of an experiment by age.
+    """The studies, each once, as they were named; those of an experiment by age.
 
     Raises:
         StudyError: there is none.
     """
     named = [find_study(connection, name) for name in wish.studies]
-    return named + (find_studies(connection, wish.experiment) if wish.experiment else [])
+    found = named + (find_studies(connection, wish.experiment) if wish.experiment else [])
+    return list({study.run_id: study for study in found}.values())
 
 
 def read(
