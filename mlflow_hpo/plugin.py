@@ -7,16 +7,9 @@ from typing import Any
 
 from mlflow.entities import RunStatus
 from mlflow.exceptions import ExecutionException
+from mlflow.projects import utils
 from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
-from mlflow.projects.utils import (
-    PROJECT_BUILD_IMAGE,
-    PROJECT_DOCKER_ARGS,
-    PROJECT_DOCKER_AUTH,
-    PROJECT_ENV_MANAGER,
-    PROJECT_STORAGE_DIR,
-    PROJECT_SYNCHRONOUS,
-)
 from rich.console import Console
 
 from mlflow_hpo.errors import HpoError, unknown
@@ -26,12 +19,12 @@ from mlflow_hpo.session import begin
 from mlflow_hpo.settings import Settings
 
 OF_MLFLOW = {  # what MLflow puts into every backend's config
-    PROJECT_BUILD_IMAGE,
-    PROJECT_DOCKER_ARGS,
-    PROJECT_DOCKER_AUTH,
-    PROJECT_ENV_MANAGER,
-    PROJECT_STORAGE_DIR,
-    PROJECT_SYNCHRONOUS,
+    utils.PROJECT_BUILD_IMAGE,
+    utils.PROJECT_DOCKER_ARGS,
+    utils.PROJECT_DOCKER_AUTH,
+    utils.PROJECT_ENV_MANAGER,
+    utils.PROJECT_STORAGE_DIR,
+    utils.PROJECT_SYNCHRONOUS,
 }
 AT = "at"
 KEYS = {field.alias or name for name, field in Settings.model_fields.items()}
@@ -66,7 +59,7 @@ class HpoBackend(AbstractBackend):
                 entry_point=entry_point,
                 version=version,
                 parameters={name: str(value) for name, value in (params or {}).items()},
-                env_manager=backend_config.get(PROJECT_ENV_MANAGER),
+                env_manager=backend_config.get(utils.PROJECT_ENV_MANAGER),
                 at=given.pop(AT, None),
             )
             with _experiment(experiment_id):

@@ -3,27 +3,16 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from data_loading import load, sizes
 
-from mlflow_hpo.datasets import GIVEN, Data, DataSpec, check_data, load_data, save_given
+from mlflow_hpo.datasets import GIVEN, DataSpec, check_data, load_data, save_given
 from mlflow_hpo.errors import ConfigError, DataError
 
 X, Y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
-
-
-def load(name: str, **options: Any) -> Data:
-    load_data.cache_clear()
-    spec = DataSpec(name, **options)
-    check_data(spec)
-    return load_data(spec)
-
-
-def sizes(data: Data) -> list[int]:
-    return [len(part) for part in (data.train, data.validation, data.test)]
 
 
 # Functions

@@ -7,24 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data_loading import load, sizes
 
-from mlflow_hpo.datasets import Data, DataSpec, check_data, is_builtin, load_data
+from mlflow_hpo.datasets import DataSpec, check_data, is_builtin, load_data
 from mlflow_hpo.errors import ConfigError, DataError, HpoError
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 4)), np.arange(60) % 3
 IMAGES = RNG.integers(0, 256, (60, 5, 6), dtype=np.uint8)
-
-
-def load(name: str, **options: Any) -> Data:
-    load_data.cache_clear()
-    spec = DataSpec(name, **options)
-    check_data(spec)
-    return load_data(spec)
-
-
-def sizes(data: Data) -> list[int]:
-    return [len(part) for part in (data.train, data.validation, data.test)]
 
 
 # Arrays of NumPy's
