@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mlflow_hpo.report.registry import Registered
+    from mlflow_hpo.outcome import Outcome
     from mlflow_hpo.session import Shown
     from mlflow_hpo.study import Observer, Study
 
@@ -145,7 +145,7 @@ class TunedStudy:
 
     def register(
         self, name: str, alias: str = "champion", force: bool = False, dry_run: bool = False
-    ) -> "Registered | None":
+    ) -> "Outcome | None":
         """Make the best model a version of `name`, and move the alias to it if it is better than its holder.
 
         Args:
@@ -156,14 +156,13 @@ class TunedStudy:
             GateError: it is not better; nothing was registered.
             HpoError: see `report.registry.register`.
         """
-        from mlflow_hpo.report import registry
-        from mlflow_hpo.session import workers
+        from mlflow_hpo.report.registry import Way
+        from mlflow_hpo.session import register_best
         from mlflow_hpo.store import store_errors
 
-        count = min(self._settings.worker_count, self._settings.top_k)
-        with store_errors(), workers(self._settings, count) as executor:
-            way = registry.Way(name, alias, force, dry_run)
-            return registry.register(self._run, self._settings, self.trials, way, executor)
+        way = Way(name, alias, force, dry_run)
+        with store_errors():
+            return register_best(self._run, self._settings, self.trials, way, Console())
 
     def __repr__(self) -> str:
         from mlflow_hpo.summary import headline

@@ -59,10 +59,12 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "top-k": ("3", "Before registering, train so many of the best again with another seed; 1: none."),
     "min-gain": ("0", "Move the alias only to a model that is better than its holder by more than this."),
     "confidence": ("0.95", "How sure that must be, from 0.5 to below 1."),
+    "force": ("false", "Register even a model that is not better; that is recorded."),
 }
 
 PAGE = "report.html"
-
+SWITCHES = ("--force", "--dry-run")  # a word may follow, as MLproject passes them
+SWITCH = "[true|false]"
 
 PROJECT_OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--project",), {"help": "MLflow project to tune instead of a model: what `mlflow run` takes."}),
@@ -79,9 +81,10 @@ def study_options(with_defaults: bool) -> Callable[[Any], Any]:
 
     def decorate(function: Any) -> Any:
         for name, (default, text) in reversed(OPTIONS.items()):
-            given = (
+            given: dict[str, Any] = (
                 {"default": default, "show_default": bool(default)} if with_defaults else {"default": None}
             )
+            given |= {"metavar": SWITCH} if f"--{name}" in SWITCHES else {}
             function = click.option(f"--{name}", help=text, **given)(function)
         return function
 
@@ -95,13 +98,27 @@ def project_options(function: Any) -> Any:
     return function
 
 
+class Switching(click.Command):
+    """A command whose switches may be followed by true or false; alone they mean true."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Join each switch with its word, so that no other argument is taken for that."""
+        joined = list[str]()
+        for word in args:
+            if joined and joined[-1] in SWITCHES and word.lower() in ("true", "false", ""):
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        return super().parse_args(ctx, [f"{w}=true" if w in SWITCHES else w for w in joined])
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlflow-hpo")
 def cli() -> None:
     """Hyperparameter tuning bolted onto MLflow: every trial a nested run, the best model registered."""
 
 
-@cli.command()
+@cli.command(cls=Switching)
 @project_options
 @study_options(with_defaults=True)
 def search(**options: Any) -> None:
@@ -115,7 +132,7 @@ def search(**options: Any) -> None:
     _run(commands.search, {**options, "project": project})
 
 
-@cli.command()
+@cli.command(cls=Switching)
 @click.argument("study")
 @study_options(with_defaults=False)
 def resume(study: str, **options: str | None) -> None:
@@ -130,7 +147,7 @@ def resume(study: str, **options: str | None) -> None:
     _run(commands.resume, study, options)
 
 
-@cli.command()
+@cli.command(cls=Switching)
 @click.argument("studies", metavar="[STUDY]...", nargs=-1)
 @click.option("--experiment", default="", help="All studies of this experiment.")
 @click.option(
@@ -150,15 +167,17 @@ def resume(study: str, **options: str | None) -> None:
     default="",
     is_flag=False,
     flag_value=PAGE,
-    help=f"File for a page with plots; without a name: {PAGE}.",
+    help=f"File for a page with plots, with --pareto also of the two metrics; without a name: {PAGE}.",
 )
 @click.option("--register", default="", help=OPTIONS["register"][1])
 @click.option("--alias", default=OPTIONS["alias"][0], show_default=True, help=OPTIONS["alias"][1])
 @click.option("--top-k", help=OPTIONS["top-k"][1])
 @click.option("--min-gain", help=OPTIONS["min-gain"][1])
 @click.option("--confidence", help=OPTIONS["confidence"][1])
-@click.option("--force", is_flag=True, help="Register even a model that is not better; that is recorded.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be registered.")
+@click.option("--force", default=False, type=bool, metavar=SWITCH, help=OPTIONS["force"][1])
+@click.option(
+    "--dry-run", default=False, type=bool, metavar=SWITCH, help="Only say what would be registered."
+)
 def report(register: str, alias: str, force: bool, dry_run: bool, **options: Any) -> None:
     """Rank the trials of each STUDY (a run id, a run name, or latest), and register the best model.
 

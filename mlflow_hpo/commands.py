@@ -1,8 +1,8 @@
 """What the commands do: the command line is a skin over these."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -10,8 +10,12 @@ from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.fields import check_registration
 from mlflow_hpo.inputs import Request
 from mlflow_hpo.project import project_request
-from mlflow_hpo.session import PROJECT_RUN, begin, go_on, print_registered, workers
+from mlflow_hpo.session import PROJECT_RUN, begin, go_on, print_registered, register_best, workers
 from mlflow_hpo.settings import read_settings
+
+if TYPE_CHECKING:
+    from mlflow_hpo.report.pareto import Picture
+    from mlflow_hpo.store import StudyRun
 
 
 def search(options: Mapping[str, Any], console: Console) -> None:
@@ -38,37 +42,43 @@ def report(
         view: `studies`, `experiment`, `where`, `sort`, `pareto` (two metrics or None), `top`, `style`,
             and the files `html`, a page, and `plot`.
         register: `name` (empty: none), `alias`, `force` and `dry_run`, see `registry.Way`.
-        gate: settings of the gate given anew; those that are None stay as the study has them.
+        gate: settings of the gate given anew; those that are None or empty stay as the study has them.
     """
-    check_registration(register["name"] or None, register["alias"])
-    anew = {k: v for k, v in gate.items() if v is not None}
+    how = {option: register[option] for option in ("force", "dry_run")}
+    check_registration(register["name"] or None, register["alias"], **how)
+    anew = {k: v for k, v in gate.items() if v not in (None, "")}
     read_settings(anew)
     from mlflow_hpo.report import formats, reading, registry, views
     from mlflow_hpo.store import Connection, store_errors
 
     formats.check_format(view["style"])
     wish = views.wish(view)
-    for option, given in (("register", register["name"]), ("html", view["html"])):
-        if given and not wish.is_plain:
-            raise ConfigError(f"{option}: takes one whole study, by its own metric")
+    if register["name"] and not wish.is_plain:
+        raise ConfigError("register: takes one whole study, by its own metric")
     os.environ.pop(PROJECT_RUN, None)
     with store_errors():
         studies = reading.studies_of(Connection(), wish)
-        found = views.show(studies, wish, view, console)
-        if view["html"]:
-            from mlflow_hpo.report import page
-
-            page.write_page(studies[0], view["html"])
-            if view["style"] == "table":  # the other formats are read by programs
-                words = f"page with plots: {view['html']}"
-                console.print(words, highlight=False, markup=False, soft_wrap=True)
-        if register["name"]:
-            run, trials = studies[0], [entry.trial for entry in found]
-            settings = read_settings(run.settings | anew)
-            registry.check_registrable(run, trials)
-            with workers(settings, min(settings.worker_count, settings.top_k)) as executor:
+        found, order = views.show(studies, wish, view, console)
+        try:
+            if register["name"]:
+                run, trials = studies[0], [entry.trial for entry in found]
                 way = registry.Way(**register)
-                print_registered(registry.register(run, settings, trials, way, executor))
+                print_registered(register_best(run, read_settings(run.settings | anew), trials, way, console))
+        finally:  # the page says what was registered, or why not
+            if view["html"]:
+                fronts = [views.front(found, order)] if view["pareto"] else []
+                _write_page(studies[0], fronts, view, console)
+
+
+def _write_page(
+    run: "StudyRun", fronts: "Sequence[Picture]", view: Mapping[str, Any], console: Console
+) -> None:
+    from mlflow_hpo.report import page, plots
+
+    page.write_page(run, view["html"], [plots.front.plot(one) for one in fronts])
+    if view["style"] == "table":  # the other formats are read by programs
+        words = f"page with plots: {view['html']}"
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 def rollback(name: str, alias: str, console: Console) -> None:

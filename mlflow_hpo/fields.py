@@ -45,8 +45,14 @@ def more_is_better(metric: str) -> bool | None:
     return None
 
 
-def check_registration(name: str | None, alias: str) -> None:
-    """Raise ConfigError where MLflow's registry would refuse the model's name or the alias."""
+def check_registration(name: str | None, alias: str, **wanted: bool) -> None:
+    """Raise ConfigError where MLflow's registry would refuse the model's name or the alias.
+
+    Args:
+        wanted: by the options' names, what is asked of a registration, for which there must be a name.
+    """
+    if name is None and (vain := next((option for option, given in wanted.items() if given), None)):
+        raise ConfigError(f"{vain.replace('_', '-')}: there is nothing to register without --register NAME")
     if name is not None and (not name.strip() or set(name) & set("/:")):
         raise ConfigError(f"register: {name!r} is no name for a model: it is blank or holds / or :")
     reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)

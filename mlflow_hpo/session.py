@@ -7,7 +7,7 @@ settings are refused before any of that, and the driver imports while its worker
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,11 @@ from mlflow_hpo.subject import Facts, Subject
 from mlflow_hpo.survey import look, rehearse
 
 if TYPE_CHECKING:
-    from mlflow_hpo.report.registry import Registered
+    from mlflow_hpo.outcome import Outcome
+    from mlflow_hpo.report.registry import Way
     from mlflow_hpo.store import StudyRun
     from mlflow_hpo.study import Observer, Study
+    from mlflow_hpo.trial import Trial
 
 PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
 
@@ -169,24 +171,48 @@ def _drive(
 
 
 def _finish(study: "Study", executor: Executor, console: Console) -> None:
+    """What comes after the search; the page is drawn before it too, as it may take long and be cut."""
     from mlflow_hpo.display import print_end
     from mlflow_hpo.report import registry
     from mlflow_hpo.report.final import train_final
     from mlflow_hpo.trial import best
 
-    settings, winner = study.settings, best(study.known)
+    run, settings, winner = study.run, study.settings, best(study.known)
     print_end(console, study)
+    log_page(run, console)
     if settings.register_as:
-        log_page(study.run, console)
-        way = registry.Way(settings.register_as, settings.alias)
-        print_registered(registry.register(study.run, settings, study.known, way, executor))
-        return
+        way = registry.Way(settings.register_as, settings.alias, settings.force)
+        with _page_after(run, console):
+            print_registered(registry.register(run, settings, study.known, way, executor))
+    elif settings.wants_final and winner:
+        with _page_after(run, console):
+            found = train_final(run, settings, winner, executor)
+        console.print(found.said, highlight=False, soft_wrap=True)
+
+
+def register_best(
+    run: "StudyRun", settings: Settings, trials: "Sequence[Trial]", way: "Way", console: Console
+) -> "Outcome | None":
+    """Register the best model of a study that is over, with workers of its own; see `registry.register`."""
+    from mlflow_hpo.report import registry
+
+    registry.check_registrable(run, trials)
+    with workers(settings, min(settings.worker_count, settings.top_k)) as executor:
+        if way.dry_run:
+            return registry.register(run, settings, trials, way, executor)
+        with _page_after(run, console):
+            return registry.register(run, settings, trials, way, executor)
+
+
+@contextmanager
+def _page_after(run: "StudyRun", console: Console) -> Iterator[None]:
+    """Draw the page when the study has a new outcome, which the gate's refusal is too."""
     try:
-        if settings.wants_final and winner:
-            found = train_final(study.run, settings, winner, executor)
-            console.print(found.said, highlight=False, soft_wrap=True)
-    finally:
-        log_page(study.run, console)
+        yield
+    except GateError:
+        log_page(run, console)
+        raise
+    log_page(run, console)
 
 
 @contextmanager
@@ -261,12 +287,10 @@ def _take_over(run: "StudyRun", inputs: Inputs) -> None:
     run.drive_again(settings.dump())
 
 
-def print_registered(found: "Registered | None") -> None:
+def print_registered(found: "Outcome | None") -> None:
     """Say what was registered, and how to load it; of a dry run, nothing."""
     if found is None:
         return
-    tested = ", ".join(f"{k} {v:.4f}" for k, v in found.scores.items())
-    scores = f" ({tested})" if tested else ""
-    print(f"registered trial {found.trial} as {found.name} version {found.version}{scores}")
+    print(f"registered trial {found.trial} as {found.name} version {found.version}{found.tested}")
     print(f"it has the alias {found.alias}: {found.why}")
     print(f"load it with mlflow.pyfunc.load_model('models:/{found.name}@{found.alias}')")

@@ -51,6 +51,7 @@ RESUMABLE = (
     "top_k",
     "min_gain",
     "confidence",
+    "force",
     "keep_models",
 )
 
@@ -101,6 +102,7 @@ class Settings(BaseModel):
     top_k: int = Field(3, ge=1)
     min_gain: float = Field(0.0, allow_inf_nan=False)
     confidence: float = Field(0.95, ge=0.5, lt=1)
+    force: bool = False
     keep_models: Literal["all", "best"] | Annotated[int, Field(ge=1)] = "all"
 
     _places: Mapping[str, str] = PrivateAttr(default_factory=dict)  # of what was given from Python
@@ -129,7 +131,7 @@ class Settings(BaseModel):
             raise unknown("metric", self.metric, KNOWN_METRICS)
         if self.metric and (self.is_known or self.project):
             _ = self.maximize
-        check_registration(self.register_as, self.alias)
+        check_registration(self.register_as, self.alias, force=self.force)
 
     def _check_model(self) -> None:
         if not is_builtin(self.model) and not is_reference(self.model):

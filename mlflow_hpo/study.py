@@ -232,7 +232,7 @@ class Study:
         if not self._losses:
             return
         results = sum(t.results for t in self.known)
-        note = summary.describe(self.settings, self.run.run_id, self.known)
+        note = summary.describe(self.settings, self.run.run_id, self.known, self.run.outcomes)
         self.run.show_best(self.settings.metric, self.settings.value(min(self._losses)), results, note)
 
     def _finish(self) -> None:

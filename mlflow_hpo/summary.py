@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from shlex import quote
 
+from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.trial import State, Trial, best
 
 EXAMPLE_NAME = "NAME"
+ALIAS: str = Settings.model_fields["alias"].default  # that a command without --alias moves
 
 
 def value(settings: Settings, trial: Trial) -> float | None:
@@ -43,14 +45,22 @@ def headline(settings: Settings, trials: Sequence[Trial]) -> str:
     return line + f"; baseline {value(settings, first):.4f}, gain {better:+.4f}"
 
 
-def describe(settings: Settings, run_id: str, trials: Sequence[Trial]) -> str:
-    """The study's description, as Markdown for the MLflow UI."""
+def describe(
+    settings: Settings, run_id: str, trials: Sequence[Trial], outcomes: Sequence[Outcome] = ()
+) -> str:
+    """The study's description, as Markdown for the MLflow UI.
+
+    Args:
+        outcomes: how its registrations came out.
+    """
     winner = best(trials)
     begun = sum(t.results > 0 for t in trials)
     failed = sum(t.state is State.FAILED for t in trials)
     lines = [
         f"**{headline(settings, trials)}**",
         "",
+        *(f"- {one.said}" for one in outcomes),
+        *([""] if outcomes else []),
         f"{begun} of {settings.max_trials} trials have results, {failed} failed.",
     ]
     if winner:
@@ -68,10 +78,15 @@ def describe(settings: Settings, run_id: str, trials: Sequence[Trial]) -> str:
     return "\n".join(lines)
 
 
-def report_commands(run_id: str) -> list[str]:
+def report_commands(run_id: str, name: str = EXAMPLE_NAME, alias: str = ALIAS) -> list[str]:
     """The commands that rank a study and register its best model."""
     rank = f"mlflow-hpo report {run_id}"
-    return [rank, f"{rank} --register {EXAMPLE_NAME}"]
+    return [rank, f"{rank} --register {quote(name)}" + (f" --alias {alias}" if alias != ALIAS else "")]
+
+
+def force_command(run_id: str, name: str, alias: str) -> str:
+    """The command that registers what the gate refused."""
+    return f"{report_commands(run_id, name, alias)[1]} --force"
 
 
 def plan_line(settings: Settings, plan: Plan) -> str:
@@ -108,25 +123,42 @@ def grid_line(size: int, settings: Settings) -> str:
 def next_commands(
     settings: Settings, uri: str, experiment_id: str, run_id: str, has_model: bool = True
 ) -> list[tuple[str, str]]:
-    """What to do with the study now: (purpose, command) pairs, in order."""
-    name = settings.register_as or EXAMPLE_NAME
-    rank, register = report_commands(run_id)
-    served = f"models:/{quote(name)}@{settings.alias}"
-    steps = [
-        ("name the tracking store", f"export MLFLOW_TRACKING_URI={quote(uri)}"),
-        ("rank the trials", rank),
-        ("register the best model", register),
-        ("serve it", f"mlflow models serve -m {served} --env-manager local --port 5001"),
-    ]
+    """What to do with the study when its search is over: (purpose, command) pairs, in order."""
+    steps = [*see_commands(uri, experiment_id, run_id), ("rank the trials", report_commands(run_id)[0])]
     if not has_model:
-        steps = steps[:2]
-    elif settings.register_as:
-        steps.pop(2)
+        return steps
+    registers = registry_commands(settings, run_id, None)
+    return [*steps, *(registers[1:] if settings.register_as else registers)]
+
+
+def see_commands(uri: str, experiment_id: str, run_id: str) -> list[tuple[str, str]]:
+    """Where the study is: (purpose, command) pairs."""
     page = f"/#/experiments/{experiment_id}/runs/{run_id}"
-    if uri.startswith("http"):
-        return [steps[0], ("see the study", uri.rstrip("/") + page), *steps[1:]]
     look = f"mlflow ui --backend-store-uri {quote(uri)}   # then open http://127.0.0.1:5000{page}"
-    return [steps[0], ("see the study", look), *steps[1:]]
+    return [
+        ("name the tracking store", f"export MLFLOW_TRACKING_URI={quote(uri)}"),
+        ("see the study", uri.rstrip("/") + page if uri.startswith("http") else look),
+    ]
+
+
+def registry_commands(settings: Settings, run_id: str, last: Outcome | None) -> list[tuple[str, str]]:
+    """How the best model gets into the registry and is served: (purpose, command) pairs.
+
+    Args:
+        last: how the last registration came out.
+    """
+    if last and last.version:
+        return [("serve it", serve_command(last.uri))]
+    name, alias = (last.name, last.alias) if last else (settings.register_as or EXAMPLE_NAME, settings.alias)
+    register = ("register the best model", report_commands(run_id, name, alias)[1])
+    if last:
+        register = ("register it all the same", force_command(run_id, name, alias))
+    return [register, ("serve it", serve_command(f"models:/{name}@{alias}"))]
+
+
+def serve_command(model: str) -> str:
+    """The command that serves a registered model."""
+    return f"mlflow models serve -m {quote(model)} --env-manager local --port 5001"
 
 
 def shown(item: object) -> str:

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from conftest import hpo, one_line_error
+from mlflow.artifacts import load_text
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_hpo.errors import GateError, StudyError
 from mlflow_hpo.executors import LocalExecutor
-from mlflow_hpo.report.registry import Registered, Way, register, rollback
+from mlflow_hpo.outcome import Outcome
+from mlflow_hpo.report.registry import Way, register, rollback
 from mlflow_hpo.report.registry.champion import holder
 from mlflow_hpo.settings import read_settings
-from mlflow_hpo.store import Connection, find_study, keys
+from mlflow_hpo.store import Connection, StudyRun, find_study, keys
 from mlflow_hpo.study import Study
 
 pytestmark = pytest.mark.slow
@@ -32,7 +34,7 @@ class Desk:
     name: str
     said: list[str] = field(default_factory=list)
 
-    def register(self, study: Study, gate: dict[str, Any] | None = None, **way: bool) -> Registered | None:
+    def register(self, study: Study, gate: dict[str, Any] | None = None, **way: bool) -> Outcome | None:
         settings = read_settings(study.settings.dump() | (gate or {}))
         where = Way(self.name, "champion", **way)
         return register(study.run, settings, study.known, where, self.executor, self.said.append)
@@ -189,6 +191,11 @@ def test_a_champion_with_another_signature_is_named_not_compared(
     assert "serves other callers" in held(connection, desk).tags[keys.FORCED]
 
 
+def page_of(study: StudyRun) -> str:
+    root = study.connection.client.get_run(study.run_id).info.artifact_uri
+    return str(load_text(f"{root}/{keys.PAGE_FILE}"))
+
+
 FUNCTION = """
 import mlflow
 
@@ -222,9 +229,19 @@ def test_the_commands_compare_models_without_data_by_the_values_of_their_searche
     assert "loss 0.5000 against 0.1000 of version 2, it is not better" in one_line_error(refused)
     study = find_study(Connection(uri), "latest")
     assert study.state == "finished"
-    done = hpo(uri, "report", "latest", "--register", "zero", "--min-gain", "-1")
+    for text in (page_of(study), study.tags[keys.NOTE]):
+        assert "rial 0 was not registered as zero@champion: there is no test part" in text
+    done = hpo(uri, "report", "latest", "--register", "zero", "--min-gain", "-1", "--html", "later.html")
     assert "registered trial 0 as zero version 3" in done.stdout, done.stderr
+    study = find_study(Connection(uri), "latest")
+    for text in (page_of(study), Path("later.html").read_text(), study.tags[keys.NOTE]):
+        assert "rial 0 was registered as zero version 3, which took the alias champion: " in text
+        assert "not registered" not in text
+    assert "models:/zero/3" in page_of(study)
     assert "from version 3 to version 2" in hpo(uri, "rollback", "zero").stdout
+    done = hpo(uri, "search", *common, "--space", f"{tmp_path}/high.yaml", "--force")
+    assert "registered trial 0 as zero version 4" in done.stdout, done.stderr
+    assert "not better" in Connection(uri).client.get_model_version("zero", "4").tags[keys.FORCED]
     assert "no version with the alias 'other'" in one_line_error(
         hpo(uri, "rollback", "zero", "--alias", "other")
     )

@@ -4,17 +4,26 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from conftest import hpo
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow.entities import LoggedModel
+from mlflow.entities import LoggedModel, Run
 from test_resume import begun, new_store, running_after, study_in, trials_in, wait_until
 
+from mlflow_hpo.errors import GateError
+from mlflow_hpo.executors import LocalExecutor
 from mlflow_hpo.keeping import to_drop
+from mlflow_hpo.report.final import train_final
+from mlflow_hpo.report.registry import Way, register
+from mlflow_hpo.report.replay import replay
+from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import Dropped, State, Trial, best
@@ -138,6 +147,95 @@ def test_what_a_killed_driver_had_begun_to_delete_is_gone_after_a_resume(
     assert connection.client.get_run(worst.run_id).data.tags[keys.DROPPED] == "all"
     assert len(models(connection, more)) == 1
     assert not [p for p in files(more) if worst.run_id in p.parts]
+
+
+def beside(connection: Connection, study: Study) -> dict[str, Run]:
+    """The runs beside the trials, by name."""
+    mine = f"tags.`{keys.PARENT}` = '{study.run.run_id}'"
+    runs = connection.runs([study.run.experiment_id], mine, "attributes.start_time ASC")
+    return {str(r.info.run_name): r for r in runs if keys.NUMBER not in r.data.tags}
+
+
+def registered(study: Study, executor: LocalExecutor, name: str, **gate: Any) -> list[str]:
+    """Registers the study's best model; gives what was said."""
+    said, force = list[str](), gate.pop("force", False)
+    settings = read_settings(study.settings.dump() | {"top_k": 2, **gate})
+    with suppress(GateError):
+        register(study.run, settings, study.known, Way(name, "champion", force), executor, said.append)
+    return said
+
+
+SMALL = "units: [16, 24]\nlearning_rate: 0.01"
+OPTIONS = {"max_trials": 2, "max_epochs": 1}
+
+
+@pytest.mark.slow
+def test_what_was_trained_again_is_deleted_unless_registered_and_trained_again_if_wanted(
+    start: Start, connection: Connection, executor: LocalExecutor
+) -> None:
+    study = start({**OPTIONS, "keep_models": "best"}, SMALL)
+    study.drive()
+    kept = best(study.known)
+    assert kept is not None
+    registered(study, executor, "pruned")
+    again = beside(connection, study)
+    assert set(again) == {"again-0000", "again-0001"}
+    assert {r.data.tags[keys.DROPPED] for r in again.values()} == {"all"}
+    version = connection.client.get_model_version_by_alias("pruned", "champion")
+    assert {m.source_run_id for m in models(connection, study)} == {kept.run_id, version.run_id}
+    assert {p.parts[-5] for p in files(study) if "checkpoints" in p.parts} == {kept.run_id}
+    mlflow.set_tracking_uri(connection.uri)
+    assert mlflow.pyfunc.load_model("models:/pruned@champion") is not None
+    registered(study, executor, "pruned")  # it is refused: this very model
+    assert {m.source_run_id for m in models(connection, study)} == {kept.run_id, version.run_id}
+
+    mean, lucky = _means(study)
+    connection.client.delete_registered_model("pruned")
+    for run_id in {version.run_id, kept.run_id}:  # now no model is left
+        trial = next(t for t in [*study.known, *study.run.trials.retrained().values()] if t.run_id == run_id)
+        study.run.trials.drop(trial, Dropped.ALL)
+    study.trials[kept.number] = replace(kept, model_uri="", dropped=Dropped.ALL)
+    said = registered(study, executor, "revived")
+    assert said[0] == f"training trial {mean} again: its models were not kept"
+    version = connection.client.get_model_version_by_alias("revived", "champion")
+    assert version.tags[keys.NUMBER] == str(mean)
+    assert {m.source_run_id for m in models(connection, study)} == {version.run_id}
+    assert _means(study)[1] == pytest.approx(lucky, abs=0.02)  # with its seed it came to the same
+
+
+def _means(study: Study) -> tuple[int, float]:
+    """The trial with the best mean loss over its seeds, and that."""
+    again = study.run.trials.retrained()
+    means = {t.number: ((t.loss or 0) + (again[t.number].loss or 0)) / 2 for t in study.known}
+    number = min(means, key=lambda n: (means[n], n))
+    return number, means[number]
+
+
+@pytest.mark.slow
+def test_of_final_trainings_the_newest_keeps_its_model_and_with_all_nothing_is_deleted(
+    start: Start, connection: Connection, executor: LocalExecutor
+) -> None:
+    study = start(OPTIONS, SMALL)
+    study.drive()
+    finals = [train_final(study.run, study.settings, trial, executor).run_id for trial in study.known]
+    trials = {t.run_id for t in study.known}
+    registered(study, executor, "whole", top_k=1)
+    assert {m.source_run_id for m in models(connection, study)} == trials | set(finals)
+    registered(study, executor, "pruned_final", top_k=1, keep_models="best")
+    assert {m.source_run_id for m in models(connection, study)} == trials | {finals[-1]}
+
+
+@pytest.mark.slow
+def test_a_replay_leaves_nothing_where_not_all_is_kept(
+    start: Start, connection: Connection, executor: LocalExecutor
+) -> None:
+    study = start({"max_trials": 1, "max_epochs": 1, "keep_models": "best"}, SMALL)
+    study.drive()
+    before = set(files(study))
+    found = replay(study.run, study.settings, study.known[0], executor)
+    assert found.epochs == 1
+    assert set(files(study)) == before
+    assert [m.source_run_id for m in models(connection, study)] == [study.known[0].run_id]
 
 
 @pytest.mark.slow

@@ -187,6 +187,17 @@ def test_the_report_entry_point_ranks_the_latest_study(job: Job) -> None:
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
 
 
+def test_the_report_entry_point_may_only_say_what_it_would_register(job: Job) -> None:
+    command = [sys.executable, "-m", "mlflow", "run", ".", "-e", "report", "--env-manager", "local"]
+    options = [f"-Pstudy={job.parent.info.run_id}", "-Pregister=digits", "-Pdry_run=true", "-Ptop_k=1"]
+    for force, words in (("false", "would not register trial "), ("true", "digits@champion by --force: ")):
+        done = run_command([*command, *options, f"-Pforce={force}", "--experiment-name", "job"], job.uri)
+        assert done.returncode == 0, done.stderr
+        assert words in done.stdout
+    found = Connection(job.uri).client.search_model_versions("name = 'digits'")
+    assert all(v.tags.get("mlflow_hpo.forced") is None for v in found)
+
+
 def test_a_run_whose_model_the_gate_refuses_has_finished_all_the_same(job: Job) -> None:
     options = ["-Pmax_trials=1", "-Pmax_epochs=1", "-Pworkers=1", "-Pregister=digits"]
     done = run_command([*RUN, *options], job.uri)

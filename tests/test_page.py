@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from page_facts import facts, failed, finished, many
 from rich.console import Console
 
 from mlflow_hpo import session
+from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.report.facts import Facts, read_facts
 from mlflow_hpo.report.page import configs, duration, log_page, machines, page, tiles
 from mlflow_hpo.report.plots import PLOTS
@@ -130,6 +132,21 @@ def test_the_head_says_what_came_out() -> None:
     assert "mlp on digits" in text
 
 
+def test_a_study_that_was_registered_says_so_and_loads_and_serves_that_version() -> None:
+    study = facts([finished(0, 0.5), finished(1, 0.75)])
+    taken = Outcome("digits", "champion", 1, "nobody held it", "2", {"test_accuracy": 0.7})
+    refused = Outcome("digits", "champion", 1, "version 2 is this very model")
+    text = Page(page(replace(study, outcomes=(refused, taken)))).text
+    assert "Trial 1 was registered as digits version 2 (test_accuracy 0.7000), which took the alias" in text
+    assert "Trial 1 was not registered as digits@champion: version 2 is this very model." in text
+    assert 'mlflow.pyfunc.load_model("models:/digits/2")' in text
+    assert "mlflow models serve -m models:/digits/2 " in text
+    assert "--register" not in text
+    text = Page(page(replace(study, outcomes=(refused,)))).text
+    assert 'mlflow.pyfunc.load_model("models:/m-1")' in text
+    assert "mlflow-hpo report 0123456789abcdef --register digits --force" in text
+
+
 def test_each_machine_is_named_once() -> None:
     assert machines(facts([finished(n, 0.5) for n in range(3)])) == [
         "box: a CPU, 2 cores, 8.0 GB, python 3.11.7"
@@ -208,6 +225,21 @@ def test_a_study_that_ends_has_its_page_even_where_all_trials_failed(
     done = hpo(uri, "search", "--max-trials", "2", "--max-epochs", "1", MLFLOW_EXPERIMENT_NAME="ending")
     assert done.returncode == 0, done.stderr
     assert "best: trial" in page_of(connection, "ending")
+
+
+def test_the_page_is_there_before_a_registration_that_fails_and_again_after_a_final_training(
+    uri: str, connection: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "bare.py").write_text("def objective(trial):\n    trial.report(1, {'loss': 1.0})\n")
+    (tmp_path / "space.yaml").write_text("x: [1, 2]")
+    bare = ["--model", "bare.py:objective", "--metric", "loss", "--space", "space.yaml", "--register", "m"]
+    short = ["--max-trials", "1", "--max-epochs", "1", "--workers", "1"]
+    done = hpo(uri, "search", *short, *bare, MLFLOW_EXPERIMENT_NAME="bare")
+    assert "trial 0, the best, logged no model" in one_line_error(done)
+    assert "best: trial 0" in page_of(connection, "bare")
+    done = hpo(uri, "search", *short, "--final", "true", MLFLOW_EXPERIMENT_NAME="whole")
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("trained trial 0 on all rows: ")]
+    assert f'load_model("{line.split(": ")[1]}")' in page_of(connection, "whole")
 
 
 def page_of(connection: Connection, experiment: str) -> str:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.report.order import Aim
-from mlflow_hpo.report.pareto import Point, fronts, picture
+from mlflow_hpo.report.pareto import Picture, Point, fronts, picture
+from mlflow_hpo.report.plots import front
 from mlflow_hpo.store import Connection
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import Result, State
@@ -157,6 +158,30 @@ def test_two_metrics_rank_by_dominance_and_are_drawn(
     assert "https://cdn" not in drawn.split("<body>")[1].split("Plotly.newPlot")[0][:500]
 
 
+def test_the_page_has_the_front_too(uri: str, two: tuple[Study, Study], tmp_path: Path) -> None:
+    one, file = two[0].run, tmp_path / "page.html"
+    pair = ["--pareto", "val_accuracy", "min:model_size_bytes"]
+    done = hpo(uri, "report", one.run_id, *pair, "--html", str(file))
+    assert done.returncode == 0, done.stderr
+    html = file.read_text()
+    assert "<h2>val_accuracy against model_size_bytes</h2>" in html
+    figures = json.loads(html.split('id="figures">')[1].split("</script>")[0])
+    behind, front = figures["front-0"]["data"]
+    assert (behind["x"], front["x"], front["y"]) == ([], [0.5, 0.9], [300, 500])
+    done = hpo(uri, "report", one.run_id, "--html", str(file))
+    assert "val_accuracy against model_size_bytes" not in file.read_text()
+
+
+def test_of_many_points_behind_a_part_is_drawn_but_the_whole_front() -> None:
+    ahead = tuple(Point(str(i), i, -i, 1) for i in range(800))
+    data = front.compute(Picture("x", "y", ahead, tuple(Point(str(i), i, i, 2) for i in range(9000))))
+    assert data.picture.front == ahead
+    assert len(data.picture.behind) == 600
+    assert "1,400 of 9,800 trials are drawn." in data.note
+    empty = front.compute(picture(("x", "y"), []))
+    assert empty.missing == "No trial has both x and y."
+
+
 def test_studies_of_different_metrics_need_a_sort(
     uri: str, two: tuple[Study, Study], made: Callable[..., Study]
 ) -> None:
@@ -173,6 +198,8 @@ def test_studies_of_different_metrics_need_a_sort(
         (["--plot", "x.html"], "plot: it is drawn for --pareto"),
         (["--sort", "loss", "--pareto", "loss", "accuracy"], "sort: --pareto ranks by two metrics"),
         (["--where", "params.a = '1'", "--register", "m"], "register: takes one whole study"),
+        (["--sort", "val_loss", "--html"], "html: takes one whole study, by its own metric or with --pareto"),
+        (["a", "b", "--pareto", "val_loss", "accuracy", "--html"], "html: takes one whole study"),
         (["--experiment", "nobody"], "no experiment 'nobody' in "),
     ],
 )

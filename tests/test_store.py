@@ -47,6 +47,7 @@ def test_a_study_writes_exactly_the_documented_keys(
         "mlflow_hpo.source",
         "mlflow_hpo.complete",
         "mlflow_hpo.final",
+        "mlflow_hpo.registered",
         "machine.scikit-learn",
         "gpu_memory_mb",
         "machine.gpu",

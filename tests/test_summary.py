@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 from mlflow_hpo import summary
+from mlflow_hpo.outcome import Outcome, with_outcome
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.trial import State, Trial
 
@@ -44,6 +47,38 @@ def test_a_model_that_is_registered_is_served_under_its_name() -> None:
     steps = dict(summary.next_commands(make_settings({"register": "digits"}), "sqlite:///m.db", "7", "s"))
     assert "register the best model" not in steps
     assert "models:/digits@champion" in steps["serve it"]
+
+
+NEW = Outcome("digits", "champion", 1, "nobody held it", "2", {"test_accuracy": 0.5})
+REFUSED = Outcome("digits", "champion", 0, "it is not better")
+
+
+def test_a_registered_version_is_served_itself_and_what_was_refused_can_be_forced() -> None:
+    [serve] = summary.registry_commands(SETTINGS, "study1", NEW)
+    assert serve == ("serve it", "mlflow models serve -m models:/digits/2 --env-manager local --port 5001")
+    steps = dict(summary.registry_commands(SETTINGS, "study1", replace(REFUSED, alias="other")))
+    command = "mlflow-hpo report study1 --register digits --alias other --force"
+    assert steps["register it all the same"] == command
+    assert "models:/digits@other" in steps["serve it"]
+
+
+def test_the_description_says_how_registrations_came_out() -> None:
+    text = summary.describe(SETTINGS, "study1", [BASE, BEST], [NEW, REFUSED])
+    assert (
+        "- trial 1 was registered as digits version 2 (test_accuracy 0.5000), which took the alias champion: "
+        "nobody held it\n- trial 0 was not registered as digits@champion: it is not better\n"
+    ) in text
+
+
+def test_a_new_outcome_takes_the_place_of_the_one_before_but_a_refusal_not_of_a_version() -> None:
+    assert with_outcome([REFUSED], NEW) == [NEW]
+    assert with_outcome([NEW], REFUSED) == [REFUSED, NEW]
+    again = replace(REFUSED, why="still not")
+    assert with_outcome([REFUSED, NEW], again) == [again, NEW]
+    third = replace(NEW, version="3")
+    assert with_outcome([again, NEW], third) == [third]
+    others = [replace(NEW, alias=alias) for alias in "abc"]
+    assert with_outcome(others, NEW) == [NEW, *others[:2]]
 
 
 def test_the_plan_says_what_may_be_spent_and_what_that_saves() -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from mlflow_hpo import summary
+from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.settings import Settings, read_settings
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.store import Observed, Span, StudyRun, curve, keys, observe, spans
@@ -55,6 +56,7 @@ class Facts:
         seen: its trials, by number.
         curves_read: of how many trials the learning curves were read.
         final_uri: the model of the final training; empty where there was none.
+        outcomes: how its registrations came out, the newest first.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Facts:
     seen: tuple[Seen, ...]
     curves_read: int
     final_uri: str = ""
+    outcomes: tuple[Outcome, ...] = ()
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -89,6 +92,17 @@ class Facts:
     def failed(self) -> list[Seen]:
         """Those that failed."""
         return [s for s in self.seen if s.trial.state is State.FAILED]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The newest version that was made of it; without any, the newest refusal."""
+        return next((o for o in self.outcomes if o.version), self.outcomes[0] if self.outcomes else None)
+
+    @property
+    def model_uri(self) -> str:
+        """Where its best model is loaded from; empty where there is none."""
+        registered = self.outcome.uri if self.outcome else ""
+        return registered or self.final_uri or (self.best.trial.model_uri if self.best else "")
 
     @property
     def best(self) -> Seen | None:
@@ -135,7 +149,8 @@ def read_facts(run: StudyRun) -> Facts:
         space=parse_space(run.space_text, keys.SPACE_FILE),
         seen=tuple(seen),
         curves_read=sum(bool(s.curve) for s in seen),
-        final_uri=run.final[2] if run.final else "",
+        final_uri=final[2] if (final := run.final) else "",
+        outcomes=tuple(run.outcomes),
     )
 
 

@@ -1,15 +1,14 @@
 """The winner's config, trained once more on all rows before it is registered."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from mlflow_hpo.errors import HpoError, StudyError
-from mlflow_hpo.executors import Executor, answered
+from mlflow_hpo.executors import Executor
+from mlflow_hpo.report.beside import trained
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.study import make_task, seed_of
 from mlflow_hpo.trial import Trial, Unit
-from mlflow_hpo.worker import Assignment, train
+from mlflow_hpo.worker import Assignment
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,7 @@ def train_final(run: StudyRun, settings: Settings, winner: Trial, executor: Exec
     seed = winner.config.get("seed", seed_of(settings, winner.number))
     run_id = run.trials.create_beside(winner, seed, keys.FINAL, "final")
     unit = Unit(winner.number, 0, winner.epochs)
-    task = make_task(settings, run)
-    try:
-        work = executor.submit(train, Assignment(task, unit, run_id, winner.config, seed, final=True))
-        result = answered(work, "the final training ran")
-    except BaseException as error:
-        with suppress(Exception):
-            run.connection.client.set_terminated(run_id, "FAILED")
-        if isinstance(error, HpoError):
-            raise StudyError(f"the final training of trial {winner.number} failed: {error}") from error
-        raise
+    assignment = Assignment(make_task(settings, run), unit, run_id, winner.config, seed, final=True)
+    result = trained(run, assignment, executor, f"the final training of trial {winner.number} failed")
     run.keep_final(winner.number, run_id, result.model_uri)
     return Final(winner.number, run_id, result.model_uri)

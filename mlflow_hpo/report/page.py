@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
@@ -25,15 +25,18 @@ VERSIONS = ("python", "tensorflow", "keras", "mlflow")
 PARTS = files("mlflow_hpo.report") / "html"
 
 
-def write_page(run: StudyRun, path: str) -> None:
+def write_page(run: StudyRun, path: str, more: Sequence[Plot[Any]] = ()) -> None:
     """Write a study's page into a file.
+
+    Args:
+        more: plots beside those of every page.
 
     Raises:
         ConfigError: the file cannot be written.
     """
     try:
         with Path(path).open("w", encoding="utf-8") as file:
-            file.write(page(read_facts(run)))
+            file.write(page(read_facts(run), more))
     except OSError as error:
         raise ConfigError(f"html: {path!r} cannot be written: {error.strerror or error}") from error
 
@@ -43,8 +46,8 @@ def log_page(run: StudyRun) -> None:
     run.show_page(page(read_facts(run)))
 
 
-def page(facts: Facts) -> str:
-    """The page as HTML."""
+def page(facts: Facts, more: Sequence[Plot[Any]] = ()) -> str:
+    """The page as HTML; `more` are plots beside those of every page."""
     from jinja2 import Environment
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -56,13 +59,20 @@ def page(facts: Facts) -> str:
         about=about(facts),
         advice=advice(facts),
         configs=configs(facts),
-        load=facts.final_uri or (facts.best.trial.model_uri if facts.best else ""),
-        commands=summary.next_commands(facts.settings, facts.uri, facts.experiment_id, facts.run_id),
+        commands=commands(facts),
         top=top(facts),
         reasons=reason_counts(facts)[:SHOWN_REASONS],
         version=__version__,
-        **_plots(facts),
+        **_plots(facts, more),
     )
+
+
+def commands(facts: Facts) -> list[tuple[str, str]]:
+    """(purpose, command) pairs: how to see the study, and how to get its model served."""
+    see = summary.see_commands(facts.uri, facts.experiment_id, facts.run_id)
+    rank = ("rank the trials", summary.report_commands(facts.run_id)[0])
+    served = summary.registry_commands(facts.settings, facts.run_id, facts.outcome)
+    return [*see, rank, *(served if facts.model_uri else [])]
 
 
 def tiles(facts: Facts) -> list[tuple[str, str]]:
@@ -163,10 +173,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _plots(facts: Facts) -> dict[str, Any]:
+def _plots(facts: Facts, more: Sequence[Plot[Any]]) -> dict[str, Any]:
     """The sections of the page, and their figures as JSON, by the id of their place."""
     sections, figures = list[dict[str, Any]](), dict[str, Any]()
-    for plot in PLOTS:
+    for plot in (*PLOTS, *more):
         section, drawn = _section(plot, facts)
         sections.append(section)
         figures |= drawn

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from mlflow_hpo.errors import StudyError
 
@@ -64,18 +65,11 @@ def picture(names: Sequence[str], points: Sequence[Point]) -> Picture:
     return Picture(names[0], names[1], first, tuple(p for p in ordered if p.front > 1))
 
 
-def write(shown: Picture, file: str) -> None:
-    """Draw the front into an HTML file that needs nothing else.
-
-    Raises:
-        StudyError: the file cannot be written.
-    """
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+def draw(figure: Any, shown: Picture, front: str = FRONT, behind: str = BEHIND) -> None:
+    """Draw the points into a figure of plotly's, in these colours."""
     for title, points, colour, mode in (
-        ("behind", shown.behind, BEHIND, "markers"),
-        ("the front", shown.front, FRONT, "lines+markers"),
+        ("behind", shown.behind, behind, "markers"),
+        ("the front", shown.front, front, "lines+markers"),
     ):
         figure.add_scatter(
             x=[p.x for p in points],
@@ -86,6 +80,18 @@ def write(shown: Picture, file: str) -> None:
             marker={"color": colour},
             hovertemplate="%{text}<br>%{x:.6g}, %{y:.6g}<extra></extra>",
         )
+
+
+def write(shown: Picture, file: str) -> None:
+    """Draw the front into an HTML file that needs nothing else.
+
+    Raises:
+        StudyError: the file cannot be written.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    draw(figure, shown)
     figure.update_layout(template="plotly_white", xaxis_title=escape(shown.x), yaxis_title=escape(shown.y))
     try:
         Path(file).write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")

@@ -30,9 +30,14 @@ class Wish:
     aims: tuple[Aim, ...] = ()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole of one study."""
+        return len(self.studies) == 1 and not (self.experiment or self.where)
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is the whole of one study, by its own metric."""
-        return len(self.studies) == 1 and not (self.experiment or self.where or self.aims)
+        return self.is_whole and not self.aims
 
 
 def studies_of(connection: Connection, wish: Wish) -> list[StudyRun]:

@@ -1,16 +1,16 @@
 """Trains a trial again from what its run records, and says how far that agrees."""
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from mlflow_hpo.errors import HpoError, StudyError
-from mlflow_hpo.executors import Executor, answered
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.executors import Executor
+from mlflow_hpo.report.beside import trained
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys, record_of, tag_context
 from mlflow_hpo.study import make_task, seed_of
 from mlflow_hpo.trial import Dropped, State, Trial, Unit
-from mlflow_hpo.worker import Assignment, train
+from mlflow_hpo.worker import Assignment
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,12 @@ def _trained(run: StudyRun, settings: Settings, trial: Trial, executor: Executor
     tag_context(run.connection, run_id)
     task = replace(make_task(settings, run), target=None)
     unit = Unit(trial.number, trial.start, trial.epochs, trial.source)
-    try:
-        work = executor.submit(train, Assignment(task, unit, run_id, trial.config, seed, source))
-        result = answered(work, "it trained the trial again")
-    except BaseException as error:
-        with suppress(Exception):
-            run.connection.client.set_terminated(run_id, "FAILED")
-        if isinstance(error, HpoError):
-            raise StudyError(f"trial {trial.number} could not be trained again: {error}") from error
-        raise
+    assignment = Assignment(task, unit, run_id, trial.config, seed, source)
+    result = trained(run, assignment, executor, f"trial {trial.number} could not be trained again")
     losses = {epochs: settings.loss(value) for epochs, value in result.values.items()}
-    run.trials.record(replace(trial, run_id=run_id, losses={}), result, losses, State.FINISHED)
+    done = run.trials.record(replace(trial, run_id=run_id, losses={}), result, losses, State.FINISHED)
+    if settings.kept_models is not None:  # its curve is all that is wanted
+        run.trials.drop(done, Dropped.ALL)
     return run_id
 
 

@@ -26,11 +26,16 @@ def wish(view: Mapping[str, Any]) -> Wish:
         raise ConfigError("plot: it is drawn for --pareto METRIC METRIC")
     names = view["pareto"] or ([view["sort"]] if view["sort"] else [])
     studies = tuple(view["studies"]) or (() if view["experiment"] else (LATEST,))
-    return Wish(studies, view["experiment"], view["where"], tuple(map(Aim.of, names)))
+    found = Wish(studies, view["experiment"], view["where"], tuple(map(Aim.of, names)))
+    if view["html"] and not (found.is_plain or (found.is_whole and view["pareto"])):
+        raise ConfigError("html: takes one whole study, by its own metric or with --pareto")
+    return found
 
 
-def show(studies: Sequence[StudyRun], wish: Wish, view: Mapping[str, Any], console: Console) -> list[Entry]:
-    """Print the ranking, and draw what is to be drawn; gives the trials as they were read."""
+def show(
+    studies: Sequence[StudyRun], wish: Wish, view: Mapping[str, Any], console: Console
+) -> tuple[list[Entry], Order]:
+    """Print the ranking, and draw what is to be drawn; gives the trials as read, and their order."""
     with _progress() as progress:
         found, order = reading.read(studies, wish, progress)
     if view["style"] == "table":
@@ -43,7 +48,7 @@ def show(studies: Sequence[StudyRun], wish: Wish, view: Mapping[str, Any], conso
         pareto.write(front(found, order), view["plot"])
         if view["style"] == "table":
             console.print(f"the front: {view['plot']}", highlight=False, markup=False, soft_wrap=True)
-    return found
+    return found, order
 
 
 def front(found: Sequence[Entry], order: Order) -> pareto.Picture:

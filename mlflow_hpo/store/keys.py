@@ -23,10 +23,14 @@ SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, an
 # Tags of the study that has one, and of the final training's own run.
 FINAL = PREFIX + "final"  # JSON: the trial whose config it trained, its run and its model
 
+REGISTERED = PREFIX + "registered"  # JSON: how its registrations came out, the newest first
+
 # Tag of a run beside the trials, in which a trial's config was trained again with another seed.
 RETRAINED = PREFIX + "retrained"  # the trial's number
 
 REPLAYED = PREFIX + "replayed"  # the same of a run by which a trial was replayed, with its own seed
+
+BESIDE = (RETRAINED, REPLAYED, FINAL)  # by which the runs beside the trials are found
 
 # Tags of both.
 STATE = PREFIX + "state"

@@ -3,9 +3,9 @@
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import psutil
@@ -14,12 +14,14 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.trials import Trials
 from mlflow_hpo.trial import State, Trial
 
 LATEST = "latest"
+MAX_WHY = 1000  # characters of a registration's ground, of which a tag holds several
 INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
 
 
@@ -135,6 +137,16 @@ class StudyRun:
         """The final training ended well."""
         self.connection.client.set_terminated(run_id)
         self._tag({keys.FINAL: to_json([number, run_id, uri])})
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How its registrations came out, the newest first."""
+        return [Outcome(**one) for one in json.loads(self.tags.get(keys.REGISTERED, "[]"))]
+
+    def keep_outcomes(self, found: Sequence[Outcome], note: str) -> None:
+        """Keep how registrations came out, and describe the study with them."""
+        kept = [asdict(replace(one, why=one.why[:MAX_WHY])) for one in found]
+        self._tag({keys.REGISTERED: to_json(kept), keys.NOTE: note[: keys.MAX_TAG]})
 
     def show_page(self, html: str) -> None:
         """Keep the report's page among the artifacts, in place of an earlier one."""

@@ -125,18 +125,33 @@ class Trials:
 
     def retrained(self) -> dict[int, Trial]:
         """Trials that were trained again with another seed, by their number: as they came out then."""
-        found = [_read(r, keys.RETRAINED) for r in self._retrained() if r.info.status == "FINISHED"]
+        found = [
+            _read(r, keys.RETRAINED) for r in self._beside(keys.RETRAINED) if r.info.status == "FINISHED"
+        ]
         return {trial.number: trial for trial in found}
 
     def end_retraining(self) -> None:
-        """What was left running by a process that died is so no more."""
-        for run in self._retrained():
+        """What a process that died left running, or half deleted, is so no more."""
+        for run in self._beside(keys.RETRAINED):
             if run.info.status == "RUNNING":
                 self._connection.client.set_terminated(run.info.run_id, "KILLED")
+            if run.data.tags.get(keys.DROPPED, "").endswith("?"):
+                self._empty(run.info.run_id, run.data.tags.get(keys.MODEL, ""), Dropped.ALL)
 
-    def _retrained(self) -> list[Run]:
-        mark = f"tags.`{keys.PARENT}` = '{self._study_id}' and tags.`{keys.RETRAINED}` != ''"
-        return list(self._connection.runs([self._experiment_id], mark, "attributes.start_time ASC"))
+    def drop_beside(self, but: str = "") -> None:
+        """Delete models and checkpoints of the runs beside the trials that have ended.
+
+        Models that are registered stay, and so does all of the run `but`.
+        """
+        for run in (r for mark in keys.BESIDE for r in self._beside(mark)):
+            tags = run.data.tags
+            over = run.info.status != "RUNNING" and run.info.run_id != but
+            if over and tags.get(keys.DROPPED) != Dropped.ALL:
+                self._empty(run.info.run_id, tags.get(keys.MODEL, ""), Dropped.ALL)
+
+    def _beside(self, mark: str) -> list[Run]:
+        marked = f"tags.`{keys.PARENT}` = '{self._study_id}' and tags.`{mark}` != ''"
+        return list(self._connection.runs([self._experiment_id], marked, "attributes.start_time ASC"))
 
     def restart(self, trial: Trial, seed: int, constants: Mapping[str, str] | None = None) -> Trial:
         """A unit of a known trial begins: the run goes on."""
@@ -199,13 +214,18 @@ class Trials:
         What is begun is marked, so that whoever drives the study after a kill ends it. Models that are
         registered stay.
         """
-        self._connection.write(trial.run_id, tags={keys.DROPPED: f"{what}?"})
-        kept = delete_models(self._connection, self._experiment_id, trial.run_id)
-        if what is Dropped.ALL:
-            delete_artifacts(self._connection, trial.run_id, keys.CHECKPOINTS)
-        uri = trial.model_uri if trial.model_uri in kept else ""
-        self._connection.write(trial.run_id, tags={keys.DROPPED: str(what), keys.MODEL: uri})
+        uri = self._empty(trial.run_id, trial.model_uri, what)
         return replace(trial, dropped=what, model_uri=uri)
+
+    def _empty(self, run_id: str, uri: str, what: Dropped) -> str:
+        """Gives the model's URI where it stays."""
+        self._connection.write(run_id, tags={keys.DROPPED: f"{what}?"})
+        kept = delete_models(self._connection, self._experiment_id, run_id)
+        if what is Dropped.ALL:
+            delete_artifacts(self._connection, run_id, keys.CHECKPOINTS)
+        uri = uri if uri in kept else ""
+        self._connection.write(run_id, tags={keys.DROPPED: str(what), keys.MODEL: uri})
+        return uri
 
     def drop_superseded(self, trial: Trial) -> None:
         """Delete the models of a trial that are not its newest."""

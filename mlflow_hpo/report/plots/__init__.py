@@ -5,6 +5,7 @@ from typing import Any
 from mlflow_hpo.report.plots import (
     contours,
     curves,
+    front,
     hardware,
     history,
     importance,
@@ -15,7 +16,7 @@ from mlflow_hpo.report.plots import (
 )
 from mlflow_hpo.report.plots.base import Plot, Shown
 
-__all__ = ["PLOTS", "Plot", "Shown", "timeline"]
+__all__ = ["PLOTS", "Plot", "Shown", "front", "timeline"]
 
 PLOTS: tuple[Plot[Any], ...] = (
     history.PLOT,

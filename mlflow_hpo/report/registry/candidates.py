@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from mlflow_hpo.errors import HpoError, StudyError
 from mlflow_hpo.executors import Executor, answered
+from mlflow_hpo.report.beside import ended_at_last
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.study import make_task
@@ -44,8 +44,16 @@ class Candidate:
     @property
     def model(self) -> Trial:
         """The better one of its seeds by validation; where only one has a model still, that."""
-        both = [t for t in (self.trial, self.again) if t is not None and t.model_uri]
-        return min(both, key=lambda t: (t.loss is None, t.loss))
+        return min(self._models, key=lambda t: (t.loss is None, t.loss))
+
+    @property
+    def has_model(self) -> bool:
+        """Whether one of its seeds has a model still."""
+        return bool(self._models)
+
+    @property
+    def _models(self) -> list[Trial]:
+        return [t for t in (self.trial, self.again) if t is not None and t.model_uri]
 
     def shown(self, settings: Settings) -> str:
         """In words: its metric for each seed."""
@@ -72,11 +80,14 @@ def candidates(
 ) -> list[Candidate]:
     """The best trials, by the mean of their metric over their seeds.
 
-    What an earlier call trained again is not trained once more. One whose second training fails is judged
-    by its first.
+    What an earlier call trained again is not trained once more, unless it is the best and its models were
+    not kept. One whose second training fails is judged by its first.
 
     Args:
         executor: its workers train, all at once; None: nothing is trained, what is known is given.
+
+    Returns:
+        The first has a model; others may have none any more.
 
     Raises:
         StudyError: none of them has a model.
@@ -84,16 +95,29 @@ def candidates(
     best = top(settings, trials)
     several = is_retrained(settings) and len(best) > 1
     wanted = best if several else [t for t in best[:1] if not t.model_uri]  # its model was not kept
+    if wanted and executor is not None:
+        run.trials.end_retraining()
     known = run.trials.retrained() if wanted else {}
     missing = [t for t in wanted if t.number not in known]
     if missing and executor is not None:
         say(f"training trials {_numbers(missing)} again with other seeds")
         known |= _retrained(run, settings, missing, executor, say)
-    found = [Candidate(t, known.get(t.number)) for t in best]
-    able = [c for c in found if c.trial.model_uri or c.again]
-    if not able:
+    found = sorted((Candidate(t, known.get(t.number)) for t in best), key=lambda c: (c.loss, c.trial.number))
+    while found and not found[0].has_model:
+        found[:1] = _revived(run, settings, found[0], executor, say)
+    if not found:
         raise StudyError(f"the models of trials {_numbers(best)} were not kept, and none was trained again")
-    return sorted(able, key=lambda c: (c.loss, c.trial.number))
+    return found
+
+
+def _revived(
+    run: StudyRun, settings: Settings, lost: Candidate, executor: Executor | None, say: Say
+) -> list[Candidate]:
+    """A candidate with its model again, where it had one before an earlier call deleted it; or nothing."""
+    if executor is None or lost.again is None or not lost.again.dropped:
+        return []
+    say(f"training trial {lost.trial.number} again: its models were not kept")
+    return [Candidate(lost.trial, t) for t in _retrained(run, settings, [lost.trial], executor, say).values()]
 
 
 def _numbers(trials: Sequence[Trial]) -> str:
@@ -108,30 +132,26 @@ def fresh_seed(settings: Settings, number: int) -> int:
 def _retrained(
     run: StudyRun, settings: Settings, trials: Sequence[Trial], executor: Executor, say: Say
 ) -> Mapping[int, Trial]:
-    run.trials.end_retraining()
-    begun = [_begin(run, settings, trial, executor) for trial in trials]
-    found = {}
-    try:
+    running, found = set[str](), {}
+    with ended_at_last(run, running):
+        begun = [_begin(run, settings, trial, executor, running) for trial in trials]
         for trial, work in begun:
-            if done := _ended(run, settings, trial, work, say):
+            done = _ended(run, settings, trial, work, say)
+            running.remove(trial.run_id)
+            if done:
                 found[trial.number] = done
-    except BaseException:
-        for trial, _ in begun:
-            with suppress(Exception):
-                if trial.number not in found:
-                    run.connection.client.set_terminated(trial.run_id, "KILLED")
-        raise
     return found
 
 
 def _begin(
-    run: StudyRun, settings: Settings, trial: Trial, executor: Executor
+    run: StudyRun, settings: Settings, trial: Trial, executor: Executor, running: set[str]
 ) -> tuple[Trial, "Future[Result]"]:
     """The trial as it is trained again, and the work under way."""
     seed = fresh_seed(settings, trial.number)
     config = {**trial.config, "seed": seed} if "seed" in trial.config else trial.config
     again = replace(trial, config=config, losses={}, model_uri="", reason="")
     run_id = run.trials.create_beside(again, seed, keys.RETRAINED, f"again-{trial.number:04d}")
+    running.add(run_id)
     task = replace(make_task(settings, run), target=None)
     unit = Unit(trial.number, 0, trial.epochs)
     work = executor.submit(

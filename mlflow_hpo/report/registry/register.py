@@ -5,17 +5,19 @@ from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
 
-from mlflow_hpo.errors import GateError, StudyError
+from mlflow_hpo import summary
+from mlflow_hpo.errors import GateError, StoreError, StudyError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.fields import check_registration
+from mlflow_hpo.outcome import Outcome, with_outcome
 from mlflow_hpo.report.final import Final, train_final
 from mlflow_hpo.report.registry.candidates import Candidate, Say, candidates, is_retrained, top
 from mlflow_hpo.report.registry.champion import holder
 from mlflow_hpo.report.registry.gate import Newcomer, Verdict, verdict
 from mlflow_hpo.report.registry.testing import tested
-from mlflow_hpo.report.registry.versions import Entry, Registered, new_version
+from mlflow_hpo.report.registry.versions import Entry, new_version
 from mlflow_hpo.settings import Settings
-from mlflow_hpo.store import StudyRun
+from mlflow_hpo.store import StudyRun, store_errors
 from mlflow_hpo.study import make_task
 from mlflow_hpo.trial import Trial, best
 
@@ -53,7 +55,7 @@ def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> Trial:
 
 def register(
     run: StudyRun, settings: Settings, trials: Sequence[Trial], way: Way, executor: Executor, say: Say = print
-) -> Registered | None:
+) -> Outcome | None:
     """Make the study's best model a version of `way.name`, if it is better than the one with the alias.
 
     The best trials are trained again with other seeds, each is scored once on the test part, and the one
@@ -89,8 +91,27 @@ def register(
         _foretell(settings, trials, ranked, way, found, say)
         return None
     if not found.moves and not way.force:
+        _over(run, settings, trials, Outcome(way.name, way.alias, new.trial, found.why), say)
         raise GateError(_refusal(run, way, new, champion, found))
-    return new_version(Entry(run, settings, trials, model, new, champion, found), way.name, way.alias)
+    entry = Entry(run, settings, trials, model, new, champion, found)
+    return _over(run, settings, trials, new_version(entry, way.name, way.alias), say)
+
+
+def _over(run: StudyRun, settings: Settings, trials: Sequence[Trial], outcome: Outcome, say: Say) -> Outcome:
+    """Keep with the study how it came out, and delete the models that are needed no more.
+
+    The newest final training's model is kept, registered or not: it is the study's own.
+    """
+    outcomes = with_outcome(run.outcomes, outcome)
+    run.keep_outcomes(outcomes, summary.describe(settings, run.run_id, trials, outcomes))
+    if settings.kept_models is not None:
+        final = run.final
+        try:
+            with store_errors():
+                run.trials.drop_beside(but=final[1] if final else "")
+        except StoreError as error:  # which takes back nothing of what was registered
+            say(str(error))
+    return outcome
 
 
 def _models(
@@ -99,15 +120,15 @@ def _models(
     """What is scored; the first is registered: the winner's better model, or its final training's."""
     if settings.wants_final and not way.dry_run:
         return [train_final(run, settings, ranked[0].trial, executor)]
-    return [Final(c.trial.number, c.model.run_id, c.model.model_uri) for c in ranked]
+    return [Final(c.trial.number, c.model.run_id, c.model.model_uri) for c in ranked if c.has_model]
 
 
 def _refusal(run: StudyRun, way: Way, new: Newcomer, champion: ModelVersion | None, found: Verdict) -> str:
     stays = f"version {champion.version} keeps" if champion else "nobody gets"
     return (
         f"{way.name}: {stays} the alias {way.alias}, and trial {new.trial} of study {run.name} is not "
-        f"registered: {found.why}; mlflow-hpo report {run.run_id} --register {way.name} --alias {way.alias} "
-        "--force registers it all the same"
+        f"registered: {found.why}; {summary.force_command(run.run_id, way.name, way.alias)} "
+        "registers it all the same"
     )
 
 

@@ -1,13 +1,14 @@
 """Versions of a registered model: making one, moving the alias, and moving it back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo import summary
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.report.registry.champion import MISSING, classes_tag, holder
 from mlflow_hpo.report.registry.gate import Newcomer, Verdict
 from mlflow_hpo.report.registry.testing import Tested
@@ -17,22 +18,6 @@ from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.trial import Trial
 
 LOGGED = "models:/"  # before the id of a model that was logged
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A model version that the registry took.
-
-    Attributes:
-        why: on what ground the alias moved, in words.
-    """
-
-    name: str
-    version: str
-    alias: str
-    trial: int
-    scores: dict[str, float] = field(default_factory=dict)
-    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +67,7 @@ class Entry:
         return " ".join(line for line in lines if line)
 
 
-def new_version(entry: Entry, name: str, alias: str) -> Registered:
+def new_version(entry: Entry, name: str, alias: str) -> Outcome:
     """Make the model a version of `name`, then move the alias to it, which is never without one."""
     client, model = entry.run.connection.client, entry.model.model
     _ensure(entry.run.connection, name)
@@ -96,8 +81,9 @@ def new_version(entry: Entry, name: str, alias: str) -> Registered:
             model_id=model.uri.removeprefix(LOGGED) if model.uri.startswith(LOGGED) else None,
         )
     client.set_registered_model_alias(name, alias, version.version)
-    scores = dict(entry.model.scores)
-    return Registered(name, str(version.version), alias, model.trial, scores, entry.verdict.why)
+    return Outcome(
+        name, alias, model.trial, entry.verdict.why, str(version.version), dict(entry.model.scores)
+    )
 
 
 def rollback(connection: Connection, name: str, alias: str) -> tuple[str, str]:

@@ -1,0 +1,55 @@
+"""Runs beside the trials do not stay RUNNING, however their training goes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.report.beside import ended_at_last, trained
+from mlflow_hpo.store import Connection, keys
+from mlflow_hpo.study import Study, make_task
+from mlflow_hpo.trial import State, Trial, Unit
+from mlflow_hpo.worker import Assignment
+
+Start = Callable[..., Study]
+TRIAL = Trial(4, "", State.FINISHED, {"activation": "nonsense"})
+
+
+def beside(study: Study) -> str:
+    return study.run.trials.create_beside(TRIAL, 1, keys.REPLAYED, "beside")
+
+
+def status(connection: Connection, run_id: str) -> str:
+    return str(connection.client.get_run(run_id).info.status)
+
+
+def test_a_training_that_fails_is_named_and_its_run_has_failed(
+    start: Start, executor: LocalExecutor, connection: Connection
+) -> None:
+    study = start()
+    run_id = beside(study)
+    task = make_task(study.settings, study.run)
+    assignment = Assignment(task, Unit(4, 0, 1), run_id, TRIAL.config, 1)
+    with pytest.raises(StudyError, match=r"^trial 4 did not train: .*nonsense"):
+        trained(study.run, assignment, executor, "trial 4 did not train")
+    assert status(connection, run_id) == "FAILED"
+
+
+def test_an_interruption_kills_those_that_are_left_and_no_others(
+    start: Start, connection: Connection
+) -> None:
+    study = start()
+    over, left, later = (beside(study) for _ in range(3))
+    running = {over, left}
+
+    def work() -> None:
+        with ended_at_last(study.run, running):
+            running.remove(over)
+            running.add(later)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    found = {run_id: status(connection, run_id) for run_id in (over, left, later)}
+    assert found == {over: "RUNNING", left: "KILLED", later: "KILLED"}
