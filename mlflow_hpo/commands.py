@@ -44,14 +44,16 @@ def report(
         register: `name` (empty: none), `alias`, `force` and `dry_run`, see `registry.Way`.
         gate: settings of the gate given anew; those that are None or empty stay as the study has them.
     """
-    how = {option: register[option] for option in ("force", "dry_run")}
-    check_registration(register["name"] or None, register["alias"], **how)
     anew = {k: v for k, v in gate.items() if v not in (None, "")}
+    wanted = [*(option for option in ("force", "dry_run") if register[option]), *anew]
+    check_registration(register["name"] or None, register["alias"], wanted=wanted)
     read_settings(anew)
     from mlflow_hpo.report import formats, reading, registry, views
     from mlflow_hpo.store import Connection, store_errors
 
     formats.check_format(view["style"])
+    if view["html"]:
+        formats.check_page_file("html", view["html"])
     wish = views.wish(view)
     if register["name"] and not wish.is_plain:
         raise ConfigError("register: takes one whole study, by its own metric")
@@ -83,7 +85,7 @@ def _write_page(
 
 def rollback(name: str, alias: str, console: Console) -> None:
     """Move the alias of a registered model back to the version that held it before."""
-    check_registration(name, alias)
+    check_registration(name, alias, "name")
     from mlflow_hpo.report import registry
     from mlflow_hpo.store import Connection, store_errors
 
@@ -118,9 +120,10 @@ def doctor(console: Console) -> None:
 
     found = []
     for name, findings in examined():
-        console.print(f"{'ok ' if not findings else 'BAD'} {name}", highlight=False, soft_wrap=True)
-        for one in findings:
+        word = "?  " if findings is None else "BAD" if findings else "ok "
+        console.print(f"{word} {name}", highlight=False, soft_wrap=True)
+        for one in findings or []:
             print(f"    {one.what}\n    remedy: {one.remedy}")
-        found += findings
+        found += findings or []
     if found:
         raise StudyError(f"{len(found)} of what breaks studies was found: see above")

@@ -33,23 +33,44 @@ class Finding:
     remedy: str
 
 
-def examined() -> Iterator[tuple[str, list[Finding]]]:
-    """Each thing that was looked at, as soon as that is done, with what was found."""
+def examined() -> Iterator[tuple[str, list[Finding] | None]]:
+    """Each thing that was looked at, as soon as that is done, with what was found.
+
+    None where it cannot be told, for the store does not answer: which is a finding of its own.
+    """
     for name, look in CHECKS.items():
-        found = look()
-        yield name, [found] if found else []
+        try:
+            found = look()
+        except StoreError:
+            yield name, None
+        else:
+            yield name, [found] if found else []
 
 
 def store() -> Finding | None:
-    """Whether the tracking store answers, and is of MLflow's version."""
+    """Whether the tracking store answers, and is of MLflow's version, or can be made."""
     uri = health.named_uri()
+    if (file := health.missing_file(uri)) is not None:
+        return _unmade(file)
     try:
         _connection(uri)
     except StoreError as error:
         if health.OUTDATED in str(error):
             return Finding(str(error), f"take a backup, then: mlflow db upgrade {uri}")
-        return Finding(str(error), "start the server, or name another store: export MLFLOW_TRACKING_URI=...")
+        first = "start the server, or " if uri.startswith("http") else ""
+        return Finding(str(error), f"{first}name another store: export MLFLOW_TRACKING_URI=...")
     return None
+
+
+def _unmade(file: Path) -> Finding | None:
+    """Whether a SQLite store that does not exist cannot be made."""
+    above = _existing(file.parent)
+    if above.is_dir() and os.access(above, os.W_OK):
+        return None
+    return Finding(
+        f"SQLite store {file} does not exist, and cannot be made: {above} is no folder to write to",
+        "name another store: export MLFLOW_TRACKING_URI=...",
+    )
 
 
 def network_file_system() -> Finding | None:
@@ -82,7 +103,8 @@ def default_store() -> Finding | None:
     if not health.is_default_folder(uri):
         return None
     return Finding(
-        f"the folder mlruns here makes {uri} the store, which is slow, instead of sqlite:///mlflow.db",
+        f"the folder mlruns here makes {uri} the store, which MLflow keeps for old data only, instead of "
+        "sqlite:///mlflow.db",
         "export MLFLOW_TRACKING_URI=sqlite:///mlflow.db, or move mlruns away",
     )
 
@@ -104,15 +126,19 @@ def gpu() -> Finding | None:
 
 
 def disk() -> Finding | None:
-    """Whether the models that are to be kept have room."""
-    try:
-        connection = _connection(health.named_uri())
-    except StoreError:
-        return None  # said already
-    folder = health.artifact_folder(connection)
+    """Whether the models that are to be kept have room.
+
+    Raises:
+        StoreError: the store does not answer, which alone knows where they go.
+    """
+    uri, known = health.named_uri(), 0
+    folder: Path | None = health.DEFAULT_ARTIFACTS.absolute()
+    if health.missing_file(uri) is None:
+        connection = _connection(uri)
+        folder, known = health.artifact_folder(connection), bytes_needed(connection)
     if folder is None:
         return None
-    needed = max(bytes_needed(connection), LEAST_BYTES)
+    needed = max(known, LEAST_BYTES)
     free = shutil.disk_usage(_existing(folder)).free
     if free >= needed:
         return None

@@ -1,6 +1,7 @@
 """What single settings may be: their types, what a metric's name says, what MLflow's registry takes."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -45,16 +46,19 @@ def more_is_better(metric: str) -> bool | None:
     return None
 
 
-def check_registration(name: str | None, alias: str, **wanted: bool) -> None:
+def check_registration(
+    name: str | None, alias: str, option: str = "register", wanted: Iterable[str] = ()
+) -> None:
     """Raise ConfigError where MLflow's registry would refuse the model's name or the alias.
 
     Args:
-        wanted: by the options' names, what is asked of a registration, for which there must be a name.
+        option: what the name was given as.
+        wanted: options about registering that are given, for which there must be a name.
     """
-    if name is None and (vain := next((option for option, given in wanted.items() if given), None)):
-        raise ConfigError(f"{vain.replace('_', '-')}: there is nothing to register without --register NAME")
+    if name is None and (vain := next(iter(wanted), None)):
+        raise ConfigError(f"{vain.replace('_', '-')}: is for registering: give --register NAME")
     if name is not None and (not name.strip() or set(name) & set("/:")):
-        raise ConfigError(f"register: {name!r} is no name for a model: it is blank or holds / or :")
+        raise ConfigError(f"{option}: {name!r} is no name for a model: it is blank or holds / or :")
     reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)
     if reserved or not re.fullmatch(r"[\w\-]{1,255}", alias):
         raise ConfigError(

@@ -131,7 +131,7 @@ class Settings(BaseModel):
             raise unknown("metric", self.metric, KNOWN_METRICS)
         if self.metric and (self.is_known or self.project):
             _ = self.maximize
-        check_registration(self.register_as, self.alias, force=self.force)
+        check_registration(self.register_as, self.alias, wanted=["force"] if self.force else [])
 
     def _check_model(self) -> None:
         if not is_builtin(self.model) and not is_reference(self.model):

@@ -54,6 +54,8 @@ def test_a_server_that_cannot_be_reached_is_named() -> None:
     [
         (["resume", "nobody"], "no study 'nobody' in sqlite"),
         (["report", "--top", "0"], "Invalid value for '--top': 0 is not in the range x>=1"),
+        (["rollback", "a/b"], "name: 'a/b' is no name for a model: it is blank or holds / or :"),
+        (["rollback", "a", "--alias", "v1"], "alias: 'v1' is no alias: take letters"),
         (["resume"], "Missing argument 'STUDY'"),
     ],
     ids=lambda x: str(x)[:30],

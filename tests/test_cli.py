@@ -66,4 +66,4 @@ def test_a_switch_stands_alone_or_before_true_or_false(
 )
 def test_how_to_register_needs_a_name_to_register_under(arguments: list[str], option: str) -> None:
     said = one_line_error(hpo("sqlite:///none.db", *arguments))
-    assert said == f"Error: {option}: there is nothing to register without --register NAME"
+    assert said == f"Error: {option}: is for registering: give --register NAME"

@@ -38,6 +38,25 @@ def test_a_store_that_does_not_answer_and_a_left_over_run_end_with_status_1() ->
     assert "MLFLOW_RUN_ID is abc" in done.stdout
     assert "remedy: unset MLFLOW_RUN_ID" in done.stdout
     assert "of what breaks studies was found" in done.stderr
+    assert "remedy: start the server, or name another store" in done.stdout
+    assert "?   the models have room" in done.stdout  # which only the store could tell
+
+
+def test_a_store_that_does_not_exist_yet_is_none_to_make(tmp_path: Path) -> None:
+    done = hpo(f"sqlite:///{tmp_path}/new/mlflow.db", "doctor")
+    assert done.stdout.splitlines()[0] == "ok  the tracking store answers"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    uri = f"sqlite:///{tmp_path}/file/mlflow.db"
+    done = hpo(uri, "doctor")
+    assert done.returncode == 1
+    assert (
+        f"{tmp_path}/file/mlflow.db does not exist, and cannot be made: {tmp_path}/file is no" in done.stdout
+    )
+    assert "start the server" not in done.stdout
 
 
 def test_a_store_of_another_version_is_to_be_upgraded(own: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
-["early", "errors", "trial", "outcome", "__init__"],
+    ["early", "errors", "trial", "outcome", "__init__"],
     ["context"],
     ["signals", "references", "spawn", "kernel"],
     ["space", "hardware", "datasets"],

@@ -262,4 +262,4 @@ def test_report_writes_a_page(uri: str, start: Callable[..., Study], tmp_path: P
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "other.html").stat().st_size < MOST_BYTES
     line = one_line_error(hpo(uri, "report", study.run.run_id, "--html", "no/such/folder.html"))
-    assert line == "Error: html: 'no/such/folder.html' cannot be written: No such file or directory"
+    assert line == "Error: html: 'no/such/folder.html' cannot be written: there is no folder 'no/such'"

@@ -1,6 +1,7 @@
 """Each plot's data, on no, one, failed and 10,000 trials, and for what each is there to show."""
 
 import json
+import string
 from itertools import pairwise
 from typing import Any
 
@@ -229,6 +230,12 @@ def test_the_better_half_is_always_within_the_axis(values: list[float], maximize
     limits = base.clear_range(values, maximize)
     good = sorted(values, reverse=maximize)[: len(values) // 2]
     assert limits is None or all(limits[0] <= v <= limits[1] for v in good)
+    assert ("worse value" in base.beyond(values, limits)) == (limits is not None)
+
+
+def test_an_axis_that_just_takes_in_the_worst_value_is_no_cut() -> None:
+    values = [0.0, 1.0, 1.0, 1.0, 5.99, 6.01]  # the limit is 6, and a margin reaches beyond it
+    assert base.clear_range(values, maximize=False) is None
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300))
@@ -245,3 +252,31 @@ def test_the_unit_of_time_fits() -> None:
     assert [base.time_unit(s)[1] for s in (0, 100, 1000, 20_000, 1e6)] == [
         "seconds", "seconds", "minutes", "hours", "days",
     ]  # fmt: skip
+
+
+@given(st.text(alphabet=string.ascii_letters), st.integers(1, 40))
+def test_a_long_word_keeps_its_ends(word: str, most: int) -> None:
+    shown = base.short(word, most)
+    assert len(shown) == min(len(word), most)
+    before, _, after = shown.partition("…")
+    assert word.startswith(before)
+    assert word.endswith(after)
+    assert (shown == word) == (len(word) <= most)
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=[p.name for p in PLOTS])
+def test_no_name_is_too_long_for_an_axis(plot: Plot[Any]) -> None:
+    rate, choice = "a_learning_rate_whose_name_no_axis_has_room_for", "a_choice_whose_name_is_as_long_as_that"
+    options = [f"{choice}_{i}" for i in range(3)]
+    space = f"{rate}: {{type: float, low: 0.0, high: 1.0}}\n{choice}: {options}"
+    configs: list[dict[str, Any]] = [{rate: i / 40, choice: options[i % 3]} for i in range(40)]
+    seen = [finished(i, i / 40 + i % 3, **own) for i, own in enumerate(configs)]
+    data = plot.compute(facts(seen, space))
+    assert not data.missing
+    for figure in plot.draw(data):
+        layout = figure.to_plotly_json()["layout"]
+        axes = [axis for name, axis in layout.items() if name.startswith(("xaxis", "yaxis"))]
+        words = [
+            word for a in axes for word in (a.get("title", {}).get("text") or "", *a.get("ticktext", ()))
+        ]
+        assert all(len(word) <= base.AXIS_LETTERS for word in words)

@@ -61,6 +61,7 @@ def test_the_picture_has_the_front_from_left_to_right() -> None:
         ("inference_ms", Aim("inference_ms", False)),
         ("max:strange", Aim("strange", True)),
         ("min:val_accuracy", Aim("val_accuracy", False)),
+        ("val_loss:fold", Aim("val_loss:fold", False)),
     ],
 )
 def test_a_metrics_direction_is_told_by_its_name_or_before_it(text: str, aim: Aim) -> None:
@@ -70,6 +71,12 @@ def test_a_metrics_direction_is_told_by_its_name_or_before_it(text: str, aim: Ai
 def test_a_metric_without_a_direction_is_named() -> None:
     with pytest.raises(ConfigError, match="'strange' does not say its direction: give max:strange or min:"):
         Aim.of("strange")
+
+
+@pytest.mark.parametrize("text", ["", "max:", "min:"])
+def test_a_direction_without_a_metric_is_none(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"metric '{text}' has no name: give METRIC, max:METRIC or min:"):
+        Aim.of(text)
 
 
 @pytest.fixture
@@ -133,6 +140,27 @@ def test_a_filter_is_mlflows(uri: str, two: tuple[Study, Study]) -> None:
     assert rows(uri, one, "--where", "metrics.val_accuracy > 0.95") == []
     said = one_line_error(hpo(uri, "report", one, "--where", "optimizer is adam"))
     assert "where 'optimizer is adam': " in said
+    shown = hpo(uri, "report", one, "--where", "metrics.val_accuracy > 0.95").stdout
+    assert "no trial meets metrics.val_accuracy > 0.95" in shown
+
+
+@pytest.mark.parametrize(
+    ("where", "known"),
+    [
+        ("params.optimiser = 'adam'", "params.optimiser: known are optimizer, seed, units"),
+        ("metrics.acc > 0.1", "metrics.acc: known are cpu_seconds, model_size_bytes, "),
+    ],
+)
+def test_a_filter_by_what_no_trial_has_names_what_they_have(
+    uri: str, two: tuple[Study, Study], where: str, known: str
+) -> None:
+    said = one_line_error(hpo(uri, "report", two[0].run.run_id, "--where", where))
+    assert f"no trial has {known}" in said
+
+
+def test_a_study_that_is_named_twice_is_ranked_once(uri: str, two: tuple[Study, Study]) -> None:
+    one = two[0].run
+    assert rows(uri, one.run_id, one.name, one.run_id) == rows(uri, one.run_id)
 
 
 def test_any_metric_sorts(uri: str, two: tuple[Study, Study]) -> None:
@@ -198,8 +226,18 @@ def test_studies_of_different_metrics_need_a_sort(
         (["--plot", "x.html"], "plot: it is drawn for --pareto"),
         (["--sort", "loss", "--pareto", "loss", "accuracy"], "sort: --pareto ranks by two metrics"),
         (["--where", "params.a = '1'", "--register", "m"], "register: takes one whole study"),
-        (["--sort", "val_loss", "--html"], "html: takes one whole study, by its own metric or with --pareto"),
-        (["a", "b", "--pareto", "val_loss", "accuracy", "--html"], "html: takes one whole study"),
+        (
+            ["--sort", "val_loss", "--html", "x.html"],
+            "html: takes one whole study, by its own metric or with --pareto",
+        ),
+        (["a", "b", "--pareto", "val_loss", "accuracy", "--html", "x.html"], "html: takes one whole study"),
+        (["--pareto", "loss", "max:loss"], "pareto: takes two metrics, not 'loss' twice"),
+        (["--pareto", "loss", "accuracy", "--plot", "x.png"], "plot: 'x.png' is no name for an HTML page"),
+        (["--html", "latest"], "html: 'latest' is no name for an HTML page: give one that ends in .html"),
+        (["--html", "a/b.html"], "html: 'a/b.html' cannot be written: there is no folder 'a'"),
+        (["--force"], "force: is for registering: give --register NAME"),
+        (["--dry-run"], "dry-run: is for registering: give --register NAME"),
+        (["--min-gain", "0.1"], "min-gain: is for registering: give --register NAME"),
         (["--experiment", "nobody"], "no experiment 'nobody' in "),
     ],
 )

@@ -1,16 +1,19 @@
 """A ranking as text: a table, Markdown, CSV or JSON."""
 
 import io
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from mlflow_hpo import summary
-from mlflow_hpo.errors import unknown
+from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.trial import STOPPED, State
 
+PAGE_SUFFIXES = (".html", ".htm")
 WIDE = 400  # columns: what is not a terminal is not wrapped
 HIDDEN = ["run_id"]  # for programs
 # What is shown apart, in this order, and how its statuses begin.
@@ -38,6 +41,18 @@ def check_format(style: str) -> None:
     """Raise ConfigError where no format has this name."""
     if style not in FORMATS:
         raise unknown("format", style, FORMATS)
+
+
+def check_page_file(option: str, file: str) -> None:
+    """Raise ConfigError where no HTML page can be written into a file: before what takes time, not after."""
+    path = Path(file)
+    if path.suffix.lower() not in PAGE_SUFFIXES:
+        raise ConfigError(f"{option}: {file!r} is no name for an HTML page: give one that ends in .html")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{option}: {file!r} cannot be written: there is no folder {str(path.parent)!r}")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        why = "it is a folder" if path.is_dir() else "permission denied"
+        raise ConfigError(f"{option}: {file!r} cannot be written: {why}")
 
 
 def parts(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:

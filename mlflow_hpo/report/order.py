@@ -24,10 +24,12 @@ class Aim:
         """From a metric's name; `max:NAME` and `min:NAME` say the direction.
 
         Raises:
-            ConfigError: the name does not tell the direction.
+            ConfigError: the name does not tell the direction, or there is none.
         """
-        word, _, name = text.partition(":")
-        if name and word in WORDS:
+        word, colon, name = text.partition(":")
+        if not text or (colon and not name):
+            raise ConfigError(f"metric {text!r} has no name: give METRIC, max:METRIC or min:METRIC")
+        if word in WORDS and name:
             return cls(name, WORDS[word])
         if text.endswith(COSTS):
             return cls(text, False)

@@ -34,9 +34,9 @@ def write_page(run: StudyRun, path: str, more: Sequence[Plot[Any]] = ()) -> None
     Raises:
         ConfigError: the file cannot be written.
     """
+    written = page(read_facts(run), more)  # before the file is opened, which empties it
     try:
-        with Path(path).open("w", encoding="utf-8") as file:
-            file.write(page(read_facts(run), more))
+        Path(path).write_text(written, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"html: {path!r} cannot be written: {error.strerror or error}") from error
 

@@ -8,9 +8,10 @@ from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.report.order import Aim
 from mlflow_hpo.report.ranking import Entry, Order, entries
 from mlflow_hpo.settings import Settings, read_settings
-from mlflow_hpo.store import Connection, StudyRun, find_studies, find_study
+from mlflow_hpo.store import Connection, StudyRun, filter_names, find_studies, find_study
 from mlflow_hpo.trial import Trial
 
+NOT_SHOWN = ("system/", "mlflow.")  # of the names of metrics and tags
 Progress = Callable[[int], None]  # is told how many trials were read so far
 
 
@@ -48,7 +49,7 @@ def studies_of(connection: Connection, wish: Wish) -> list[StudyRun]:
     """
     named = [find_study(connection, name) for name in wish.studies]
     found = named + (find_studies(connection, wish.experiment) if wish.experiment else [])
-    return list({study.run_id: study for study in found}.values())
+    return list({study.run_id: study for study in found}.values())  # each once, however often it is named
 
 
 def read(
@@ -57,7 +58,8 @@ def read(
     """Every trial that is wished for.
 
     Raises:
-        ConfigError: the studies optimise different metrics, and no other is named.
+        ConfigError: the studies optimise different metrics, and no other is named; or the filter names
+            what no trial has.
         StoreError: the filter is none.
     """
     known = [read_settings(study.settings) for study in studies]
@@ -65,7 +67,19 @@ def read(
     found: list[Entry] = []
     for study, settings in zip(studies, known, strict=True):
         found += _entries(study, settings, wish, partial(_from, progress, len(found)))
+    if wish.where and not found:
+        _check_names(studies, wish.where)
     return found, order
+
+
+def _check_names(studies: Sequence[StudyRun], where: str) -> None:
+    """Raise ConfigError where a filter names a param, a metric or a tag that no trial has."""
+    runs = [run for study in studies for _, run in study.trials.runs()]
+    for kind, name in filter_names(where):
+        known = {n for run in runs for n in getattr(run.data, kind)}
+        if runs and name not in known:
+            shown = ", ".join(sorted(n for n in known if not n.startswith(NOT_SHOWN)))
+            raise ConfigError(f"where {where!r}: no trial has {kind}.{name}: known are {shown or 'none'}")
 
 
 def _from(progress: Progress, before: int, count: int) -> None:

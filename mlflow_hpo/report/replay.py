@@ -94,7 +94,8 @@ def said(found: Replay, trial: Trial, metric: str, tolerance: float) -> list[str
     lines = [f"trained trial {trial.number} again, in run {found.run_id}"]
     lines += [f"differs from the record: {words}" for words in found.differences]
     reasons = "; ".join(found.differences) or (
-        "nothing that is recorded differs: threads or a GPU may add numbers in another order"
+        "nothing that is recorded differs: code that is in no commit may, and threads or a GPU may add "
+        "numbers in another order"
     )
     if found.gap > tolerance:
         raise StudyError(

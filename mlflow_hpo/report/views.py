@@ -24,9 +24,14 @@ def wish(view: Mapping[str, Any]) -> Wish:
         raise ConfigError("sort: --pareto ranks by two metrics; give one of both")
     if view["plot"] and not view["pareto"]:
         raise ConfigError("plot: it is drawn for --pareto METRIC METRIC")
+    if view["plot"]:
+        formats.check_page_file("plot", view["plot"])
     names = view["pareto"] or ([view["sort"]] if view["sort"] else [])
     studies = tuple(view["studies"]) or (() if view["experiment"] else (LATEST,))
-    found = Wish(studies, view["experiment"], view["where"], tuple(map(Aim.of, names)))
+    aims = tuple(map(Aim.of, names))
+    if len({aim.metric for aim in aims}) < len(aims):
+        raise ConfigError(f"pareto: takes two metrics, not {aims[0].metric!r} twice")
+    found = Wish(studies, view["experiment"], view["where"], aims)
     if view["html"] and not (found.is_plain or (found.is_whole and view["pareto"])):
         raise ConfigError("html: takes one whole study, by its own metric or with --pareto")
     return found
@@ -38,11 +43,13 @@ def show(
     """Print the ranking, and draw what is to be drawn; gives the trials as read, and their order."""
     with _progress() as progress:
         found, order = reading.read(studies, wish, progress)
+    _check(found, order)
     if view["style"] == "table":
         for run in studies:
             words = f"study {run.name} ({run.run_id}), {run.state}"
             console.print(words, highlight=False, markup=False, soft_wrap=True)
-    _check(found, order)
+        if wish.where and not found:
+            console.print(f"no trial meets {wish.where}", highlight=False, markup=False, soft_wrap=True)
     print(formats.formatted(ranked(found, order), view["style"], view["top"]))
     if view["plot"]:
         pareto.write(front(found, order), view["plot"])
@@ -67,7 +74,8 @@ def _check(found: Sequence[Entry], order: Order) -> None:
     for aim in order.aims:
         if found and all(place is None for place in places([aim], [e.metrics for e in found])):
             known = ", ".join(sorted({m for e in found for m in e.metrics if not m.startswith("system/")}))
-            raise ConfigError(f"no trial has a metric {aim.metric!r}: known are {known or 'none'}")
+            rest = f"known are {known}" if known else "none has any yet"
+            raise ConfigError(f"no trial has a metric {aim.metric!r}: {rest}")
 
 
 @contextmanager

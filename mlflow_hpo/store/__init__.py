@@ -1,7 +1,7 @@
 """The study in the tracking store: the only place, with checkpoints and registry, that talks to MLflow."""
 
 from mlflow_hpo.store.afterwards import set_status_after
-from mlflow_hpo.store.connection import Connection, store_errors
+from mlflow_hpo.store.connection import Connection, filter_names, store_errors
 from mlflow_hpo.store.fluent import fluent_run
 from mlflow_hpo.store.models import default_store, flavors_of, signature_of
 from mlflow_hpo.store.observed import Observed, Span, curve, observe, spans
@@ -29,6 +29,7 @@ __all__ = [
     "curve",
     "default_store",
     "earlier_trials",
+    "filter_names",
     "find_studies",
     "find_study",
     "find_trial",

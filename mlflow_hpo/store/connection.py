@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.git_utils import get_git_commit
+from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.time import get_current_time_millis
 
 from mlflow_hpo.errors import HpoError, StoreError
@@ -25,6 +26,7 @@ Found = TypeVar("Found")
 PAGE = 1000  # runs, or experiments, asked for at once
 # Whose errors are the store's too, beside those of its files and of a driver that is not installed.
 OTHERS = ("sqlalchemy", "requests", "urllib3", "alembic", "botocore", "boto3", "google", "azure")
+KINDS = {"parameter": "params", "metric": "metrics", "tag": "tags"}  # MLflow's words -> of a run's data
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
@@ -123,6 +125,12 @@ def context_tags() -> dict[str, str]:
 def to_json(value: Any) -> str:
     """JSON that reads back equal: floats by their shortest exact form."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def filter_names(where: str) -> list[tuple[str, str]]:
+    """What a filter in MLflow's syntax compares: ("params", "metrics" or "tags", name) pairs."""
+    parsed = SearchUtils.parse_search_filter(where)
+    return [(KINDS[part["type"]], str(part["key"])) for part in parsed if part["type"] in KINDS]
 
 
 @contextmanager

@@ -5,12 +5,14 @@ from urllib.parse import unquote
 
 import mlflow
 from mlflow.environment_variables import MLFLOW_TRACKING_URI
+from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from mlflow_hpo.store.connection import Connection
 
 OUTDATED = "out-of-date"  # MLflow's word for a database of another version's
 SQLITE = "sqlite:///"
+DEFAULT_ARTIFACTS = Path(DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # of a new SQLite store
 
 
 def named_uri() -> str:
@@ -21,6 +23,12 @@ def named_uri() -> str:
 def sqlite_file(uri: str) -> Path | None:
     """The file of a SQLite store; None for any other."""
     return Path(unquote(uri.removeprefix(SQLITE))).absolute() if uri.startswith(SQLITE) else None
+
+
+def missing_file(uri: str) -> Path | None:
+    """The file of a SQLite store that does not exist, which to connect would make; else None."""
+    file = sqlite_file(uri)
+    return None if file is None or file.exists() else file
 
 
 def is_default_folder(uri: str) -> bool:

@@ -18,6 +18,7 @@ COLORSCALE = [[i / (len(SCALE) - 1), colour] for i, colour in enumerate(SCALE)]
 
 MOST_POINTS = 600  # in one figure's cloud: more cannot be told apart, and makes the page slow
 DIGITS = 5
+AXIS_LETTERS = 34
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +56,13 @@ class Plot(Generic[Data]):
 def figure(
     x: str, y: str, height: int = 340, log_x: bool = False, log_y: bool = False, legend: bool = True
 ) -> Any:
-    """An empty figure with named axes."""
+    """An empty figure with named axes; of a long name there is as much as a narrow screen has room for."""
     import plotly.graph_objects as go
 
     empty = go.Figure()
     empty.update_layout(template="none", height=height, showlegend=legend)
-    empty.update_xaxes(title=escaped(x), type="log" if log_x else None)
-    empty.update_yaxes(title=escaped(y), type="log" if log_y else None)
+    empty.update_xaxes(title=short(x, AXIS_LETTERS), type="log" if log_x else None)
+    empty.update_yaxes(title=short(y, AXIS_LETTERS), type="log" if log_y else None)
     return empty
 
 
@@ -107,11 +108,11 @@ def clear_range(values: Sequence[float], maximize: bool) -> tuple[float, float] 
     losses = sorted(-v if maximize else v for v in values)
     good, middle = losses[0], losses[len(losses) // 2]
     limit = middle + 5 * max(middle - good, 1e-3 * abs(middle), 1e-12)
-    if losses[-1] <= limit:
-        return None
     within = max(v for v in losses if v <= limit)
     margin = 0.05 * max(within - good, 1e-12)
     low, high = good - margin, within + margin
+    if losses[-1] <= high:  # nothing lies beyond
+        return None
     return (-high, -low) if maximize else (low, high)
 
 
@@ -136,6 +137,14 @@ def time_unit(seconds: float) -> tuple[float, str]:
 def escaped(text: str) -> str:
     """A user's word within a figure: plotly takes some HTML in its texts."""
     return escape(text, quote=False)
+
+
+def short(text: str, most: int) -> str:
+    """A user's word as there is room for it; of a longer one the middle is left out, for ends tell apart."""
+    if len(text) > most:
+        ahead = most // 2
+        text = f"{text[:ahead]}…{text[len(text) - most + ahead + 1 :]}"
+    return escaped(text)
 
 
 def sentences(*parts: str) -> str:

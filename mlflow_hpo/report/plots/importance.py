@@ -7,6 +7,8 @@ from mlflow_hpo.report.facts import Facts
 from mlflow_hpo.report.importance import INTERVAL, SPLITS, importance
 from mlflow_hpo.report.plots import base
 
+MOST_LETTERS = 22  # of a hyperparameter's name: the bars need room on a narrow screen
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bars(base.Shown):
@@ -50,7 +52,8 @@ def draw(data: Bars) -> list[Any]:
         },
         hovertemplate="%{y}: %{x}<extra></extra>",
     )  # fmt: skip
-    drawn.update_yaxes(autorange="reversed", automargin=True)
+    names = [base.short(t, MOST_LETTERS) for t in data.titles]
+    drawn.update_yaxes(autorange="reversed", automargin=True, tickvals=[*range(len(names))], ticktext=names)
     return [drawn]
 
 

@@ -12,6 +12,7 @@ MOST = 300  # lines: more are one blur
 GROUPS = (("the best tenth", 0.1), ("to a quarter", 0.25), ("to a half", 0.5), ("to three quarters", 0.75),
           ("the worst quarter", 1.0))  # fmt: skip
 AXIS_PIXELS = 105
+TITLE_LETTERS, TICK_LETTERS = 15, 12  # which that has room for
 
 Line = tuple[int, float, tuple[float | None, ...]]
 
@@ -88,8 +89,8 @@ def draw(data: Parallel) -> list[Any]:
         drawn.add_vline(axis, line={"color": base.RULE, "width": 1})
         for place, text in ticks:
             drawn.add_annotation(
-                x=axis, y=place, text=_short(text), showarrow=False, xanchor="left", xshift=3,
-                bgcolor=base.PAPER, opacity=0.85, font={"size": 11},
+                x=axis, y=place, text=base.short(text, TICK_LETTERS), showarrow=False, xanchor="left",
+                xshift=3, bgcolor=base.PAPER, opacity=0.85, font={"size": 11},
             )  # fmt: skip
     for group in reversed(range(len(GROUPS))):  # the best on top
         _group(drawn, data, group)
@@ -131,14 +132,11 @@ def _alone(drawn: Any, lines: Sequence[Line], group: int) -> None:
         )  # fmt: skip
 
 
-def _short(text: str, most: int = 12) -> str:
-    return base.escaped(text if len(text) <= most else text[: most - 1] + "…")
-
-
 def _broken(title: str) -> str:
-    """A title in two lines where it says what it hangs on."""
+    """A title in two lines where it says what it hangs on, each with room beside its neighbours'."""
     name, bracket, rest = title.partition(" (")
-    return base.escaped(name) + (f"<br>({base.escaped(rest)}" if bracket else "")
+    below = f"<br>{base.short('(' + rest, TITLE_LETTERS)}" if bracket else ""
+    return base.short(name, TITLE_LETTERS) + below
 
 
 def width(data: Parallel) -> int:

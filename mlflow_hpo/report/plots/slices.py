@@ -9,6 +9,7 @@ from mlflow_hpo.report.facts import Facts, Seen
 from mlflow_hpo.report.plots import base
 
 MOST_TICKS = 8
+OPTION_LETTERS = 16
 Point = tuple[int, float | int | str, float]  # trial, the hyperparameter's value, the metric
 
 
@@ -103,7 +104,8 @@ def _scale(drawn: Any, one: Slice) -> None:
     if one.ends is None:
         order = [base.escaped(o) for o in one.options]
         drawn.update_xaxes(type="category", categoryorder="array", categoryarray=order)
-        drawn.update_xaxes(range=[-0.5, len(order) - 0.5])
+        shown = [base.short(o, OPTION_LETTERS) for o in one.options]
+        drawn.update_xaxes(range=[-0.5, len(order) - 0.5], tickvals=[*range(len(shown))], ticktext=shown)
         return
     known = [float(p[1]) for p in (*one.whole, *one.stopped, *one.best)]
     low, high = min([one.ends[0], *known]), max([one.ends[1], *known])
