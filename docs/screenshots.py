@@ -62,19 +62,19 @@ def look(page: Any, server: str, uri: str) -> None:
         page.goto(server + place)
         if name == "study":
             page.get_by_text("Show more").click()
-        shoot(page, name)
+        shoot(page, name, mask=[page.get_by_text("Path:")], mask_color="white")  # of a temporary folder
     page.goto(f"file://{connection.client.download_artifacts(run_id, 'report.html')}")
     for name in ("curves", "slices"):
         page.locator(f"#{name}").scroll_into_view_if_needed()
         shoot(page.locator(f"#{name}"), name)
 
 
-def shoot(place: Any, name: str) -> None:
+def shoot(place: Any, name: str, **how: Any) -> None:
     """Save what a page, or a part of one, shows once it has come to rest."""
     from PIL import Image
 
     time.sleep(REST_S)
-    picture = Image.open(BytesIO(place.screenshot())).convert("RGB")
+    picture = Image.open(BytesIO(place.screenshot(**how))).convert("RGB")
     few = picture.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.save(DOCS / "images" / f"{name}.png", optimize=True)
 
