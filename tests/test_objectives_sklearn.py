@@ -12,10 +12,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from mlflow_hpo.datasets import Data, DataSpec, load_data
+from mlflow_hpo.datasets import Data, DataSpec, load_data, whole
 from mlflow_hpo.errors import ConfigError, NotFiniteError, SetupError, TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn import SklearnObjective
+from mlflow_hpo.objectives.sklearn.estimators import flat
 from mlflow_hpo.trial import Config
 
 
@@ -155,3 +156,8 @@ def test_an_estimator_that_a_few_rows_do_not_suffice_is_rehearsed_on_all(tmp_pat
 def test_a_scorer_that_does_not_fit_the_data_is_refused_before_any_trial(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="average='binary'"):
         rehearsed(tmp_path, RandomForestClassifier(3), load_data(DataSpec("digits")), "val_f1")
+
+
+def test_images_are_flat_without_a_validation_part_too() -> None:
+    data = flat(whole(load_data(DataSpec("digits"))))
+    assert (data.train.x.shape[1:], data.validation.x.shape) == ((64,), (0, 64))
