@@ -120,7 +120,9 @@ def test_force_moves_the_alias_and_is_recorded(
     start: Start, connection: Connection, desk: Desk, good: Study
 ) -> None:
     desk.register(good)
-    desk.register(worse(start), force=True)
+    found = desk.register(worse(start), force=True)
+    assert found
+    assert found.why.startswith("it was forced, though it is not surely better than version 1")
     version = held(connection, desk)
     assert str(version.version) == "2"
     assert "is not surely better than version 1" in version.tags[keys.FORCED]

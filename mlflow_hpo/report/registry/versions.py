@@ -81,9 +81,8 @@ def new_version(entry: Entry, name: str, alias: str) -> Outcome:
             model_id=model.uri.removeprefix(LOGGED) if model.uri.startswith(LOGGED) else None,
         )
     client.set_registered_model_alias(name, alias, version.version)
-    return Outcome(
-        name, alias, model.trial, entry.verdict.why, str(version.version), dict(entry.model.scores)
-    )
+    why = entry.verdict.why if entry.verdict.moves else f"it was forced, though {entry.verdict.why}"
+    return Outcome(name, alias, model.trial, why, str(version.version), dict(entry.model.scores))
 
 
 def rollback(connection: Connection, name: str, alias: str) -> tuple[str, str]:
