@@ -32,7 +32,7 @@ from typing import Any
 import race_data
 import race_ours
 from race_plot import draw
-from race_run import OURS, SYSTEMS, Race, run, study
+from race_run import OURS, PEERS, SYSTEMS, Race, run, study
 
 MAX_EPOCHS = 27
 RARE = 30  # one random configuration in so many reaches the target
@@ -142,11 +142,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument(
-        "--systems", nargs="+", choices=SYSTEMS, default=["ours", "kerastuner", "optuna", "ray"]
-    )
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=["ours-none", "ours-gp", *PEERS])
     parser.add_argument("--tasks", nargs="+", choices=TARGETS, default=list(TARGETS))
-    parser.add_argument("--limit", type=float, default=240)
+    parser.add_argument("--limit", type=float, default=90)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--calibrate", type=int, metavar="CONFIGS")
     chosen = parser.parse_args()
