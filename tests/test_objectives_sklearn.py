@@ -122,14 +122,16 @@ def test_a_scorer_of_scikit_learns_is_reported_where_the_metric_names_it(tmp_pat
     assert 0 < reported[-1]["val_f1_macro"] < 1
 
 
-def rehearsed(tmp_path: Path, target: Any, data: Data, metric: str = "") -> Any:
-    objective = SklearnObjective(target, metric=metric)
+def rehearsed(
+    tmp_path: Path, target: Any, data: Data, metric: str = "", resource: str = "none", epochs: int = 1
+) -> Any:
+    objective = SklearnObjective(target, resource, metric=metric)
     handle = Handle(
         config={},
         seed=0,
         start=0,
         epochs=1,
-        max_epochs=1,
+        max_epochs=epochs,
         data=data,
         checkpoint=tmp_path,
         on_report=lambda epoch, metrics: None,
@@ -161,3 +163,16 @@ def test_a_scorer_that_does_not_fit_the_data_is_refused_before_any_trial(tmp_pat
 def test_images_are_flat_without_a_validation_part_too() -> None:
     data = flat(whole(load_data(DataSpec("digits"))))
     assert (data.train.x.shape[1:], data.validation.x.shape) == ((64,), (0, 64))
+
+
+class AtLeastTwo(RandomForestClassifier):  # type: ignore[misc]
+    """One that a single unit of its resource does not suffice."""
+
+    def fit(self, x: Any, y: Any) -> Any:
+        if self.n_estimators < 2:
+            raise ValueError("two at least")
+        return super().fit(x, y)
+
+
+def test_a_resource_of_which_one_is_too_few_is_rehearsed_in_full(tmp_path: Path) -> None:
+    assert rehearsed(tmp_path, AtLeastTwo(), load_data(DataSpec("digits")), "", "n_estimators", 3)

@@ -80,7 +80,7 @@ class SklearnObjective:
         rows = self._rows(trial.data)
         assert rows.data is not None
         try:
-            self._try(trial, rows.data, FEW / len(rows.data.train))
+            self._try(trial, rows.data, FEW / len(rows.data.train), epochs=1)
         except Exception:
             self._try_all(trial, rows.data)
         own = ("accuracy", "loss") if rows.data.classes else ("r2", "rmse", "mae")
@@ -88,7 +88,7 @@ class SklearnObjective:
 
     def _try_all(self, trial: Handle, data: Data) -> None:
         try:
-            self._try(trial, data, 1)
+            self._try(trial, data, 1, trial.max_epochs)
         except Exception as error:
             reason = needs_preprocessing(data)
             hint = f" ({reason}, and a Pipeline gets the columns as they are)" if reason else ""
@@ -96,12 +96,12 @@ class SklearnObjective:
                 f"the model cannot be fitted to data {data.name!r}: {worded(error, lines=1)}{hint}"
             ) from error
 
-    def _try(self, trial: Handle, data: Data, part: float) -> None:
+    def _try(self, trial: Handle, data: Data, part: float, epochs: int) -> None:
         """Fit with a part of the rows, predict, and score by what the metric names."""
         estimator, train = self._made(trial), data.train
         rows = share(train.y if data.classes else None, np.arange(len(train)), min(part, 1))
         if self._resource not in (NONE, PARTIAL_FIT, SAMPLES):
-            estimator.set_params(**{self._resource: 1})
+            estimator.set_params(**{self._resource: epochs})
         estimator.fit(taken(train.x, rows), targets(estimator, data, train)[rows])
         estimator.predict(taken(train.x, rows))
         for name in self._scorer:
