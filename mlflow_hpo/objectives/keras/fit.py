@@ -1,7 +1,7 @@
 """One unit of `model.fit`: its epochs, its rows in an order that seed and epoch decide, its reports."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,8 +10,17 @@ import numpy as np
 
 from mlflow_hpo.datasets import Data, Part
 from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.keras.epochs import (
+    EVALUATED_AT_ONCE,
+    Epochs,
+    Rows,
+    epochs_of,
+    is_plain,
+    make_variables,
+    shuffled,
+    tensor,
+)
 
-EVALUATED_AT_ONCE = 1024  # rows
 BATCH = 32  # Keras's own default
 WEIGHED = ("sample_weight", "validation_split")  # what needs the rows as arrays
 
@@ -35,9 +44,11 @@ class Fit:
         if asked is not None:
             self.trial.limit(int(asked))
         ours: dict[str, Any] = {"epochs": self.trial.epochs, "initial_epoch": self.trial.start, "verbose": 0}
-        ours["callbacks"] = [*self.own, *self._users(given), self._reseeder(), self._reporter()]
-        rows = self._rows(x, y, given)
-        return type(self.model).fit(self.model, **{**given, **rows, **ours})
+        users = self._users(given)
+        ours["callbacks"] = [*self.own, *users, self._reseeder(), self._reporter()]
+        rows, epochs = self._rows(x, y, given, users)
+        with epochs.used(self.trial.seed) if epochs else nullcontext():
+            return type(self.model).fit(self.model, **{**given, **rows, **ours})
 
     def rows(self) -> dict[str, Any]:
         """What `fit` is called with: the training rows and, where there are any, those to validate on."""
@@ -55,31 +66,42 @@ class Fit:
         found = found if isinstance(found, list | tuple) else [found]
         return [c for c in found if getattr(c, "of_unit", None) is not self]
 
-    def _rows(self, x: Any, y: Any, given: dict[str, Any]) -> dict[str, Any]:
+    def _rows(
+        self, x: Any, y: Any, given: dict[str, Any], users: Sequence[Any]
+    ) -> tuple[dict[str, Any], Epochs | None]:
+        """What `fit` is called with for rows, and the epochs that are run in our way, if they can be."""
         own = self.data is not None and x is self.data.train.x
         if not own or any(given.get(name) is not None for name in WEIGHED) or given.get("shuffle") is False:
-            return {"x": x, "y": y}
-        assert self.data is not None
+            return {"x": x, "y": y}, None
         batch = given.pop("batch_size", None) or BATCH
-        steps = -(-len(self.data.train) // batch)
-        self._speed_up(steps, y)
-        known = {"x": self._ordered(x, y, batch), "steps_per_epoch": steps, "shuffle": False}
         held_out = given.pop("validation_data", None)
         given.pop("validation_batch_size", None)
-        if held_out is not None:
-            ours = isinstance(held_out, tuple) and held_out[0] is self.data.validation.x
-            known["validation_data"] = _batches(*held_out) if ours else held_out
-        return known
+        ours = held_out is None or self._is_ours(held_out)
+        if ours and is_plain(self.model, given, users):
+            parts = _tensors((x, y)), _tensors(held_out)
+            if epochs := epochs_of(self.model, *parts, batch):
+                return epochs.data(self.trial.start, self.trial.epochs), epochs
+        return self._batched(x, y, batch, _batches(*held_out) if held_out and ours else held_out), None
+
+    def _is_ours(self, held_out: Any) -> bool:
+        assert self.data is not None
+        return isinstance(held_out, tuple) and held_out[0] is self.data.validation.x
+
+    def _batched(self, x: Any, y: Any, batch: int, held_out: Any) -> dict[str, Any]:
+        """The rows for Keras's own loop over batches."""
+        steps = -(-len(x) // batch)
+        self._speed_up(steps, y)
+        known = {"x": self._ordered(x, y, batch), "steps_per_epoch": steps, "shuffle": False}
+        return known if held_out is None else {**known, "validation_data": held_out}
 
     def _ordered(self, x: Any, y: Any, batch: int) -> Any:
         """Batches whose order is a function of seed and epoch, so that a unit may begin at any epoch."""
         import tensorflow as tf
 
         x, y = tensor(x), tensor(y)
-        rows = tf.range(len(x))
 
         def epoch_rows(epoch: Any) -> Any:
-            order = tf.random.experimental.stateless_shuffle(rows, tf.stack([self.trial.seed, epoch]))
+            order = shuffled(len(x), tf.stack([self.trial.seed, epoch]))
             chosen = tf.data.Dataset.from_tensor_slices(order).batch(batch)
             return chosen.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
 
@@ -87,22 +109,12 @@ class Fit:
         return epochs.flat_map(epoch_rows).prefetch(tf.data.AUTOTUNE)
 
     def _speed_up(self, steps: int, y: Any) -> None:
-        """Make the first epoch cheap: one execution an epoch, every variable made beforehand.
-
-        TensorFlow traces a training step a second time when that step creates variables (the optimizer's
-        slots, the metrics' totals), which for a small model costs as much as several epochs.
-        """
-        import tensorflow as tf
-
-        model = self.model
-        if model.run_eagerly or model.steps_per_execution != 1:
+        """Make the first epoch cheap: one execution an epoch, every variable made beforehand."""
+        if self.model.run_eagerly or self.model.steps_per_execution != 1:
             return
-        model.steps_per_execution = steps
-        if model.optimizer is not None and not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+        self.model.steps_per_execution = steps
         with suppress(Exception):  # a model of another shape is traced twice
-            model.compute_metrics(None, tf.constant(y[:1]), tf.zeros((1, *model.output_shape[1:])))
-            model.reset_metrics()
+            make_variables(self.model, y)
 
     def _reporter(self) -> Any:
         from keras.callbacks import LambdaCallback
@@ -159,24 +171,11 @@ def batches(model: Any, data: Data, part: Part) -> Any:
     return _batches(part.x, targets(model, data, part))
 
 
+def _tensors(rows: Rows | None) -> Any:
+    return rows and tuple(tensor(array) for array in rows)
+
+
 def _batches(x: Any, y: Any) -> Any:
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices((tensor(x), tensor(y))).batch(EVALUATED_AT_ONCE)
-
-
-_tensors: dict[
-    int, tuple[Any, Any]
-] = {}  # id of an array -> the array, so that its id stays its own, and its tensor
-KEPT = 8
-
-
-def tensor(array: Any) -> Any:
-    """The array as a tensor, made once for the arrays of a data set."""
-    import tensorflow as tf
-
-    if id(array) not in _tensors:
-        while len(_tensors) >= KEPT:
-            _tensors.pop(next(iter(_tensors)))
-        _tensors[id(array)] = (array, tf.constant(array))
-    return _tensors[id(array)][1]
