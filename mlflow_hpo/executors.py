@@ -2,9 +2,10 @@
 
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ import psutil
 from pebble import ProcessExpired, ProcessPool
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.preloaded import Loaded
+from mlflow_hpo.promise import Promise, in_background
 from mlflow_hpo.spawn import WorkerContext
 
 RECENT = 16  # units whose traces a worker may still hold
@@ -63,13 +66,19 @@ class LocalExecutor:
         initializer: Callable[..., None] | None = None,
         initargs: tuple[Any, ...] = (),
         growth_bytes: int = GROWTH_BYTES,
+        loaded: Loaded | None = None,
     ) -> None:
-        """Each worker starts with its first unit, or at `start`, and calls `initializer(*initargs)` once."""
+        """Each worker starts with its first unit, or at `start`, and calls `initializer(*initargs)` once.
+
+        Args:
+            loaded: what the process loads that workers are forked from; elsewhere the initializer does.
+        """
         self.workers = workers
-        self._slots = [_Slot(initializer, initargs, growth_bytes) for _ in range(workers)]
+        self._context = _context(loaded or Loaded())
+        self._slots = [_Slot(self._context, initializer, initargs, growth_bytes) for _ in range(workers)]
 
     def start(self) -> "LocalExecutor":
-        """Start all workers now, so that they are warm when the first units come."""
+        """Begin to start all workers, so that they are warm when the first units come; does not wait."""
         for slot in self._slots:
             slot.start()
         return self
@@ -84,13 +93,14 @@ class LocalExecutor:
     ) -> Future[Any]:
         """See `Executor.submit`."""
         slot = min(self._slots, key=lambda slot: (slot.pending, near not in slot.recent))
-        slot.recent.append(near)
-        return slot.submit(fn, args, timeout_s)
+        return slot.submit(fn, args, timeout_s, near)
 
     def shutdown(self) -> None:
         """See `Executor.shutdown`."""
+        self._context.refuse()
         with ThreadPoolExecutor(len(self._slots)) as threads:  # a worker may take seconds to end
             list(threads.map(_Slot.stop, self._slots))
+        self._context.stop()
 
     def __enter__(self) -> "LocalExecutor":
         return self
@@ -102,54 +112,72 @@ class LocalExecutor:
 class _Slot:
     """One worker process, and those that take its place."""
 
-    def __init__(self, initializer: Any, initargs: tuple[Any, ...], growth_bytes: int) -> None:
-        self._context = WorkerContext()
-        self._pid = self._context.Value("i", 0)
+    def __init__(self, context: Any, initializer: Any, initargs: tuple[Any, ...], growth_bytes: int) -> None:
+        self._context = context
+        self._pid = context.Value("i", 0)
         self._initargs = (self._pid, initializer, initargs)
         self._growth = growth_bytes
         self._first: tuple[int, int] = (0, 0)  # the process, and what it held after its first unit
         self._grown = False
+        self._pool: ProcessPool | None = None
+        self._launch: Future[ProcessPool] | None = None
         self.pending = 0
         self.recent: deque[str | None] = deque(maxlen=RECENT)
-        self._pool = self._new_pool()
 
     @property
     def pid(self) -> int:
         return int(self._pid.value)
 
-    def submit(self, fn: Any, args: tuple[Any, ...], timeout_s: float | None) -> Future[Any]:
-        if not self._usable() or not self._alive() or (self._grown and not self.pending):
-            self._replace()
+    def submit(
+        self, fn: Any, args: tuple[Any, ...], timeout_s: float | None, near: str | None
+    ) -> Future[Any]:
+        launch = self.start()
         self.pending += 1
-        future: Future[Any] = self._pool.schedule(fn, args=args, timeout=timeout_s)
-        future.add_done_callback(self._done)
-        return future
+        self.recent.append(near)
+        promise = Promise()
+        promise.add_done_callback(self._done)
+        promise.follow(launch, lambda pool: pool.schedule(fn, args=args, timeout=timeout_s))
+        return promise
+
+    def start(self) -> "Future[ProcessPool]":
+        """The pool, once its worker runs; a new one where the worker is lost, or better replaced."""
+        if self._launch is None or (self._launch.done() and not self._usable(self._launch)):
+            self._pid.value, self._grown = 0, False
+            self.recent.clear()
+            self._launch = in_background(self._replace)
+        return self._launch
 
     def stop(self) -> None:
-        self._pool.stop()
-        self._pool.join()
+        if self._launch is not None:
+            self._launch.exception()  # waits; what it launches is ended here
+        self._launch = None
+        self._end()
 
-    def start(self) -> None:
-        self._usable()
+    def _usable(self, launch: "Future[ProcessPool]") -> bool:
+        well = launch.exception() is None and bool(launch.result().active)
+        return well and self._alive() and not (self._grown and not self.pending)
 
-    def _usable(self) -> bool:
+    def _replace(self) -> ProcessPool:
+        self._end()
+        self._pool = ProcessPool(1, initializer=_begin, initargs=self._initargs, context=self._context)
         with _no_interrupts():
-            return bool(self._pool.active)  # asking starts the worker
+            try:
+                _ = self._pool.active  # asking starts the worker
+            except BrokenExecutor as error:
+                raise RuntimeError(str(error.__cause__)) from error
+        return self._pool
 
-    def _new_pool(self) -> ProcessPool:
-        return ProcessPool(1, initializer=_begin, initargs=self._initargs, context=self._context)
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+        self._pool = None
 
     def _alive(self) -> bool:
         """Whether the worker lives or is being started; pebble gives up a pool whose idle worker died."""
         with suppress(psutil.NoSuchProcess):
             return self.pid == 0 or bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
         return False
-
-    def _replace(self) -> None:
-        self.stop()
-        self._pid.value, self._grown = 0, False
-        self.recent.clear()
-        self._pool = self._new_pool()
 
     def _done(self, future: Future[Any]) -> None:
         self.pending -= 1
@@ -161,6 +189,15 @@ class _Slot:
             if self._first[0] != self.pid:
                 self._first = (self.pid, held)
             self._grown = held - self._first[1] > self._growth
+
+
+def _context(loaded: Loaded) -> Any:
+    """What starts workers: forked from a process that has loaded the libraries, where that works."""
+    if sys.platform != "linux":
+        return WorkerContext()
+    from mlflow_hpo.template import Template, TemplateContext
+
+    return TemplateContext(Template(loaded))
 
 
 @contextmanager

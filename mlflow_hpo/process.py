@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_hpo.errors import HpoError, TrialError, worded
+from mlflow_hpo.preloaded import silence
 
 if TYPE_CHECKING:
     from mlflow_hpo.datasets import Data
@@ -30,6 +30,13 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+
+
+def environment(subject: Subject, threads: int) -> dict[str, str]:
+    """What is to be set in a process before it loads a library; a project's process inherits it."""
+    quiet = {} if subject.project else {name: os.environ.get(name, level) for name, level in QUIET.items()}
+    return dict.fromkeys(THREADS, str(threads)) | quiet
 
 
 def warm_up(subject: Subject, threads: int, folder: str | None = None) -> None:
@@ -40,9 +47,9 @@ def warm_up(subject: Subject, threads: int, folder: str | None = None) -> None:
     """
     watch_parent(lambda: os._exit(1))
     tempfile.tempdir = folder
-    os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    _quiet(libraries=not subject.project)
-    with _silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
+    os.environ.update(environment(subject, threads))
+    _quiet()
+    with silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
         import mlflow_hpo.store  # noqa: F401 (the import is what is wanted)
         from mlflow_hpo.hardware import machine
         from mlflow_hpo.objectives.find import find_objective
@@ -89,29 +96,9 @@ def data_of(subject: Subject) -> Data | None:
     return load_data(subject.data) if subject.data.name else None
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """TensorFlow's libraries greet on the error stream while they load, whatever its settings say."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _quiet(libraries: bool) -> None:
-    """Leave the terminal to the driver's display.
-
-    Args:
-        libraries: by the environment, too, which a project's process would inherit.
-    """
+def _quiet() -> None:
+    """Leave the terminal to the driver's display."""
     import logging
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if libraries:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     logging.getLogger("mlflow").setLevel(logging.ERROR)

@@ -19,8 +19,10 @@ from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
 from mlflow_hpo.executors import Executor, LocalExecutor, answered
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.inputs import Inputs, Look, Request
+from mlflow_hpo.libraries import libraries
 from mlflow_hpo.models import Model
-from mlflow_hpo.process import warm_up, watch_parent
+from mlflow_hpo.preloaded import Loaded
+from mlflow_hpo.process import environment, warm_up, watch_parent
 from mlflow_hpo.ready import ready
 from mlflow_hpo.resolve import check_metric
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
@@ -123,10 +125,11 @@ def go_on(
 @contextmanager
 def workers(settings: Settings, count: int) -> Iterator[LocalExecutor]:
     """Worker processes for a study's subject, and a folder for what they write meanwhile."""
-    threads = max(1, usable_cores() // count)
+    subject, threads = settings.subject, max(1, usable_cores() // count)
+    loaded = Loaded(libraries(subject), environment(subject, threads))
     with (
         tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True) as folder,
-        LocalExecutor(count, warm_up, (settings.subject, threads, folder)) as executor,
+        LocalExecutor(count, warm_up, (subject, threads, folder), loaded=loaded) as executor,
     ):
         yield executor
 

@@ -37,6 +37,12 @@ class WorkerProcess(SpawnProcess):
 
 
 class WorkerContext(SpawnContext):
-    """What starts worker processes."""
+    """What starts worker processes, each on its own; where processes can be forked, see `template`."""
 
     Process = WorkerProcess
+
+    def refuse(self) -> None:
+        """See `Template.refuse`: here no start takes long."""
+
+    def stop(self) -> None:
+        """See `Template.stop`: here nothing but the workers runs."""

@@ -8,13 +8,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
     ["early", "errors", "trial", "outcome", "__init__"],
-    ["context"],
-    ["signals", "references", "spawn", "kernel"],
+    ["context", "spawn", "preloaded", "promise"],
+    ["signals", "references", "template", "kernel"],
     ["space", "hardware", "datasets"],
     ["algorithms", "schedulers", "models", "preprocessing", "subject", "projects"],
     ["fields", "store"],
     ["settings"],
-    ["checkpoints", "objectives", "summary", "resolve", "keeping"],
+    ["checkpoints", "objectives", "summary", "resolve", "keeping", "libraries"],
     ["process", "executors", "inputs", "ready"],
     ["worker", "survey"],
     ["judge"],
