@@ -160,7 +160,7 @@ def test_a_signal_to_everyone_kills_but_fails_nothing(tmp_path: Path, number: in
 
 def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "120", "--workers", "1"], uri) as driver:
+    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "400", "--workers", "1"], uri) as driver:
         wait_until(running_after(uri, 1))
         name = study_in(uri).name
         assert f"is being run by process {driver.pid}" in one_line_error(hpo(uri, "resume", name))
