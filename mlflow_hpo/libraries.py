@@ -38,6 +38,8 @@ def libraries(subject: Subject) -> list[str]:
     if subject.project:
         return [*own, "mlflow_hpo.objectives.project"]
     named = _text(subject.model) + _text(subject.data.name)
+    if b"environ" in named:  # code that sets what a library reads when it is imported must come before it
+        return own
     keras = is_builtin(subject.model) or b"keras" in named or b"tensorflow" in named
     tables = keras or bool(subject.data.name) or b"sklearn" in named
     return [*(KERAS if keras else ()), *(TABLES if tables else ()), *own]

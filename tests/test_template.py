@@ -108,6 +108,7 @@ def test_with_all_libraries_the_template_has_one_thread(threads: int) -> None:
 def test_what_is_loaded_follows_from_the_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text("from sklearn.linear_model import SGDClassifier\n")
     (tmp_path / "nets.py").write_text("import keras\n")
+    (tmp_path / "first.py").write_text("import os\nos.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'\nimport keras\n")
     monkeypatch.chdir(tmp_path)
 
     def loads(model: str, data: str = "", project: str = "") -> tuple[bool, bool]:
@@ -118,6 +119,7 @@ def test_what_is_loaded_follows_from_the_subject(tmp_path: Path, monkeypatch: py
     assert loads("mlp") == loads("nets.py:build") == loads("nets:build") == (True, True)
     assert loads("mine.py:build") == loads("missing.py:build", "digits") == (False, True)
     assert loads("missing.py:build") == loads("mlp", "digits", "a project") == (False, False)
+    assert loads("first.py:build", "digits") == (False, False), "its code must run before the import"
 
 
 def test_the_template_is_gone_after_a_shutdown_and_comes_again() -> None:
