@@ -164,6 +164,7 @@ def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began
         wait_until(running_after(uri, 1))
         name = study_in(uri).name
         assert f"is being run by process {driver.pid}" in one_line_error(hpo(uri, "resume", name))
+        wait_until(running_after(uri, 1))  # not between two trials
         os.killpg(driver.pid, signal.SIGINT)  # what a terminal does: to the driver and to its workers
         _, said = driver.communicate(timeout=COMMAND_SECONDS)
     assert driver.returncode == 130
