@@ -98,9 +98,11 @@ class LocalExecutor:
     def shutdown(self) -> None:
         """See `Executor.shutdown`."""
         self._context.refuse()
-        with ThreadPoolExecutor(len(self._slots)) as threads:  # a worker may take seconds to end
-            list(threads.map(_Slot.stop, self._slots))
-        self._context.stop()
+        try:
+            with ThreadPoolExecutor(len(self._slots)) as threads:  # a worker may take seconds to end
+                list(threads.map(_Slot.stop, self._slots))
+        finally:
+            self._context.stop()
 
     def __enter__(self) -> "LocalExecutor":
         return self
@@ -195,9 +197,9 @@ def _context(loaded: Loaded) -> Any:
     """What starts workers: forked from a process that has loaded the libraries, where that works."""
     if sys.platform != "linux":
         return WorkerContext()
-    from mlflow_hpo.template import Template, TemplateContext
+    from mlflow_hpo.template import Template, TemplateContext, is_possible
 
-    return TemplateContext(Template(loaded))
+    return TemplateContext(Template(loaded)) if is_possible() else WorkerContext()
 
 
 @contextmanager

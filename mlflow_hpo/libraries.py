@@ -23,6 +23,7 @@ OWN = (
 )
 KERAS = ("tensorflow", "keras")
 TABLES = ("pandas", "sklearn.base", "sklearn.datasets", "sklearn.compose", "sklearn.pipeline")
+SETTERS = (b"environ", b"putenv", b"dotenv")  # what sets the environment
 STORES = {  # the form of a tracking URI -> what MLflow loads for it when it is first used
     "http": "mlflow.store.tracking.rest_store",
     "file": "mlflow.store.tracking.file_store",
@@ -38,7 +39,9 @@ def libraries(subject: Subject) -> list[str]:
     if subject.project:
         return [*own, "mlflow_hpo.objectives.project"]
     named = _text(subject.model) + _text(subject.data.name)
-    if b"environ" in named:  # code that sets what a library reads when it is imported must come before it
+    if any(
+        word in named for word in SETTERS
+    ):  # code that sets what a library reads when it is imported must come before it
         return own
     keras = is_builtin(subject.model) or b"keras" in named or b"tensorflow" in named
     tables = keras or bool(subject.data.name) or b"sklearn" in named

@@ -24,7 +24,10 @@ class Promise(Future[Any]):
 
     def cancel(self) -> bool:
         """Cancel the work, even while it runs."""
+        known = self.cancelled()
         cancelled = super().cancel()
+        if cancelled and not known:
+            self.set_running_or_notify_cancel()  # or whoever waits for it would wait on
         if self._inner is not None:
             self._inner.cancel()
         return cancelled
@@ -43,7 +46,7 @@ class Promise(Future[Any]):
 
     def _end(self, inner: Future[Any]) -> None:
         if inner.cancelled():
-            super().cancel()
+            self.cancel()
         elif (error := inner.exception()) is not None:
             self._become(self.set_exception, error)
         else:

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,13 @@ from typing import Any
 
 from mlflow_hpo import preloaded
 
+LONGEST = 75  # characters of the temporary folder's name; a socket in it may have 107 in all
 _ordering = threading.Lock()  # an environment is one for all templates
+
+
+def is_possible() -> bool:
+    """Whether Python's fork server can be told where modules lie, and its socket's name is not too long."""
+    return all(isinstance(entry, str) for entry in sys.path) and len(tempfile.gettempdir()) < LONGEST
 
 
 class Template(forkserver.ForkServer):
@@ -56,8 +63,9 @@ class Template(forkserver.ForkServer):
         self._waiting += 1
         try:
             yield
-        except EOFError:
-            raise EOFError("the process that loads the libraries died") from None
+        except (EOFError, ConnectionError):
+            shut = "the executor is being shut down"
+            raise EOFError(shut if self._refuses else "the process that loads the libraries died") from None
         finally:
             self._waiting -= 1
 
@@ -77,9 +85,9 @@ class Template(forkserver.ForkServer):
         self._refuses = False
 
     def _kill(self) -> None:
-        if self._forkserver_pid is not None:
+        if (pid := self._forkserver_pid) is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._forkserver_pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
     def _forget(self) -> None:
         if self._forkserver_alive_fd is not None:

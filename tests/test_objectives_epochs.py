@@ -74,6 +74,27 @@ def test_the_model_is_then_as_the_user_made_it(tmp_path: Path, data: Data) -> No
     assert found[EPOCHS]["val_loss"] == pytest.approx(held_out["loss"], abs=1e-4)
 
 
+def test_a_model_that_is_compiled_anew_is_traced_anew(tmp_path: Path, data: Data) -> None:
+    """As a `fit` of the user's own does that trains some layers first, and then all."""
+    model = mlp()
+    first = trained(tmp_path, data, model)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    second = trained(tmp_path, data, model)
+    assert int(model.optimizer.iterations) == EPOCHS * -(-len(data.train) // BATCH)
+    assert 0 < second[EPOCHS]["val_loss"] < first[EPOCHS]["val_loss"]
+
+
+def test_a_model_that_goes_on_is_not_traced_again(tmp_path: Path, data: Data) -> None:
+    model = mlp()
+    rows = (tensor(data.train.x), tensor(data.train.y))
+    trained(tmp_path, data, model)
+    held_out = (tensor(data.validation.x), tensor(data.validation.y))
+    known = epochs_of(model, rows, held_out, BATCH)
+    trained(tmp_path, data, model)
+    assert known is not None
+    assert epochs_of(model, rows, held_out, BATCH) is known
+
+
 def test_a_compiled_step_stays_compiled(tmp_path: Path, data: Data) -> None:
     found = trained(tmp_path, data, mlp(jit_compile=True))
     assert_same(found, trained(tmp_path, data, mlp(jit_compile=True), callbacks=[bystander()]))
@@ -119,6 +140,14 @@ def test_what_looks_at_steps_is_left_to_keras(make: Callable[[], Any], given: di
     assert is_plain(mlp(), {}, [])
     assert not is_plain(make(), given, [])
     assert not is_plain(mlp(), {}, [bystander()])
+
+
+def test_a_callback_that_counts_batches_is_left_to_keras(tmp_path: Path) -> None:
+    from keras.callbacks import ModelCheckpoint
+
+    file = tmp_path / "model.keras"
+    assert is_plain(mlp(), {}, [ModelCheckpoint(file)])
+    assert not is_plain(mlp(), {}, [ModelCheckpoint(file, save_freq=100)])
 
 
 def test_metrics_of_the_users_own_step_are_reported(tmp_path: Path, data: Data) -> None:

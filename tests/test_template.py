@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,27 @@ def test_what_is_loaded_follows_from_the_subject(tmp_path: Path, monkeypatch: py
     assert loads("mine.py:build") == loads("missing.py:build", "digits") == (False, True)
     assert loads("missing.py:build") == loads("mlp", "digits", "a project") == (False, False)
     assert loads("first.py:build", "digits") == (False, False), "its code must run before the import"
+
+
+@pytest.mark.parametrize("fault", ["path", "folder"])
+def test_where_no_template_can_be_told_what_to_do_workers_start_alone(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notebooks append paths that are no strings; the name of a socket may have 107 characters."""
+    if fault == "path":
+        monkeypatch.setattr(sys, "path", [*sys.path, tmp_path])
+    else:
+        (tmp_path / ("long" * 20)).mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 20)))
+    with LocalExecutor(1, loaded=NUMPY) as workers:
+        assert workers.submit(os.getppid).result(WAIT) == os.getpid()
+
+
+def test_a_unit_that_was_cancelled_is_waited_for_no_longer() -> None:
+    with LocalExecutor(1, loaded=NUMPY) as workers:
+        future = workers.submit(time.sleep, 60)
+        assert future.cancel()
+        assert wait([future], WAIT).done == {future}
 
 
 def test_the_template_is_gone_after_a_shutdown_and_comes_again() -> None:

@@ -1,6 +1,7 @@
 """Tables made ready for models that take arrays."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,12 @@ def ready(data: Data | None, preprocess: str) -> Ready:
         raise SetupError(
             f"data {data.name!r} cannot be trained on as they are: {reason}; give preprocess: auto"
         )
-    return Ready(data.mapped(_numbers), data)
+    return Ready(_as_numbers(data), data)
+
+
+@lru_cache(maxsize=2)
+def _as_numbers(data: Data) -> Data:
+    return data.mapped(_numbers)
 
 
 def _numbers(part: Part) -> Part:

@@ -39,6 +39,9 @@ class Epochs:
     held_out: Rows | None
     batch: int
 
+    def __post_init__(self) -> None:
+        self._compiled = _compiled(self.model)
+
     @cached_property
     def train(self) -> Any:
         """One epoch, in the order that a pair of seeds decides; gives the metrics."""
@@ -93,9 +96,9 @@ class Epochs:
             _ = self.test
 
     def is_of(self, rows: Rows, held_out: Rows | None, batch: int) -> bool:
-        """Whether they train with these very tensors."""
-        mine = (*self.rows, *(self.held_out or ()))
-        theirs = (*rows, *(held_out or ()))
+        """Whether they train with these very tensors, and the model was not compiled anew since."""
+        mine = (*self._compiled, *self.rows, *(self.held_out or ()))
+        theirs = (*_compiled(self.model), *rows, *(held_out or ()))
         same = len(mine) == len(theirs) and all(m is t for m, t in zip(mine, theirs, strict=True))
         return same and self.batch == batch
 
@@ -164,8 +167,14 @@ def is_plain(model: Any, given: Mapping[str, Any], callbacks: Sequence[Any]) -> 
 
 
 def _looks_at_steps(callback: Any) -> bool:
-    home = type(callback).__module__
-    return not home.startswith("keras.") or type(callback).__name__ == "LambdaCallback"
+    home, name = type(callback).__module__, type(callback).__name__
+    paces = {getattr(callback, pace, "epoch") for pace in ("save_freq", "update_freq")}
+    return not home.startswith("keras.") or name == "LambdaCallback" or paces != {"epoch"}
+
+
+def _compiled(model: Any) -> tuple[Any, ...]:
+    """What `compile` makes anew, the total of the loss among it."""
+    return (model.optimizer, *model.metrics)
 
 
 def shuffled(count: int, seeds: Any) -> Any:

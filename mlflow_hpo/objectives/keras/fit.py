@@ -73,7 +73,7 @@ class Fit:
         own = self.data is not None and x is self.data.train.x
         if not own or any(given.get(name) is not None for name in WEIGHED) or given.get("shuffle") is False:
             return {"x": x, "y": y}, None
-        batch = given.pop("batch_size", None) or BATCH
+        batch = int(given.pop("batch_size", None) or BATCH)
         held_out = given.pop("validation_data", None)
         given.pop("validation_batch_size", None)
         ours = held_out is None or self._is_ours(held_out)
