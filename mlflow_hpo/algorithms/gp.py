@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, suggest_by
 from mlflow_hpo.algorithms.evolution import mutated
@@ -33,12 +34,13 @@ def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Ge
     done = [p for p in ended if not p.beaten]
     if len(done) < min(max(len(leaves), LEAST_STARTUP), MOST_STARTUP):
         return at_random(space, rng)
-    model = _fitted(leaves, ended, rng)
-    running = [p for p in known if p not in ended]
-    if running:  # believed to come out as predicted, so that the next one goes elsewhere
-        _believe(model, np.array([features(leaves, p.raws) for p in running]))
     ranked = sorted(done, key=lambda p: (p.loss, p.number))
-    return _best_candidate(space, model, ranked, {_key(p.raws) for p in known}, rng)
+    with threadpool_limits(1):  # more of them would wait for each other where workers keep the cores busy
+        model = _fitted(leaves, ended, rng)
+        running = [p for p in known if p not in ended]
+        if running:  # believed to come out as predicted, so that the next one goes elsewhere
+            _believe(model, np.array([features(leaves, p.raws) for p in running]))
+        return _best_candidate(space, model, ranked, {_key(p.raws) for p in known}, rng)
 
 
 def _key(raws: Raws) -> tuple[tuple[str, Any], ...]:
