@@ -20,7 +20,7 @@ from mlflow_hpo.trial import State, Trial
 pytestmark = pytest.mark.slow
 MLFLOW_RUN = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
 SEARCH = [sys.executable, "-m", "mlflow_hpo", "search"]
-ONE_WORKER = ["--workers", "1", "--max-trials", "11", "--max-epochs", "40", "--seed", "4"]
+ONE_WORKER = ["--workers", "1", "--max-trials", "11", "--max-epochs", "120", "--seed", "4"]
 
 
 @contextmanager
@@ -119,12 +119,12 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
     assert statuses(cut) == ("FINISHED", ["FINISHED"] * 11)
     client = Connection(cut).client
     for trial in after:
-        assert [m.step for m in client.get_metric_history(trial.run_id, "loss")] == list(range(1, 41))
+        assert [m.step for m in client.get_metric_history(trial.run_id, "loss")] == list(range(1, 121))
 
 
 def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    options = ["-Pmax_trials=6", "-Pmax_epochs=100", "-Pworkers=2"]
+    options = ["-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
@@ -148,7 +148,7 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None
 def test_a_signal_to_everyone_kills_but_fails_nothing(tmp_path: Path, number: int) -> None:
     """A terminal's Ctrl-C, `timeout`, or a batch system: it reaches mlflow, driver and workers."""
     uri = new_store(tmp_path)
-    with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=100", "-Pworkers=2"], uri) as project:
+    with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2"], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
         os.killpg(project.pid, number)

@@ -174,7 +174,7 @@ def test_a_worker_that_is_killed_costs_one_trial(
         if trial.number == 1 and trial.state is State.RUNNING:
             threading.Timer(1, lambda: os.kill(executor.pids[0], signal.SIGKILL)).start()
 
-    study = start({"max_epochs": 30}, "batch_size: [16]\nunits: [8, 16]", observer=Recording(kill))
+    study = start({"max_epochs": 150}, "batch_size: [16]\nunits: [8, 16]", observer=Recording(kill))
     study.drive()
     assert [t.state for t in study.known] == [State.FINISHED, State.FAILED, State.FINISHED]
     assert study.known[1].reason.startswith("its worker ")
