@@ -53,7 +53,7 @@ def rehearse(subject: Subject, config: Mapping[str, Any], max_epochs: int) -> tu
             epochs=1,
             max_epochs=max_epochs,
             data=data_of(subject),
-            checkpoint=Path(folder),
+            folder=Path(folder),
             on_report=lambda epoch, metrics: None,
             on_model=lambda *args, **how: "",
         )

@@ -110,8 +110,6 @@ class _Run:
         usage = Usage()
         data = self._describe()
         rests = not self._subject.project  # a project's process leaves no checkpoint
-        if (source := self._assignment.source_run_id) and rests:
-            checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
         handle = self._handle(data)
         with fluent_run(self._recorder.connection, self._assignment.run_id):
             self._objective.train(handle)
@@ -176,7 +174,7 @@ class _Run:
             epochs=self._unit.stop,
             max_epochs=self._task.max_epochs,
             data=data,
-            checkpoint=self._folder,
+            folder=self._folder,
             on_report=report,
             on_model=self._recorder.model,
             on_cost=lambda epoch, metrics: self._recorder.metrics(metrics, epoch),
@@ -186,10 +184,18 @@ class _Run:
             run_id=self._assignment.run_id,
             source_id=self._assignment.source_run_id,
             place=self._place(),
+            fetch=self._fetch if self._assignment.source_run_id else None,
         )
         alone = self._subject.folds == self._subject.repeats == 1
         patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.maximize)
         return handle
+
+    def _fetch(self) -> None:
+        from mlflow_hpo import checkpoints
+
+        source = self._assignment.source_run_id
+        assert source is not None
+        checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
 
     def _place(self) -> Place:
         from mlflow_hpo.objectives.handle import Place

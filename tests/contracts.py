@@ -310,7 +310,7 @@ class ObjectiveContract:
             epochs=epochs,
             max_epochs=4,
             data=load_data(DataSpec(self.data)),
-            checkpoint=folder,
+            folder=folder,
             on_report=lambda epoch, metrics: None,
             on_model=self.keep,
         )

@@ -29,9 +29,9 @@ class KerasContract(ObjectiveContract):
         other = self.handle(tmp_path / "other", 0, 1)  # another trial comes between
         other.run_id = "other"
         self.train(other)
-        (tmp_path / "held" / "model.weights.h5").unlink()
-        second = self.handle(tmp_path / "held", 1, 3)
+        second = self.handle(tmp_path / "again", 1, 3)  # where there is no checkpoint
         second.run_id = second.source_id = "held"
+        second.fetch = lambda: pytest.fail("the checkpoint was fetched")
         for epoch, values in self.train(second).items():
             assert values == pytest.approx(whole[epoch], abs=2e-3)
 

@@ -111,7 +111,7 @@ def test_a_scorer_of_scikit_learns_is_reported_where_the_metric_names_it(tmp_pat
         epochs=1,
         max_epochs=1,
         data=load_data(DataSpec("digits", 0)),
-        checkpoint=tmp_path,
+        folder=tmp_path,
         on_report=lambda epoch, metrics: reported.append(dict(metrics)),
         on_model=lambda *args, **how: "models:/kept",
         metric="val_f1_macro",
@@ -133,7 +133,7 @@ def rehearsed(
         epochs=1,
         max_epochs=epochs,
         data=data,
-        checkpoint=tmp_path,
+        folder=tmp_path,
         on_report=lambda epoch, metrics: None,
         on_model=lambda *args, **how: "",
     )

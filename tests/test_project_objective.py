@@ -43,7 +43,7 @@ def trained(
             epochs=epochs,
             max_epochs=epochs,
             data=None,
-            checkpoint=tmp_path / "checkpoint",
+            folder=tmp_path / "checkpoint",
             on_report=lambda epoch, metrics: None,
             on_model=lambda *args, **how: "",
             goes_on=lambda epoch, metrics: goes_on,

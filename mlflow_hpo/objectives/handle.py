@@ -41,8 +41,8 @@ class Handle:
         start, epochs: train from epoch `start` (0: afresh) until `epochs` are trained in all.
         max_epochs: how many epochs a trial may get, for schedules that plan ahead.
         data: the data set; None where the study has none.
-        checkpoint: a folder. It holds the checkpoint of epoch `start` where `start` is not 0; what it
-            holds at the end is the checkpoint of epoch `epochs`.
+        folder: what it holds at the end is the checkpoint of the last epoch.
+        fetch: lays the checkpoint of epoch `start` there; None where it lies there, or there is none.
         metric: what the study optimises.
         rungs: epochs on the way at which its value must be reported, ascending.
         run_id, source_id: the trial's own run, and the run whose checkpoint it goes on from.
@@ -60,7 +60,7 @@ class Handle:
     epochs: int
     max_epochs: int
     data: Data | None
-    checkpoint: Path
+    folder: Path
     on_report: Callable[[int, Mapping[str, float]], None]
     on_model: Callable[..., str]
     on_cost: Callable[[int, Mapping[str, float]], None] = lambda epoch, metrics: None
@@ -71,6 +71,7 @@ class Handle:
     source_id: str | None = None
     reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
     model_uri: str = ""
+    fetch: Callable[[], None] | None = None
     limited: int | None = None
     ended: str = ""
     stopped: str = ""
@@ -85,6 +86,18 @@ class Handle:
                 f"the objective calls trial.{name}, as Optuna's do: give a space, and read trial.config"
             )
         raise AttributeError(f"a trial has no {name!r}")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder, with the checkpoint of epoch `start` in it where `start` is not 0.
+
+        Raises:
+            TrialError: that cannot be read.
+        """
+        if self.fetch is not None:
+            fetch, self.fetch = self.fetch, None
+            fetch()
+        return self.folder
 
     @property
     def reached(self) -> int:

@@ -142,7 +142,7 @@ class _Member:
             start=self.reached,
             epochs=stop,
             data=self.data,
-            checkpoint=self._folder,
+            folder=self._folder,
             rungs=(),
             on_report=self._log,
             on_model=self.trial.on_model if self.index == 0 else _no_model,

@@ -99,7 +99,7 @@ class _Process:
         self._place: Place = trial.place
         self._since = int(time() * 1000) if trial.place.again else 0
         self._began = monotonic()
-        self._output = trial.checkpoint / keys.OUTPUT_FILE
+        self._output = trial.folder / keys.OUTPUT_FILE
         self._command = of.prepared.command(config)
 
     def value(self, points: list[float]) -> float:

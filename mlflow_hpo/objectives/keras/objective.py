@@ -83,7 +83,7 @@ class KerasObjective:
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
         if not trial.reported:
             trial.report(trial.epochs, _returned(answer, trial.metric))
-        model.save_weights(trial.checkpoint / FILE)  # the optimizer's state is among them
+        model.save_weights(trial.folder / FILE)  # the optimizer's state is among them
         log(trial, model, rows)
         if rows.data is not None:
             trial.log_cost(model.predict_on_batch, rows.data.train.x, model.count_params())
