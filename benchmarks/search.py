@@ -1,8 +1,9 @@
-"""How well the search works, in four parts.
+"""How well the search works, in five parts.
 
     python benchmarks/search.py samplers    # regret of every algorithm, beside Hyperopt's and Optuna's own
     python benchmarks/search.py growth      # seconds for a proposal after 100, 1,000 and 10,000 trials
     python benchmarks/search.py simulated   # the schedulers on a simulated clock, 1 to 1,000 workers
+    python benchmarks/search.py promotions  # what a promotion costs beside the rung it trains
     python benchmarks/search.py race        # wall seconds to a validation loss, against other tuners
 
 Further arguments go to the part; `--help` after its name shows them. The race needs its peers:
@@ -17,6 +18,7 @@ PARTS = {
     "samplers": ("samplers.py", "--part", "regret"),
     "growth": ("samplers.py", "--part", "growth"),
     "simulated": ("simulated.py",),
+    "promotions": ("promotions.py",),
     "race": ("race.py",),
 }
 

@@ -1,7 +1,7 @@
 """One unit of `model.fit`: its epochs, its rows in an order that seed and epoch decide, its reports."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from mlflow_hpo.objectives.keras.epochs import (
 )
 
 BATCH = 32  # Keras's own default
+_SUM = "_all_reduce_sum_gradients"  # a method of Keras's optimizers
 WEIGHED = ("sample_weight", "validation_split")  # what needs the rows as arrays
 
 
@@ -46,9 +47,10 @@ class Fit:
         ours: dict[str, Any] = {"epochs": self.trial.epochs, "initial_epoch": self.trial.start, "verbose": 0}
         users = self._users(given)
         ours["callbacks"] = [*self.own, *users, self._reseeder(), self._reporter()]
-        rows, epochs = self._rows(x, y, given, users)
-        with epochs.used(self.trial.seed) if epochs else nullcontext():
-            return type(self.model).fit(self.model, **{**given, **rows, **ours})
+        with _alone(self.model):
+            rows, epochs = self._rows(x, y, given, users)
+            with epochs.used(self.trial.seed) if epochs else nullcontext():
+                return type(self.model).fit(self.model, **{**given, **rows, **ours})
 
     def rows(self) -> dict[str, Any]:
         """What `fit` is called with: the training rows and, where there are any, those to validate on."""
@@ -145,6 +147,25 @@ class Fit:
     def _marked(self, callback: Any) -> Any:
         callback.of_unit = self
         return callback
+
+
+@contextmanager
+def _alone(model: Any) -> Iterator[None]:
+    """For a while the optimizer does not sum gradients over replicas, where there is one.
+
+    TensorFlow's sum has a gradient of its own, and a list of such gradients that it keeps for good, each with
+    the graph it was traced in: a few megabytes for a small model.
+    """
+    one = model.distribute_strategy.num_replicas_in_sync == 1
+    outer = model.optimizer
+    optimizers = [o for o in (outer, getattr(outer, "inner_optimizer", None)) if o is not None and one]
+    for optimizer in optimizers:
+        object.__setattr__(optimizer, _SUM, lambda pairs: pairs)
+    try:
+        yield
+    finally:
+        for optimizer in optimizers:
+            object.__delattr__(optimizer, _SUM)
 
 
 def scalars(logs: Any) -> dict[str, float]:

@@ -12,6 +12,7 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, batches, scalars, targets
 from mlflow_hpo.objectives.keras.log import log
+from mlflow_hpo.objectives.keras.seeding import begin, go_on
 from mlflow_hpo.objectives.scores import scored
 from mlflow_hpo.objectives.tables import Ready, ready
 
@@ -72,13 +73,8 @@ class KerasObjective:
 
     def train(self, trial: Handle) -> None:
         """See `Objective.train`."""
-        import keras
-
-        if not trial.start:
-            keras.backend.clear_session()
-        keras.utils.set_random_seed(trial.seed)
         rows = ready(trial.data, self.preprocess)
-        model = _restored(self.builder, trial, rows) if trial.start else _built(self.builder, trial, rows)
+        model = _prepared(self.builder, trial, rows)
         fit = Fit(trial, model, rows.data, self.builder.callbacks(trial.config, trial.max_epochs))
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
         if not trial.reported:
@@ -112,14 +108,18 @@ def _built(builder: Builder, trial: Handle, rows: Ready) -> Any:
     return model
 
 
-def _restored(builder: Builder, trial: Handle, rows: Ready) -> Any:
-    """The model as it was at the checkpoint: the one that is held, or built anew with its weights.
-
-    It is built, not loaded, so that layers and losses of the user's own need no registration with Keras.
-    """
+def _prepared(builder: Builder, trial: Handle, rows: Ready) -> Any:
+    """A new model, or one as it was at the checkpoint: that which is held, or built anew with its weights."""
     held = _held.pop((trial.run_id, trial.start), None) if trial.source_id == trial.run_id else None
     if held is not None:
+        go_on(trial.seed)
         return held
+    begin(trial.seed)
+    return _restored(builder, trial, rows) if trial.start else _built(builder, trial, rows)
+
+
+def _restored(builder: Builder, trial: Handle, rows: Ready) -> Any:
+    """It is built, not loaded: layers and losses of the user's own need no registration with Keras."""
     file = trial.checkpoint / FILE
     if not file.exists():
         raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
