@@ -113,6 +113,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--study", type=int, default=60, metavar="TRIALS")
     chosen = parser.parse_args()
+    if chosen.trials > objective.HELD:
+        parser.error(f"--trials: a worker holds {objective.HELD} models")
     console = Console()
     with tempfile.TemporaryDirectory() as name:
         for model in chosen.models:

@@ -100,6 +100,7 @@ class _Run:
         subject = self._task.subject
         self._subject = subject.with_everything() if assignment.final else subject
         self._objective = find_objective(self._subject)
+        self._rests = not self._subject.project  # a project's process leaves no checkpoint
 
     def result(self) -> Result:
         from mlflow_hpo import checkpoints
@@ -109,12 +110,11 @@ class _Run:
 
         usage = Usage()
         data = self._describe()
-        rests = not self._subject.project  # a project's process leaves no checkpoint
         handle = self._handle(data)
         with fluent_run(self._recorder.connection, self._assignment.run_id):
             self._objective.train(handle)
         values = self._values(handle)
-        if rests:
+        if self._rests:
             checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
         return Result(
             values=values,
@@ -184,7 +184,7 @@ class _Run:
             run_id=self._assignment.run_id,
             source_id=self._assignment.source_run_id,
             place=self._place(),
-            fetch=self._fetch if self._assignment.source_run_id else None,
+            fetch=self._fetch if self._assignment.source_run_id and self._rests else None,
         )
         alone = self._subject.folds == self._subject.repeats == 1
         patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.maximize)

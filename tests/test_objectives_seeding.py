@@ -2,6 +2,7 @@
 
 import gc
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +76,30 @@ def test_a_held_model_goes_on_where_its_random_numbers_were(train: Trainer) -> N
     assert parts | train("parts", 3, 1, 3) == whole
 
 
-@pytest.mark.parametrize("seeded", [begin, go_on])
+@pytest.mark.parametrize("seeded", [partial(begin, keep=True), partial(begin, keep=False), go_on])
 def test_every_generator_is_seeded(seeded: Any) -> None:
+    import keras
+
+    def drawn() -> tuple[float, float, int]:
+        seeded(9)
+        return random.random(), float(np.random.random()), keras.random.randint((), 0, 10**6).numpy()
+
+    assert drawn() == drawn()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_tensorflows_own_numbers_begin_anew_where_a_seed_does(keep: bool) -> None:
     import tensorflow as tf
 
-    def drawn() -> list[float]:
-        seeded(9)
-        return [random.random(), float(np.random.random()), float(tf.random.uniform([]))]
+    def drawn(seed: int) -> float:
+        begin(seed, keep)
+        return float(tf.random.uniform([]))
 
-    assert drawn()[:2] == drawn()[:2]
-    begin(9)
-    first = float(tf.random.uniform([]))
-    begin(9)
-    assert float(tf.random.uniform([])) == first
+    first, other = drawn(9), drawn(10)
+    assert (drawn(9), drawn(10)) == (first, other)
+    go_on(11)
+    between = float(tf.random.uniform([]))
+    assert drawn(11) == between != first
 
 
 def test_names_of_layers_begin_anew_with_each_trial() -> None:
@@ -95,7 +107,7 @@ def test_names_of_layers_begin_anew_with_each_trial() -> None:
 
     names = []
     for seed in (11, 12):
-        begin(seed)
+        begin(seed, keep=True)
         names.append(keras.layers.Dense(1).name)
     assert names == ["dense", "dense"]
 

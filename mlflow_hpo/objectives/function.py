@@ -58,6 +58,7 @@ class FunctionObjective:
 
     def train(self, trial: Handle) -> None:
         """See `Objective.train`."""
+        trial.restore()  # the user's code might take a failure for a checkpoint that is not there
         random.seed(trial.seed)
         np.random.seed(trial.seed % 2**32)
         answer = self._called(trial)

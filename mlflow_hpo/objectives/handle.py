@@ -94,10 +94,18 @@ class Handle:
         Raises:
             TrialError: that cannot be read.
         """
-        if self.fetch is not None:
-            fetch, self.fetch = self.fetch, None
-            fetch()
+        self.restore()
         return self.folder
+
+    def restore(self) -> None:
+        """Fetch the checkpoint, if that was not done yet.
+
+        Raises:
+            TrialError: it cannot be read.
+        """
+        if self.fetch is not None:
+            self.fetch()
+            self.fetch = None
 
     @property
     def reached(self) -> int:

@@ -158,7 +158,8 @@ def _alone(model: Any) -> Iterator[None]:
     """
     one = model.distribute_strategy.num_replicas_in_sync == 1
     outer = model.optimizer
-    optimizers = [o for o in (outer, getattr(outer, "inner_optimizer", None)) if o is not None and one]
+    known = (outer, getattr(outer, "inner_optimizer", None), *getattr(outer, "optimizers", ()))
+    optimizers = [o for o in known if one and o is not None and _SUM not in vars(o)]
     for optimizer in optimizers:
         object.__setattr__(optimizer, _SUM, lambda pairs: pairs)
     try:

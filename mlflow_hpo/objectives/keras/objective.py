@@ -114,7 +114,7 @@ def _prepared(builder: Builder, trial: Handle, rows: Ready) -> Any:
     if held is not None:
         go_on(trial.seed)
         return held
-    begin(trial.seed)
+    begin(trial.seed, keep=bool(_held))
     return _restored(builder, trial, rows) if trial.start else _built(builder, trial, rows)
 
 
@@ -138,7 +138,7 @@ _held: dict[tuple[str | None, int], Any] = {}  # (run, epochs) -> a model whose 
 
 def _hold(trial: Handle, model: Any) -> None:
     """Keep the model for the trial's next unit: it is traced, and need not be restored."""
-    if model.count_params() > HELD_PARAMETERS:
+    if model.run_eagerly or model.count_params() > HELD_PARAMETERS:
         return
     _held[(trial.run_id, trial.reached)] = model
     while len(_held) > HELD:

@@ -10,16 +10,20 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MOST = 256  # seeds whose kernels are kept
+MOST = 64  # seeds whose kernels are kept: code that runs eagerly may make many for each
 
 _used: set[int] = set()  # in this process, since kernels were dropped
 
 
-def begin(seed: int) -> None:
-    """Forget earlier models' names and seed every generator, for a model that is built."""
+def begin(seed: int, keep: bool) -> None:
+    """Forget earlier models' names and seed every generator, for a model that is built.
+
+    Args:
+        keep: whether there are kernels of models that are held.
+    """
     import keras
 
-    if seed in _used or len(_used) >= MOST:
+    if not keep or seed in _used or len(_used) >= MOST:
         keras.utils.clear_session(free_memory=False)
         _used.clear()
     _used.add(seed)
@@ -32,6 +36,7 @@ def go_on(seed: int) -> None:
     """Seed every generator, for a model that is held; its own kernels go on where they were."""
     import keras
 
+    _used.add(seed)
     with _kernels_kept():
         keras.utils.set_random_seed(seed)
 

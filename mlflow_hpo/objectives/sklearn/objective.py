@@ -246,9 +246,9 @@ class SklearnObjective:
         import joblib
 
         if self._resource == PARTIAL_FIT:
-            joblib.dump(estimator, trial.checkpoint / FILE)
+            joblib.dump(estimator, trial.folder / FILE)
         else:
-            (trial.checkpoint / "epochs.txt").write_text(str(trial.reached))
+            (trial.folder / "epochs.txt").write_text(str(trial.reached))
 
     def _log(self, trial: Handle, estimator: Any, rows: Ready) -> None:
         from sklearn.pipeline import Pipeline
