@@ -1,5 +1,6 @@
 """Any function: `objective(trial)` keeps the contract, and what another returns is taken for what it is."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -121,3 +122,21 @@ def test_the_form_shows_by_the_arguments() -> None:
     assert form_of(lambda params: 0) == CONFIG_FORM
     assert form_of(lambda x=1, **more: 0) == KEYWORD_FORM
     assert form_of(SGDClassifier) == KEYWORD_FORM
+
+
+def test_a_checkpoint_that_cannot_be_read_fails_the_trial_whatever_the_function_catches(
+    tmp_path: Path,
+) -> None:
+    def careless(trial: Handle) -> None:
+        with suppress(Exception):
+            np.load(trial.checkpoint / "weights.npy")
+        trial.report(trial.epochs, {"loss": 0.0})
+
+    def fetch() -> None:
+        raise TrialError("the checkpoint cannot be read")
+
+    trial = handle(tmp_path, {"x": 1}, epochs=2)
+    trial.start, trial.fetch = 1, fetch
+    with pytest.raises(TrialError, match=r"^the checkpoint cannot be read$"):
+        FunctionObjective(careless, TRIAL_FORM).train(trial)
+    assert not trial.reported
