@@ -10,9 +10,6 @@ costs nothing beside its epochs.
 """
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -20,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from overhead import search
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +35,12 @@ from mlflow_hpo.worker import Assignment, Task, train
 RUNGS = (1, 3, 9, 27)
 METRIC = "val_loss"
 Seconds = dict[tuple[int, int, str], list[tuple[float, float]]]  # rung, way -> of its epochs, beyond them
+
+
+def seconds(ends: list[float], start: int) -> float:
+    """Of the epochs after `start`: as many times their median, so that pauses between units do not count."""
+    after = sorted(ends)[start:]
+    return median(b - a for a, b in pairwise(after)) * len(after) if len(after) > 1 else 0.0
 
 
 class Worker:
@@ -59,8 +63,7 @@ class Worker:
         train(Assignment(self.task, Unit(0, start, stop), run_id, config, int(run_id[:7], 16), source))
         whole = time.perf_counter() - began
         found = self.connection.client.get_metric_history(run_id, METRIC)
-        ends = sorted(m.timestamp / 1000 for m in found if m.step > start)
-        epochs = median(b - a for a, b in pairwise(ends)) * (stop - start) if len(ends) > 1 else 0.0
+        epochs = seconds([m.timestamp / 1000 for m in found], start)
         return epochs, whole - epochs
 
 
@@ -76,8 +79,8 @@ def measured(model: str, trials: int, folder: Path) -> Seconds:
             for run_id, config in runs:
                 if way == "checkpoint":
                     objective._held.clear()
-                seconds = worker.train(run_id, config, start, stop)
-                found[start, stop, way if start else "first"].append(seconds)
+                spent = worker.train(run_id, config, start, stop)
+                found[start, stop, way if start else "first"].append(spent)
     return found
 
 
@@ -92,17 +95,18 @@ def show(console: Console, model: str, found: Seconds) -> None:
     console.print(table)
 
 
-def promotions(trials: int, folder: Path) -> tuple[int, int]:
-    """Of a study's promotions: how many there were, and how many of them took a unit of their own."""
+def promotions(trials: int, folder: Path) -> tuple[int, int, float]:
+    """A study's promotions, how many of them took a unit of their own, and the seconds of their epochs."""
     uri = f"sqlite:///{folder}/study.db"
-    command = [sys.executable, "-m", "mlflow_hpo", "search", "--algorithm=tpe", "--scheduler=asha", "--eta=3"]
-    command += [f"--max-trials={trials}", f"--max-epochs={RUNGS[-1]}", f"--metric={METRIC}", "--workers=2"]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": uri}
-    subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    sizes = (f"--max-trials={trials}", f"--max-epochs={RUNGS[-1]}", "--workers=2")
+    search(folder, "--algorithm=tpe", "--scheduler=asha", "--eta=3", f"--metric={METRIC}", *sizes, uri=uri)
     study = find_study(Connection(uri), LATEST)
-    done = [t for t in study.trials.load() if t.losses]
-    kept = [len(study.connection.client.list_artifacts(t.run_id, "checkpoints")) for t in done]
-    return sum(len(t.losses) - 1 for t in done), sum(units - 1 for units in kept)
+    client = study.connection.client
+    done = [t for t in study.trials.load() if len(t.losses) > 1]
+    units = [len(client.list_artifacts(t.run_id, "checkpoints")) for t in done]
+    ends = [client.get_metric_history(t.run_id, METRIC) for t in done]
+    trained = sum(seconds([m.timestamp / 1000 for m in found], RUNGS[0]) for found in ends)
+    return sum(len(t.losses) - 1 for t in done), sum(units) - len(units), trained
 
 
 def main() -> None:
@@ -119,10 +123,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for model in chosen.models:
             show(console, model, measured(model, chosen.trials, Path(name)))
-        every, own = promotions(chosen.study, Path(name))
-    console.print(
-        f"tpe + asha, {chosen.study} trials: {every} promotions, {every - own} of them within a unit"
-    )
+        every, own, trained = promotions(chosen.study, Path(name))
+    console.print(f"tpe + asha, {chosen.study} trials: {every} promotions, whose epochs took {trained:.1f} s")
+    console.print(f"{every - own} of them within a unit, {own} from a held model or a checkpoint")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from mlflow_hpo.objectives.keras.seeding import begin, go_on
 Metrics = dict[int, dict[str, float]]
 
 
-def noisy(units: int = 8) -> Any:
+def noisy(units: int = 8, eager: bool = False) -> Any:
     """A model whose layer draws on TensorFlow's own random numbers, not on Keras's."""
     import keras
     import tensorflow as tf
@@ -28,7 +28,7 @@ def noisy(units: int = 8) -> Any:
 
     layers = [keras.layers.Flatten(), Noise(), keras.layers.Dense(units), keras.layers.Dense(10, "softmax")]
     model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=eager)
     return model
 
 
@@ -48,12 +48,17 @@ class Trainer:
     def __init__(self, objective: KerasObjective, data: Data, folder: Path) -> None:
         self._objective, self._data, self._folder = objective, data, folder
 
-    def __call__(self, run_id: str, seed: int, start: int, epochs: int) -> Metrics:
+    def __call__(self, run_id: str, seed: int, start: int, epochs: int, **config: Any) -> Metrics:
         silent: Any = lambda *a, **k: ""  # noqa: E731
-        trial = Handle({}, seed, start, epochs, 4, self._data, self._folder, silent, silent)
+        trial = Handle(config, seed, start, epochs, 4, self._data, self._folder, silent, silent)
         trial.run_id, trial.source_id = run_id, run_id if start else None
+        self.fetched = False
+        trial.fetch = self._fetch if start else None
         self._objective.train(trial)
         return {epoch: dict(values) for epoch, values in trial.reported.items()}
+
+    def _fetch(self) -> None:
+        self.fetched = True
 
 
 @pytest.fixture
@@ -74,6 +79,13 @@ def test_a_held_model_goes_on_where_its_random_numbers_were(train: Trainer) -> N
     parts = train("parts", 3, 0, 1)
     train("other", 4, 0, 1)
     assert parts | train("parts", 3, 1, 3) == whole
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_model_that_runs_eagerly_is_not_held(train: Trainer, eager: bool) -> None:
+    train("first rung", 5, 0, 1, eager=eager, batch_size=1000)
+    train("first rung", 5, 1, 2, eager=eager, batch_size=1000)
+    assert train.fetched == eager
 
 
 @pytest.mark.parametrize("seeded", [partial(begin, keep=True), partial(begin, keep=False), go_on])

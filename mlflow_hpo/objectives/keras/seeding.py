@@ -8,7 +8,7 @@ go only where that seed begins anew.
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 MOST = 64  # seeds whose kernels are kept: code that runs eagerly may make many for each
 
@@ -23,11 +23,11 @@ def begin(seed: int, keep: bool) -> None:
     """
     import keras
 
-    if not keep or seed in _used or len(_used) >= MOST:
-        keras.utils.clear_session(free_memory=False)
+    anew = not keep or seed in _used or len(_used) >= MOST
+    if anew:
         _used.clear()
     _used.add(seed)
-    with _kernels_kept():
+    with nullcontext() if anew else _kernels_kept():
         keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
 
