@@ -128,13 +128,15 @@ class _Run:
         )
 
     def _values(self, handle: Handle) -> dict[int, float]:
-        """The study's metric at the end, and at the bars on the way."""
+        """The study's metric at the end, at the bars on the way, and where it was to end."""
         if self._assignment.final:
             return {handle.reached: math.nan}
         if handle.reached == self._unit.start:
             handle.value(self._task.metric, self._unit.stop)
-        rungs = [epoch for epoch in self._unit.bars if epoch < handle.reached]
-        return {epoch: handle.value(self._task.metric, epoch) for epoch in (*rungs, handle.reached)}
+        passed = [epoch for epoch in self._unit.bars if epoch < handle.reached]
+        must = [e for e in passed if self._unit.bars[e] < math.inf or e in handle.reported]
+        told = [] if handle.told_at is None else [handle.told_at]
+        return {e: handle.value(self._task.metric, e) for e in sorted({*must, *told, handle.reached})}
 
     def _describe(self) -> Data | None:
         from mlflow_hpo.datasets import whole

@@ -158,6 +158,18 @@ def test_a_loop_of_the_users_own_reports_through_the_callbacks(tmp_path: Path) -
     assert "val_accuracy" in reported.reported[2]
 
 
+def test_a_loop_of_the_users_own_goes_on_by_training_all_epochs_again(tmp_path: Path) -> None:
+    own, parts = objective(Looping), TestFunction()
+    for start, epochs in ((0, 1), (1, 3)):
+        handle = parts.handle(tmp_path / "parts", start, epochs)
+        own.train(handle)
+        assert not handle.over
+    whole = parts.handle(tmp_path / "whole", 0, 3)
+    own.train(whole)
+    assert sorted(handle.reported) == [2, 3]
+    assert handle.reported[3] == pytest.approx(whole.reported[3], abs=2e-3)
+
+
 def test_keras_tuners_own_applications_are_given_what_they_ask_for() -> None:
     from keras_tuner.applications import HyperResNet
 

@@ -49,6 +49,7 @@ class Handle:
         reported: epoch -> metrics, as far as this unit got.
         limited: the epochs that the config itself asks for, if any.
         ended: why its training ended early, in words; empty where it did not.
+        told_at: the epoch whose report was answered by a False; None: none was.
         stopped: where it was ended for good as it fell behind, in words; empty where it was not.
         place: where it is kept; None where it is only tried.
         child_cpu_seconds, child_peak_bytes: what a process of its own used, beside this one.
@@ -74,6 +75,7 @@ class Handle:
     fetch: Callable[[], None] | None = None
     limited: int | None = None
     ended: str = ""
+    told_at: int | None = None
     stopped: str = ""
     place: Place | None = None
     child_cpu_seconds: float = 0.0
@@ -122,9 +124,11 @@ class Handle:
         """Why the trial is over before its last epoch, in words; empty where it is not."""
         if self.reached >= self.max_epochs:
             return ""
-        return self.ended or (
-            f"trained for its {self.limited} epochs" if self.reached == self.limited else ""
-        )
+        if self.ended or self.reached == self.limited:
+            return self.ended or f"trained for its {self.limited} epochs"
+        if self.reached < self.epochs and self.told_at is None:
+            return f"ended by itself at epoch {self.reached} of {self.max_epochs}"
+        return ""
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Report the metrics of an epoch, counted from 1.
@@ -148,6 +152,8 @@ class Handle:
             if not math.isfinite(value):
                 raise NotFiniteError(f"{name} became {value} at epoch {epoch}")
         goes_on = self.goes_on(epoch, values)
+        if not goes_on and self.told_at is None:
+            self.told_at = epoch
         return goes_on and epoch < self.epochs
 
     def log_model(self, flavor: str, model: Any, **how: Any) -> None:

@@ -153,6 +153,7 @@ class _Member:
             model_uri="",
             limited=None,
             ended="",
+            told_at=None,
         )
         handle.goes_on = early_stopping(handle, self.of.patience, self.of.maximize)
         return handle

@@ -26,6 +26,10 @@ _SUM = "_all_reduce_sum_gradients"  # a method of Keras's optimizers
 WEIGHED = ("sample_weight", "validation_split")  # what needs the rows as arrays
 
 
+class Told(int):
+    """The epochs a `fit` of the user's own is told to train: where it hands them on, that is no limit."""
+
+
 @dataclass
 class Fit:
     """Stands for `model.fit` during a unit.
@@ -38,11 +42,13 @@ class Fit:
     model: Any
     data: Data | None
     own: Sequence[Any] = ()
+    called: bool = False
 
     def __call__(self, x: Any = None, y: Any = None, **given: Any) -> Any:
         """Takes what `keras.Model.fit` takes."""
+        self.called = True
         asked = given.pop("epochs", None)
-        if asked is not None:
+        if asked is not None and not isinstance(asked, Told):
             self.trial.limit(int(asked))
         ours: dict[str, Any] = {"epochs": self.trial.epochs, "initial_epoch": self.trial.start, "verbose": 0}
         users = self._users(given)
@@ -122,6 +128,8 @@ class Fit:
         from keras.callbacks import LambdaCallback
 
         def report(epoch: int, logs: Any) -> None:
+            if epoch < self.trial.start:  # a loop of the user's own, from its beginning
+                return
             if not self.trial.report(epoch + 1, scalars(logs)):
                 self.model.stop_training = True
 

@@ -17,6 +17,7 @@ from mlflow_hpo.objectives.scores import scored
 from mlflow_hpo.objectives.tables import Ready, ready
 
 FILE = "model.weights.h5"
+OWN_LOOP = "own_loop"  # marks the checkpoint of a model that a loop of the user's own trained
 HELD = 8  # models that a worker keeps for units to come
 HELD_PARAMETERS = 5_000_000  # of the largest that it keeps
 TRIED = 2  # rows that a model is tried on
@@ -80,10 +81,12 @@ class KerasObjective:
         if not trial.reported:
             trial.report(trial.epochs, _returned(answer, trial.metric))
         model.save_weights(trial.folder / FILE)  # the optimizer's state is among them
+        if not fit.called:
+            (trial.folder / OWN_LOOP).touch()
         log(trial, model, rows)
         if rows.data is not None:
             trial.log_cost(model.predict_on_batch, rows.data.train.x, model.count_params())
-        if trial.reached < trial.max_epochs:
+        if fit.called and trial.reached < trial.max_epochs:
             _hold(trial, model)
 
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
@@ -124,6 +127,8 @@ def _restored(builder: Builder, trial: Handle, rows: Ready) -> Any:
     if not file.exists():
         raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
     model = _built(builder, trial, rows)
+    if (trial.folder / OWN_LOOP).exists():  # it cannot be told where to begin, and trains all epochs again
+        return model
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
         own = model.optimizer.get_config().get("learning_rate")
