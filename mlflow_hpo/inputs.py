@@ -11,8 +11,9 @@ from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid, warm_trials
 from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.models import Model, find_model
 from mlflow_hpo.resolve import check_space, resolved
+from mlflow_hpo.schedulers import PBT
 from mlflow_hpo.settings import Settings, make_settings, read_settings
-from mlflow_hpo.space import Space, load_given, load_space, parse_given, parse_space
+from mlflow_hpo.space import Space, load_given, load_space, parse_given, parse_space, same
 from mlflow_hpo.subject import Facts, Subject
 from mlflow_hpo.trial import Config, Trial
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 ALL = "all"  # as max_trials: the whole grid
 LARGEST_GRID = 10_000
+MEASURE = {  # what a loss is measured on, by the options' names
+    **{name: name for name in ("model", "data", "fraction", "folds", "repeats", "resource")},
+    "target": "target_column",
+    "data-seed": "split_seed",
+}
 SHOWN = 5  # trials of an earlier study that do not fit, by name
 KNOWN_FACTS = Facts(task="classification")  # of the named data sets
 
@@ -107,9 +113,15 @@ class Inputs:
         check_space(settings, model, space)
         settings = resolved(settings, model, facts, space)
         given = _given(model, space, request.first, settings.start_from or "")
-        if request.whole_grid:
+        if settings.algorithm == GRID and settings.scheduler != PBT:  # whose copies are on no grid
             first = [model.baseline(space), *given]
-            settings = settings.model_copy(update={"max_trials": _whole(settings, space, first)})
+            most = _whole(settings, space, first, request.whole_grid)
+            settings = settings.model_copy(update={"max_trials": most})
+        if len(given) >= settings.max_trials:
+            raise ConfigError(
+                f"start-from: {len(given)} configs and the baseline are more than max-trials, "
+                f"{settings.max_trials}: give {len(given) + 1} trials at least"
+            )
         return cls(settings, model, space, given, (text, request.first))
 
     @classmethod
@@ -139,7 +151,7 @@ class Inputs:
         Raises:
             StudyError: there is no such study, or its metric is another one.
         """
-        from mlflow_hpo.store import earlier_trials, find_study
+        from mlflow_hpo.store import find_study
 
         if not self.settings.warm_start:
             return self
@@ -149,11 +161,14 @@ class Inputs:
             raise StudyError(
                 f"warm-start: study {study.name} optimised {other.metric}, this one {self.settings.metric}"
             )
-        kept, notes = warm_trials(earlier_trials(study), self.space, self.settings.epochs)
+        rungs = {rung for one in (other, self.settings) for rung in one.make_scheduler().plan.rungs}
+        kept, notes = warm_trials(study.trials.load(), self.space, self.settings.epochs, rungs)
         _say_what_fits(console, study.name, len(kept), notes)
-        if (other.data, other.split_seed) != (self.settings.data, self.settings.split_seed):
-            split = f"{other.data} split by {other.split_seed}"
-            console.print(Text(f"  mind: its losses are on other data, {split}"), soft_wrap=True)
+        for name, field in MEASURE.items():
+            there, here = getattr(other, field), getattr(self.settings, field)
+            if there != here:
+                words = f"  mind: its losses are another measure: {name} was {there}, here it is {here}"
+                console.print(Text(words), soft_wrap=True)
         settings = self.settings.model_copy(update={"warm_start": study.run_id})
         return replace(self, settings=settings, earlier=tuple(kept))
 
@@ -163,18 +178,28 @@ def _known(settings: Settings) -> tuple[Model, Facts]:
 
 
 def _given(model: Model, space: Space, text: str, source: str) -> list[Config]:
-    return list(parse_given(text, source, space, model.baseline(space))) if text else []
+    """Those that are given, each once: none that is the baseline, trial 0."""
+    known: list[Config] = [model.baseline(space)]
+    for config in parse_given(text, source, space, model.defaults) if text else ():
+        if not any(same(config, one) for one in known):
+            known.append(config)
+    return known[1:]
 
 
-def _whole(settings: Settings, space: Space, first: Sequence[Config]) -> int:
-    """How many trials the whole grid takes, with those that come first and are not on it."""
+def _whole(settings: Settings, space: Space, first: Sequence[Config], wanted: bool) -> int:
+    """How many trials the grid takes, with those that come first and are not on it; at most max_trials.
+
+    Args:
+        wanted: whether it was asked for as a whole.
+    """
     size = grid_size(space, settings.grid_points)
-    if size > LARGEST_GRID:
+    if wanted and size > LARGEST_GRID:
         raise ConfigError(
             f"max-trials: the grid has {size:,} combinations, and {ALL!r} is for {LARGEST_GRID:,} at most: "
             "give a number, or fewer grid-points"
         )
-    return size + sum(not is_on_grid(space, config, settings.grid_points) for config in first)
+    whole = size + sum(not is_on_grid(space, config, settings.grid_points) for config in first)
+    return whole if wanted else min(whole, settings.max_trials)
 
 
 def _say_what_fits(console: Console, name: str, kept: int, notes: list[str]) -> None:

@@ -31,7 +31,7 @@ from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import DEFAULT_EPOCHS, KERAS_METRICS, builtin_metrics, find_model, is_builtin
 from mlflow_hpo.projects import ProjectSpec, check_options
 from mlflow_hpo.references import check_reference, is_reference
-from mlflow_hpo.schedulers import Budget, Scheduler, scheduler
+from mlflow_hpo.schedulers import Budget, Scheduler, check_scheduler, scheduler
 from mlflow_hpo.space import Space
 from mlflow_hpo.subject import Subject
 
@@ -126,7 +126,10 @@ class Settings(BaseModel):
         else:
             self._check_model()
         check_algorithm(self.algorithm)
-        self.make_scheduler()
+        if self.max_epochs or self.is_known:  # else the model or the space may say how many
+            self.make_scheduler()
+        else:
+            check_scheduler(self.scheduler, self._can_rest)
         if self.is_known and self.metric not in ("", *KNOWN_METRICS):
             raise unknown("metric", self.metric, KNOWN_METRICS)
         if self.metric and (self.is_known or self.project):
@@ -206,7 +209,12 @@ class Settings(BaseModel):
         """The scheduler, with this study's sizes."""
         if self.min_epochs > self.budget.max_epochs:
             raise ConfigError(f"min-epochs: {self.min_epochs} is above max-epochs, {self.budget.max_epochs}")
-        return scheduler(self.scheduler, self.budget, self.project is None or self.resource != "auto")
+        return scheduler(self.scheduler, self.budget, self._can_rest)
+
+    @property
+    def _can_rest(self) -> bool:
+        """Whether a trial can go on from where it stopped."""
+        return self.project is None or self.resource != "auto"
 
     @property
     def budget(self) -> Budget:

@@ -1,29 +1,28 @@
 """The driver of a study: ask the deciders, hand units to workers, write down what comes back."""
 
-import signal
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from math import inf
 from time import monotonic, sleep
 from typing import Any, Protocol
 
-import numpy as np
 from pebble import ProcessExpired
 
 from mlflow_hpo import summary
-from mlflow_hpo.algorithms import propose
+from mlflow_hpo.algorithms import propose, watched
 from mlflow_hpo.algorithms.explore import explore
 from mlflow_hpo.errors import Interrupted, SetupError, StudyError, TrialError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.inputs import Inputs
 from mlflow_hpo.keeping import to_drop
 from mlflow_hpo.schedulers import Plan, onward
-from mlflow_hpo.settings import Settings
 from mlflow_hpo.signals import Signals
 from mlflow_hpo.store import StudyRun
+from mlflow_hpo.tasks import death, make_task, seed_of
 from mlflow_hpo.trial import STOPPED, Config, Dropped, Result, State, Trial, Unit, best
-from mlflow_hpo.worker import Assignment, Task, train
+from mlflow_hpo.worker import Assignment, train
 
 HOPELESS = 5  # so many failed trials, and no other, end a study
 TICK_SECONDS = 0.2
@@ -70,6 +69,8 @@ class Study:
         self._algorithm = self.settings.make_algorithm(self.space)
         self._scheduler = self.settings.make_scheduler()
         self._given, self._earlier, self._sure = inputs.given, inputs.earlier, inputs.sure
+        self._watched = watched(self._earlier, self.plan.rungs)
+        self._exhausted = False  # the algorithm has nothing left to propose
         self._units: dict[Future[Any], Unit] = {}
         self._signals = Signals() if signals is None else signals
 
@@ -86,7 +87,7 @@ class Study:
     @property
     def _seen(self) -> list[Trial]:
         """The trials as deciders see them."""
-        return [trial.carried(self.plan.rungs) for trial in self.known]
+        return [trial.carried((*self.plan.rungs, *self._watched)) for trial in self.known]
 
     @property
     def plan(self) -> Plan:
@@ -122,7 +123,7 @@ class Study:
             raise
 
     def _loop(self) -> None:
-        self.trials = {t.number: t for t in self.run.trials.adopt()}
+        self.trials = {t.number: self._as_recorded(t) for t in self.run.trials.adopt()}
         self._observer.began(self)
         self._make_room()
         while True:
@@ -139,11 +140,11 @@ class Study:
         """Give every free worker a unit; whether any was given."""
         given = False
         while len(self._units) < self._places and not self._signals:
-            unit = None if self._is_stale() else self._scheduler.next(self._seen)
-            unit = unit or self._baseline_unit()
-            if unit is None or not self._start(unit):
+            more = not (self._exhausted or self._is_stale())
+            unit = self._scheduler.next(self._seen, more) or self._baseline_unit()
+            if unit is None:
                 break
-            given = True
+            given |= self._start(unit)
         return given
 
     def _start(self, unit: Unit) -> bool:
@@ -153,6 +154,7 @@ class Study:
             number, again = next(n for n in count() if n not in self.trials), False
             config = self._config(number, unit.source)
             if config is None:
+                self._exhausted = True
                 return False
             seed = seed_of(self.settings, number)
             constants = self.model.constants
@@ -164,7 +166,8 @@ class Study:
             unit = replace(unit, bars={e: bar for e, bar in unit.bars.items() if e > before.epochs})
             trial = store.restart(before, seed_of(self.settings, number), self.model.constants)
         self._changed(trial)
-        unit = replace(unit, trial=number)
+        unknown = {epoch: inf for epoch in self._watched if unit.start < epoch < unit.stop}
+        unit = replace(unit, trial=number, bars=unknown | dict(unit.bars))
         assignment = self._assignment(trial, unit, again)
         left = self.settings.seconds_left(trial.seconds)
         future = self._executor.submit(train, assignment, timeout_s=left, near=trial.run_id)
@@ -196,7 +199,7 @@ class Study:
             self._fail(trial, f"took longer than the trial_timeout of {self.settings.trial_timeout:g} s")
         except ProcessExpired as lost:
             self._wait_for_signals()
-            self._fail(trial, _death(lost))
+            self._fail(trial, death(lost))
         except RuntimeError as broken:  # pebble's word for a worker that died before it took the unit
             self._wait_for_signals()
             self._fail(trial, f"its worker died while it started: {broken}")
@@ -296,9 +299,16 @@ class Study:
     def _baseline_unit(self) -> Unit | None:
         """When nothing else is to be done: the baseline's way to the end, or gains would mean little."""
         first = self.trials.get(0)
-        if self._units or first is None or first.state is not State.PAUSED:
+        if self._units or first is None or first.epochs >= self.settings.epochs:
             return None
-        return onward(first, self.settings.epochs)
+        rests = first.state is State.PAUSED or first.reason.startswith(STOPPED)
+        return onward(first, self.settings.epochs) if rests else None
+
+    def _as_recorded(self, trial: Trial) -> Trial:
+        """A store that writes tags one by one may have a trial's last losses, and not that it is over."""
+        if trial.state is State.KILLED and trial.epochs >= self.settings.epochs:
+            return self.run.trials.end(trial, State.FINISHED, "")
+        return trial
 
     def _check_signals(self) -> None:
         self._signals.check(self.run.run_id)
@@ -307,32 +317,3 @@ class Study:
         """A signal to the whole process group may reach a worker a moment before it reaches the driver."""
         sleep(TICK_SECONDS)
         self._check_signals()
-
-
-def seed_of(settings: Settings, number: int) -> int:
-    """What a trial trains with: derived, never stored for a resume."""
-    return int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0]) % 2**31
-
-
-def make_task(settings: Settings, run: StudyRun) -> Task:
-    """What the study's workers need to know."""
-    return Task(
-        subject=settings.subject,
-        metric=settings.metric,
-        maximize=settings.maximize,
-        target=None if settings.target is None else settings.loss(settings.target),
-        max_epochs=settings.epochs,
-        tracking_uri=run.connection.uri,
-        experiment_id=run.experiment_id,
-        study_id=run.run_id,
-        trial_timeout=settings.trial_timeout,
-    )
-
-
-def _death(lost: ProcessExpired) -> str:
-    code: int = getattr(lost, "exitcode", 0) or 0
-    if code >= 0:
-        return f"its worker ended with exit status {code}"
-    name = signal.Signals(-code).name
-    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-    return f"its worker was killed by {name}{hint}"

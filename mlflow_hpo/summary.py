@@ -110,8 +110,11 @@ def spent_line(settings: Settings, trials: Sequence[Trial]) -> str:
 
 
 def epochs_spent(settings: Settings, trials: Sequence[Trial]) -> tuple[int, int]:
-    """Epochs that were trained, and those of training every trial to the end."""
-    return sum(t.epochs - t.start for t in trials if t.losses), len(trials) * settings.epochs
+    """Epochs that were trained, and those of training to the end whatever did not fail and was not cut."""
+    spent = {t.number: t.epochs - t.start if t.losses else 0 for t in trials}
+    lost = [t.number for t in trials if t.state in (State.FAILED, State.KILLED)]
+    full = sum(spent[number] if number in lost else settings.epochs for number in spent)
+    return sum(spent.values()), full
 
 
 def grid_line(size: int, settings: Settings) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 Config = Mapping[str, Any]
 STOPPED = "stopped at epoch"  # how the reason begins of a trial that a scheduler let go no further
+STOPPED_PROCESS = "stopped at step"  # likewise, of one that cannot go on
 
 
 class State(StrEnum):

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from contracts import AlgorithmContract, space
 
-from mlflow_hpo.algorithms import GRID_POINTS, algorithm, grid_size, observed_at, propose
-from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.algorithms import GRID_POINTS, algorithm, grid_size, is_on_grid, observed_at, propose
+from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.trial import State, Trial
 
@@ -128,6 +128,68 @@ class TestOptunaQmc(AlgorithmContract):
             trials.append(Trial(number, "", State.FINISHED, config, {1: 0.0}))
         cells = {int(t.config["x"] * 16) for t in trials[1:]}
         assert len(cells) >= 15  # a random draw would fill ten of the sixteen
+
+    def test_what_hangs_on_a_choice_is_drawn_anew_each_time(self) -> None:
+        inner = parse_space("kind: [a, b: {m: {type: float, low: 0, high: 1}}, c]", "space.yaml")
+        trials = [Trial(0, "", State.FINISHED, {"kind": "a"}, {1: 0.0})]
+        for number in range(1, 16):
+            config = propose(self.algorithm, inner, trials, number, 0) or {}
+            trials.append(Trial(number, "", State.FINISHED, config, {1: 0.0}))
+        drawn = [t.config["m"] for t in trials if "m" in t.config]
+        assert len(drawn) > 2
+        assert len(set(drawn)) == len(drawn)
+
+
+def test_a_sampler_that_cannot_search_the_space_is_refused_before_it_starts() -> None:
+    line = parse_space("x: {type: float, low: 0, high: 1}", "space.yaml")
+    with pytest.raises(ConfigError, match=r"'optuna:BruteForce' cannot be used here: ValueError: .*"):
+        algorithm("optuna:BruteForce").check(line)
+    algorithm("optuna:TPE").check(line)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return len(seed)", "TypeError: object of type 'int' has no len"),
+        ("return [{'x': 0.5}]", "KeyError: 'misc'"),
+        ("raise OSError('no such server')", "OSError: no such server"),
+    ],
+)
+def test_a_users_function_that_fails_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    (tmp_path / "failing.py").write_text(f"def suggest(new_ids, domain, trials, seed):\n    {body}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError) as caught:
+        propose(algorithm("failing.py:suggest"), space(), [], 1, 0)
+    assert str(caught.value).startswith(f"algorithm 'failing.py:suggest' failed: {words}")
+
+
+def test_a_grid_of_billions_is_counted_and_drawn_from_without_being_laid_out() -> None:
+    huge = parse_space(
+        "n: {type: int, low: 0, high: 2147483647}\nx: {type: float, low: 0, high: 1, step: 1e-9}", "s"
+    )
+    assert grid_size(huge, 5) == 2**31 * (10**9 + 1)
+    config = propose(algorithm("grid"), huge, [], 0, 0)
+    assert config is not None
+    assert is_on_grid(huge, config, 5)
+
+
+def test_the_points_of_a_float_are_round_and_its_ends_exact() -> None:
+    rate = parse_space("rate: {type: float, low: 1e-4, high: 1e-1, log: true}", "space.yaml")
+    trials: list[Trial] = []
+    while config := propose(algorithm("grid", grid_points=4), rate, trials, len(trials), 0):
+        trials.append(Trial(len(trials), "", State.FINISHED, config, {1: 0.0}))
+    assert sorted(t.config["rate"] for t in trials) == [1e-4, 1e-3, 1e-2, 1e-1]
+    assert is_on_grid(rate, {"rate": 1e-3}, 4)
+
+
+def test_options_that_are_equal_but_of_another_type_are_others() -> None:
+    kinds = parse_space("a: [1, 1.0, true]", "space.yaml")
+    trials: list[Trial] = []
+    while config := propose(algorithm("grid"), kinds, trials, len(trials), 0):
+        trials.append(Trial(len(trials), "", State.FINISHED, config, {1: 0.0}))
+    assert {type(t.config["a"]) for t in trials} == {int, float, bool}
 
 
 def test_a_sampler_that_optuna_does_not_have_is_named_with_those_it_has() -> None:

@@ -8,7 +8,8 @@ from mlflow_hpo.errors import StudyError
 from mlflow_hpo.executors import LocalExecutor
 from mlflow_hpo.report.beside import ended_at_last, trained
 from mlflow_hpo.store import Connection, keys
-from mlflow_hpo.study import Study, make_task
+from mlflow_hpo.study import Study
+from mlflow_hpo.tasks import make_task
 from mlflow_hpo.trial import State, Trial, Unit
 from mlflow_hpo.worker import Assignment
 

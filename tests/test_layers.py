@@ -18,6 +18,7 @@ LAYERS = [
     ["process", "executors", "inputs", "ready"],
     ["worker", "survey"],
     ["judge"],
+    ["tasks"],
     ["study"],
     ["report", "display", "notebook"],
     ["session"],
@@ -42,7 +43,7 @@ PLACES = {  # library -> the only modules that may import it
     },
     "tensorflow": {"objectives/keras", "models"},
     "keras": {"objectives/keras", "models", "datasets"},
-    "pebble": {"executors", "study"},
+    "pebble": {"executors", "study", "tasks"},
     "keras_tuner": {"objectives/keras/tuner", "objectives/keras/tuner_space"},
     "sklearn": {
         "datasets",

@@ -4,7 +4,7 @@ from collections import Counter
 from math import inf
 
 import pytest
-from contracts import SchedulerContract
+from scheduler_contract import SchedulerContract
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.schedulers import Budget, Hyperband, MedianStopping, PopulationBasedTraining, scheduler
@@ -68,6 +68,18 @@ class TestHalving(SchedulerContract):
         ended = self.play(4, lambda n, e: -float(n), Budget(9, 9, 1, 3))[1]
         assert [(u.trial, u.stop) for u in ended[9:]] == [(8, 3), (7, 3), (6, 3), (8, 9)]
 
+    def test_one_that_fails_on_its_way_up_is_replaced_by_the_next_best(self) -> None:
+        trials, _ = self.play(1, worse_and_worse, Budget(9, 9, 1, 3), lambda u: (u.trial, u.start) == (0, 3))
+        assert [t.epochs for t in trials] == [3, 9, 3, 1, 1, 1, 1, 1, 1]
+
+    def test_a_trial_that_reached_a_target_between_rungs_goes_on_when_the_study_does(self) -> None:
+        trials = [
+            Trial(n, "", State.FINISHED, {}, {1: float(n)}, reason="stopped at epoch 1 of 9")
+            for n in range(9)
+        ]
+        trials[0] = Trial(0, "", State.FINISHED, {}, {1: 0.0, 2: -1.0}, reason="stopped at epoch 2 of 9")
+        assert scheduler("halving", Budget(9, 9, 1, 3)).next(trials) == Unit(0, 2, 3, 0)
+
 
 class TestHyperband(SchedulerContract):
     name = "hyperband"
@@ -118,6 +130,23 @@ class TestPopulationBasedTraining(SchedulerContract):
         ]
         assert Counter(u.stop for u in ended) == {9: 6, 18: 6, 27: 6}
         assert [t.epochs for t in trials] == [27, 27, 27, 27, 9, 9, 18, 18, 27, 27]
+
+    def test_what_ended_by_itself_is_not_copied(self) -> None:
+        trials = [Trial(n, "", State.PAUSED, {}, {9: float(n)}) for n in range(6)]
+        trials[0] = Trial(0, "", State.FINISHED, {}, {7: 0.0}, complete=True).carried((9, 18, 27))
+        unit = scheduler("pbt", Budget(10, 27, 9, 3)).next(trials)
+        assert unit == Unit(None, 9, 18, source=1)
+
+    def test_a_population_stays_as_large_as_it_was_when_more_trials_are_asked_for(self) -> None:
+        trials, _ = self.play(1, worse_and_worse, Budget(10, 27, 9, 3))
+        assert scheduler("pbt", Budget(20, 27, 9, 3)).next(trials) is None
+
+    def test_what_fails_later_does_not_change_who_was_selected(self) -> None:
+        trials = [Trial(n, "", State.PAUSED, {}, {9: float(n), 18: float(n)}) for n in range(6)]
+        trials[3] = Trial(3, "", State.FAILED, {}, {9: 3.0})
+        trials[4:] = [Trial(n, "", State.PAUSED, {}, {9: float(n)}) for n in (4, 5)]  # not selected at 9
+        trials += [Trial(n, "", State.PAUSED, {}, {18: 9.0}, start=9, source=n - 6) for n in (6, 7)]
+        assert scheduler("pbt", Budget(10, 27, 9, 3)).next(trials) == Unit(None, 18, 27, source=0)
 
     def test_too_few_trials_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="'pbt' needs max-trials of 10 at least for 9 generations of 1"):

@@ -1,19 +1,22 @@
 """Points that are known to be good, and studies that learn from others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import hpo, one_line_error
 
-from mlflow_hpo.algorithms import observed_at, warm_trials
+from mlflow_hpo.algorithms import algorithm, observed_at, propose, warm_trials, watched
 from mlflow_hpo.algorithms.explore import explore
-from mlflow_hpo.errors import SpaceError
+from mlflow_hpo.algorithms.propose import standing
+from mlflow_hpo.errors import ConfigError, SpaceError
+from mlflow_hpo.inputs import Inputs, Request
 from mlflow_hpo.space import parse_given, parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
 from mlflow_hpo.trial import State, Trial
 
 SPACE = parse_space("units: [8, 16]\ntool: [a, b: {rate: {type: float, low: 0, high: 1}}]", "space.yaml")
-DEFAULTS = {"units": 8, "tool": "a", "rate": 0.5}
+DEFAULTS = {"units": 8, "tool": "a", "rate": 0.25}
 WRONG = {
     "units: 8": "given.yaml: expected a list of configs, each as `name: value`",
     "[]": "given.yaml: expected a list of configs",
@@ -35,15 +38,32 @@ def test_a_given_config_outside_the_space_is_named(text: str) -> None:
 
 def test_a_given_config_is_filled_with_defaults() -> None:
     found = parse_given("- {tool: b}\n- {units: 16}", "given.yaml", SPACE, DEFAULTS)
-    assert found == [{"units": 8, "tool": "b", "rate": 0.5}, {"units": 16, "tool": "a"}]
+    assert found == [{"units": 8, "tool": "b", "rate": 0.25}, {"units": 16, "tool": "a"}]
+
+
+def test_what_has_no_default_in_the_space_is_its_middle_and_what_is_fixed_stays() -> None:
+    space = parse_space("size: 3\nunits: [8, 16]\ntool: [a, b: {rate: {type: float, low: 0, high: 1}}]", "s")
+    found = parse_given("- {tool: b}", "given.yaml", space, {"size": 9, "units": 99, "tool": "a"})
+    assert found == [{"size": 3, "units": 8, "tool": "b", "rate": 0.5}]
+
+
+def test_a_given_branch_of_the_built_in_model_needs_only_its_own_name() -> None:
+    settings = {"max_trials": 2}
+    first = "- {optimizer: sgd}\n- {}\n- {optimizer: sgd, momentum: 0.9}"
+    request = replace(Request.from_options(settings), first=first)
+    given = Inputs.of(request).given  # of which two are one, and one is the baseline
+    assert [c["momentum"] for c in given] == [0.9]
+    many = replace(request, first="\n".join(f"- {{units: {n}}}" for n in (32, 96, 160, 192)))
+    with pytest.raises(ConfigError, match=r"4 configs and the baseline are more than max-trials, 2: give 5"):
+        Inputs.of(many)
 
 
 def test_trials_that_do_not_fit_are_named() -> None:
     trials = [
-        Trial(-1, "", State.FINISHED, {"units": 8, "tool": "a"}, {3: 0.5, 9: 0.4}),
-        Trial(-2, "", State.FINISHED, {"units": 12, "tool": "a"}, {3: 0.5}),
-        Trial(-3, "", State.FINISHED, {"units": 8, "tool": "a"}, {9: 0.5}),
-        Trial(-4, "", State.FAILED, {"units": 8, "tool": "b", "rate": 2.0}),
+        Trial(0, "", State.FINISHED, {"units": 8, "tool": "a"}, {3: 0.5, 9: 0.4}),
+        Trial(1, "", State.FINISHED, {"units": 12, "tool": "a"}, {3: 0.5}),
+        Trial(2, "", State.FINISHED, {"units": 8, "tool": "a"}, {9: 0.5}),
+        Trial(3, "", State.FAILED, {"units": 8, "tool": "b", "rate": 2.0}),
     ]
     kept, notes = warm_trials(trials, SPACE, 5)
     assert [t.losses for t in kept] == [{3: 0.5}]
@@ -55,12 +75,66 @@ def test_trials_that_do_not_fit_are_named() -> None:
     ]
 
 
+LINE = parse_space("x: {type: float, low: 0, high: 1}\ny: {type: float, low: 0, high: 1}", "space.yaml")
+
+
+def spread(count: int, epochs: int) -> list[Trial]:
+    """Trials all over the square, the better the nearer x is to 0.8."""
+    configs = [{"x": i * 0.618 % 1, "y": i * 0.755 % 1} for i in range(count)]
+    return [Trial(i, "", State.FINISHED, c, {epochs: (c["x"] - 0.8) ** 2}) for i, c in enumerate(configs)]
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "evolution", "cmaes", "anneal"])
+def test_an_earlier_study_tells_an_algorithm_where_to_search(name: str) -> None:
+    kept, notes = warm_trials(spread(30, 9), LINE, 27, (9, 27))
+    assert not notes
+    found = [propose(algorithm(name), LINE, kept, 1, seed) or {} for seed in range(12)]
+    near = sum(abs(c["x"] - 0.8) < 0.2 for c in found)
+    blind = [propose(algorithm(name), LINE, [], 1, seed) or {} for seed in range(12)]
+    assert near > sum(abs(c["x"] - 0.8) < 0.2 for c in blind)
+
+
+def test_earlier_trials_keep_their_order_and_come_before_all_others() -> None:
+    kept, _ = warm_trials(spread(5, 9), LINE, 9)
+    assert [t.number for t in kept] == [-5, -4, -3, -2, -1]
+    assert [t.config for t in kept] == [t.config for t in spread(5, 9)]
+
+
+def test_an_earlier_trial_that_ended_by_itself_counts_at_the_rungs_beyond() -> None:
+    early = Trial(0, "", State.FINISHED, {"x": 0.5, "y": 0.5}, {6: 0.1}, complete=True)
+    kept, _ = warm_trials([early], LINE, 27, (10, 27))
+    assert kept[0].losses == {6: 0.1, 10: 0.1, 27: 0.1}
+
+
+def test_a_longer_study_is_compared_where_the_earlier_one_ended() -> None:
+    """Until enough of its own trials are at its end; they are known at both places, so nothing is mixed."""
+    kept, _ = warm_trials(spread(20, 10), LINE, 27, (10, 27))
+    assert watched(kept, (27,)) == (10,)
+    assert watched(kept, (10, 27)) == ()
+    assert watched([], (27,)) == ()
+    own = [Trial(i, "", State.FINISHED, {"x": i / 10, "y": 0.5}, {10: 0.5, 27: 0.4}) for i in range(10)]
+    assert observed_at([*kept, *own[:9]]) == 10
+    assert observed_at([*kept, *own]) == 27
+    counts = standing([*kept, *own])
+    assert set(counts) == set(range(10))  # at 27 the earlier ones say nothing, they are not the worse
+
+
 def test_exploring_changes_what_it_may_and_nothing_else() -> None:
     config = {"units": 8, "tool": "b", "rate": 0.5}
     changed = [explore(SPACE, config, ["rate"], number, 0) for number in range(30)]
     assert all(c["units"] == 8 and c["tool"] == "b" and c["rate"] != 0.5 for c in changed)
     assert {0.4, 0.6} <= {round(c["rate"], 9) for c in changed}
     assert explore(SPACE, config, ["rate"], 3, 0) == changed[3]
+
+
+def test_exploring_stays_on_the_branch_that_is_taken() -> None:
+    text = (
+        "tool: [{a: {rate: {type: float, low: 0, high: 0.1}}}, {b: {rate: {type: float, low: 5, high: 9}}}]"
+    )
+    branches = parse_space(text, "space.yaml")
+    changed = [explore(branches, {"tool": "b", "rate": 7.0}, ["tool", "rate"], n, 0) for n in range(30)]
+    assert all(branches.fault(c) == "" and c["tool"] == "b" for c in changed)
+    assert len({c["rate"] for c in changed}) > 3
 
 
 def test_exploring_moves_by_one_on_a_grid_and_along_lists() -> None:

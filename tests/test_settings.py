@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +85,15 @@ def test_the_data_are_split_by_the_studys_seed_unless_they_have_their_own() -> N
 def test_there_are_no_more_workers_than_trials() -> None:
     assert make_settings({"workers": "8", "max_trials": "3"}).worker_count == 3
     assert make_settings({"workers": "auto", "max_trials": "1"}).worker_count == 1
+
+
+def test_the_first_rung_is_held_against_the_epochs_only_once_they_are_known(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def objective(trial): ...\n")
+    own = {"model": f"{tmp_path}/own.py:objective", "min_epochs": 15}
+    assert make_settings(own).min_epochs == 15  # its space may say for how many epochs it trains
+    for wrong, message in (
+        ({"scheduler": "ash"}, "unknown scheduler 'ash'"),
+        ({"max_epochs": 9}, "is above"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            make_settings(own | wrong)

@@ -48,7 +48,7 @@ def test_the_space_holds_just_what_ray_draws(given: Any) -> None:
     }
     assert None not in encoded
     if isinstance(it, Choice) or it.whole:
-        assert encoded == set(it.grid(0))
+        assert encoded == {it.on_grid(i, 0) for i in range(it.grid_size(0))}
 
 
 @pytest.mark.parametrize(("given", "message"), REFUSED, ids=[message for _, message in REFUSED])

@@ -93,7 +93,7 @@ class InTwoRungs:
     def plan(self) -> Plan:
         return Plan((1, self.max_epochs), 0, 0)
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         if len(trials) < self.max_trials:
             return Unit(None, 0, 1)
         if any(t.state is State.RUNNING and not t.epochs for t in trials):

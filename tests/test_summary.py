@@ -102,3 +102,8 @@ def test_what_was_saved_counts_a_copys_epochs_from_where_it_began() -> None:
         Trial(1, "", State.FINISHED, {}, {10: 0.1}, start=4),
     ]
     assert summary.spent_line(SETTINGS, trials) == "16 epochs trained; 4 of 20 saved (20%)"
+
+
+def test_what_failed_or_was_cut_saved_nothing() -> None:
+    cut = Trial(3, "r3", State.KILLED, {"units": 2}, {2: -0.5})
+    assert summary.epochs_spent(SETTINGS, [BASE, BEST, LOST, cut]) == (22, 22)

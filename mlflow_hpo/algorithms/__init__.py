@@ -5,7 +5,7 @@ from importlib import import_module
 
 from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, Suggest, suggest_by
 from mlflow_hpo.algorithms.grid import grid_size, is_on_grid
-from mlflow_hpo.algorithms.propose import observed_at, propose, warm_trials
+from mlflow_hpo.algorithms.propose import observed_at, propose, warm_trials, watched
 from mlflow_hpo.errors import unknown
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "propose",
     "suggest_by",
     "warm_trials",
+    "watched",
 ]
 
 GRID = "grid"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_hpo.errors import StudyError, worded
 from mlflow_hpo.space import Searched, Space
 
 Suggest = Callable[..., list[dict[str, Any]]]  # suggest(new_ids, domain, trials, seed)
@@ -58,6 +59,21 @@ def suggest_by(choose: Choose) -> Suggest:
         return [] if raws is None else documents(new_ids, domain, trials, space.full(raws))
 
     return suggest
+
+
+def foreign(name: str, suggest: Suggest) -> Suggest:
+    """Somebody else's suggest function: what goes wrong in it is one line that names the algorithm."""
+
+    def asked(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
+        try:
+            answer = list(suggest(new_ids, domain, trials, seed))
+            for document in answer:
+                domain.space.decode(document["misc"]["vals"])
+        except Exception as error:
+            raise StudyError(f"algorithm {name!r} failed: {worded(error)}") from error
+        return answer
+
+    return asked
 
 
 def points(trials: Any) -> list[Point]:

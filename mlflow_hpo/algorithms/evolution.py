@@ -1,4 +1,4 @@
-"""A genetic search whose individuals age (Real et al. 2019, "Regularized Evolution")."""
+"""A genetic search whose individuals age (Real et al. 2019, "Regularized Evolution"), with crossover."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -16,19 +16,23 @@ def explore(space: Space, config: Config, names: Collection[str], number: int, s
     """The config with those hyperparameters changed that `names` has; a pure function of its arguments."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, number, 1]))
     changed = dict(config)
-    for label, parameter in space.leaves.items():
-        name = label.rpartition("|")[2]
-        raw = parameter.encode(config[name]) if name in config else None
-        if name in names and raw is not None and changed[name] == config[name]:
+    for name, parameter in space.of(config):
+        raw = parameter.encode(config[name])
+        if name in names and raw is not None and not _leads_on(parameter):
             changed[name] = parameter.decode(_changed(parameter, raw, rng))
     return changed
+
+
+def _leads_on(parameter: Searched) -> bool:
+    """Whether other hyperparameters hang on its options: another one would want other hyperparameters."""
+    return isinstance(parameter, Choice) and any(option.space for option in parameter.options)
 
 
 def _changed(parameter: Searched, raw: Any, rng: np.random.Generator) -> Any:
     if rng.random() < RESAMPLED:
         return parameter.from_unit(rng.random())
     up = int(rng.integers(2))
-    if not isinstance(parameter, Choice) and parameter.whole is None:
+    ends = (0, len(parameter.options) - 1) if isinstance(parameter, Choice) else parameter.whole
+    if ends is None:
         return raw * FACTORS[up]
-    last = len(parameter.grid(0)) - 1
-    return parameter.grid(0)[min(max(parameter.grid(0).index(raw) + 2 * up - 1, 0), last)]
+    return min(max(raw + 2 * up - 1, ends[0]), ends[1])

@@ -6,16 +6,20 @@ genetic ones, quasi-random sequences) is asked for each of them again, in order,
 
 import inspect
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from mlflow_hpo.algorithms.base import Algorithm, Point, documents, points
-from mlflow_hpo.errors import ConfigError, unknown
+import numpy as np
+
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, foreign, suggest_by
+from mlflow_hpo.errors import ConfigError, unknown, worded
 from mlflow_hpo.space import Choice, Searched, Space
 
 PREFIX = "optuna:"
 STATEFUL = ("BaseGASampler", "CmaEsSampler", "QMCSampler")
 SEQUENCES = ("QMCSampler",)  # one seed makes one sequence
+TRIED = 12  # trials with which a sampler is tried: its first ones may be drawn at random
 
 
 def from_optuna(name: str, study_seed: int) -> Algorithm:
@@ -33,16 +37,23 @@ def from_optuna(name: str, study_seed: int) -> Algorithm:
         any(base.__name__ in names for base in kind.__mro__) for names in (STATEFUL, SEQUENCES)
     )
 
-    def suggest(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
-        space: Space = domain.space
-        sampler = _made(kind, study_seed % 2**31 if sequence else seed)
-        study = _study(sampler, space, points(trials), stateful)
+    def choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+        seed = int(rng.integers(2**31))
+        study = _study(_made(kind, study_seed % 2**31 if sequence else seed, seed), space, known, stateful)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            raws = _asked(study, space)
-        return documents(new_ids, domain, trials, space.full(raws))
+            return _asked(study, space)
 
-    return Algorithm(suggest)
+    def check(space: Space) -> None:
+        """Try it with some trials: what a sampler lacks, or a space it cannot search, shows only then."""
+        rng = np.random.default_rng(0)
+        known = [Point(number, at_random(space, rng), float(number)) for number in range(TRIED)]
+        try:
+            choose(space, known, TRIED, rng)
+        except Exception as error:
+            raise ConfigError(f"algorithm '{PREFIX}{name}' cannot be used here: {worded(error)}") from error
+
+    return Algorithm(foreign(f"{PREFIX}{name}", suggest_by(choose)), check)
 
 
 def _samplers() -> dict[str, Any]:
@@ -58,15 +69,19 @@ def _needs(kind: Any) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
 
 
-def _made(kind: Any, seed: int) -> Any:
+def _made(kind: Any, seed: int, own_seed: int) -> Any:
+    """The sampler; `own_seed`: of this proposal, for what the sampler itself does not cover."""
+    import optuna
+
     known = inspect.signature(kind).parameters
     wanted = {"seed": seed, "scramble": True, "constant_liar": True, "warn_independent_sampling": False}
+    wanted["independent_sampler"] = optuna.samplers.RandomSampler(own_seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # much of Optuna is experimental by its own word
         return kind(**{k: v for k, v in wanted.items() if k in known})
 
 
-def _study(sampler: Any, space: Space, known: list[Point], replay: bool) -> Any:
+def _study(sampler: Any, space: Space, known: Sequence[Point], replay: bool) -> Any:
     import optuna
 
     study = optuna.create_study(sampler=sampler)

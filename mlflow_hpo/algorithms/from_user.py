@@ -1,6 +1,6 @@
 """A user's own suggest function, as `package.module:function`."""
 
-from mlflow_hpo.algorithms.base import Algorithm
+from mlflow_hpo.algorithms.base import Algorithm, foreign
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.references import load_reference
 
@@ -14,4 +14,4 @@ def from_user(name: str) -> Algorithm:
     suggest = load_reference(name, "algorithm")
     if not callable(suggest):
         raise ConfigError(f"algorithm {name!r} is no function, but {suggest!r}")
-    return Algorithm(suggest)
+    return Algorithm(foreign(name, suggest))

@@ -44,7 +44,13 @@ def is_on_grid(space: Space, config: Config, points: int) -> bool:
     if drawn is None:
         return False
     active = {label: raws[0] for label, raws in drawn.items() if raws}
-    return all(raw in space.leaves[label].grid(points) for label, raw in active.items())
+    return all(_has(space.leaves[label], raw, points) for label, raw in active.items())
+
+
+def _has(parameter: Searched, raw: float, points: int) -> bool:
+    if isinstance(parameter, Choice) or parameter.whole:
+        return True
+    return raw in [parameter.on_grid(i, points) for i in range(points)]
 
 
 def _top(space: Space) -> dict[str, Searched]:
@@ -54,7 +60,7 @@ def _top(space: Space) -> dict[str, Searched]:
 def _count(parameter: Searched, points: int) -> int:
     if isinstance(parameter, Choice):
         return sum(grid_size(o.space, points) if o.space else 1 for o in parameter.options)
-    return len(parameter.grid(points))
+    return parameter.grid_size(points)
 
 
 def _combination(space: Space, index: int, points: int) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def _combination(space: Space, index: int, points: int) -> dict[str, Any]:
     for label, parameter in _top(space).items():
         index, digit = divmod(index, _count(parameter, points))
         if not isinstance(parameter, Choice):
-            raws[label] = parameter.grid(points)[digit]
+            raws[label] = parameter.on_grid(digit, points)
             continue
         for i, option in enumerate(parameter.options):
             below = grid_size(option.space, points) if option.space else 1

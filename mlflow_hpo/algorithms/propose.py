@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.algorithms.base import Algorithm, at_random
-from mlflow_hpo.space import Space
-from mlflow_hpo.trial import State, Trial
+from mlflow_hpo.space import Space, same
+from mlflow_hpo.trial import STOPPED, STOPPED_PROCESS, State, Trial
 
 ATTEMPTS = 10  # draws before a config that was proposed already is taken again
 ENOUGH = 10  # trials that a rung needs before a model is fitted on it
@@ -20,10 +20,9 @@ def propose(
 ) -> dict[str, Any] | None:
     """The config for trial `number`: a pure function of its arguments.
 
-    The trials may come in any order. Those that run count as known and bad, so that parallel
-    proposals keep apart. A config that a trial has already is drawn again with another derived seed,
-    a few times, then at random: a small space may hold no other. Numbers below 0 are trials of an
-    earlier study.
+    The trials may come in any order. A config that a trial has already, one that runs too, is drawn again
+    with another derived seed, a few times, then at random: a small space may hold no other. Numbers below 0
+    are trials of an earlier study.
 
     Returns:
         None where the algorithm has nothing left to propose.
@@ -32,7 +31,7 @@ def propose(
 
     known = sorted((t for t in trials if t.number < number), key=lambda t: t.number)
     counts = _counts(known, observed_at(known))
-    looked_at = _most(known, counts, algorithm.most)
+    looked_at = _most([t for t in known if t.number >= 0 or t.number in counts], counts, algorithm.most)
     documents = (_document(t, space, counts) for t in looked_at)
     history = trials_from_docs([d for d in documents if d], validate=False)
     config: dict[str, Any] = {}
@@ -46,24 +45,45 @@ def propose(
         else:
             vals = space.full(at_random(space, np.random.default_rng(random_state)))
         config = space.decode(vals)
-        if not any(config == t.config for t in known):
+        if not any(same(config, t.config) for t in known):
             break
     return config
 
 
-def warm_trials(trials: Iterable[Trial], space: Space, max_epochs: int) -> tuple[list[Trial], list[str]]:
-    """The trials of an earlier study that can inform an algorithm here, and why each of the others cannot."""
+def warm_trials(
+    trials: Sequence[Trial], space: Space, max_epochs: int, rungs: Iterable[int] = ()
+) -> tuple[list[Trial], list[str]]:
+    """The trials of an earlier study that can inform an algorithm here, and why each of the others cannot.
+
+    Args:
+        rungs: where either study compares trials: one that ended by itself has its last loss there, too.
+
+    Returns:
+        Those, numbered up to -1 in their order; and a note for each other.
+    """
     kept, notes = list[Trial](), list[str]()
+    shared = [rung for rung in rungs if rung <= max_epochs]
     for trial in trials:
-        losses = {epochs: loss for epochs, loss in trial.losses.items() if epochs <= max_epochs}
+        at = {epochs: loss for epochs, loss in trial.losses.items() if epochs <= max_epochs}
         fault = space.fault(trial.config)
-        if not losses and not fault:
+        if not at and not fault:
             fault = f"it has no loss at {max_epochs} epochs or before"
         if fault:
-            notes.append(f"trial {-1 - trial.number}: {fault}")
-        else:
-            kept.append(replace(trial, losses=losses, state=State.FINISHED))
+            notes.append(f"trial {trial.number}: {fault}")
+            continue
+        known = replace(trial, losses=at, state=State.FINISHED, number=trial.number - len(trials))
+        kept.append(known.carried(shared))
     return kept, notes
+
+
+def watched(earlier: Iterable[Trial], rungs: Sequence[int]) -> tuple[int, ...]:
+    """The epochs, beside the rungs, at which a study's trials are compared with those of an earlier one.
+
+    Those where enough of the earlier have a loss; where there are none, the one where the most have.
+    """
+    counts = Counter(e for t in earlier for e in t.losses if e not in rungs and e < max(rungs))
+    enough = sorted(epochs for epochs, count in counts.items() if count >= ENOUGH)
+    return tuple(enough or [epochs for epochs, _ in counts.most_common(1)])
 
 
 def observed_at(trials: Sequence[Trial]) -> int | None:
@@ -100,14 +120,19 @@ def _counts(trials: Sequence[Trial], rung: int | None) -> Counts:
     """
     sound = [t for t in trials if t.state is not State.FAILED]
     at = {t.number: t.losses[rung] for t in sound if rung in t.losses} if rung else {}
-    resting = [t for t in sound if t.state in (State.PAUSED, State.FINISHED)]
+    resting = [t for t in sound if t.state in (State.PAUSED, State.FINISHED) and not _elsewhere(t)]
     under = sorted((t for t in resting if t.number not in at), key=lambda t: (-t.epochs, t.loss, t.number))
     worst, best = max(at.values(), default=0.0), min(at.values(), default=0.0)
-    step = max(worst - best, 1e-9) / max(len(under), 1)
+    step = max(worst - best, 1e-9 * max(abs(worst), 1.0)) / max(len(under), 1)
     counts = {number: (loss, False) for number, loss in at.items()}
     counts |= {t.number: (worst + (place + 1) * step, True) for place, t in enumerate(under)}
     last = worst + (len(under) + 1) * step
     return counts | {t.number: (last, True) for t in trials if t.state is State.FAILED}
+
+
+def _elsewhere(trial: Trial) -> bool:
+    """Whether it belongs to an earlier study, whose epochs it went through: below a rung it says nothing."""
+    return trial.number < 0 and not trial.reason.startswith((STOPPED, STOPPED_PROCESS))
 
 
 def _most(trials: Sequence[Trial], counts: Counts, most: int | None) -> Sequence[Trial]:

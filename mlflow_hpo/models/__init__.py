@@ -48,7 +48,7 @@ class Model:
 
     def baseline(self, space: Space) -> dict[str, Any]:
         """Trial 0: the defaults, and the middle of the space where there is none."""
-        return space.active({**space.middle(), **self.defaults})
+        return space.completed(self.defaults, {})
 
     def check(self, space: Space) -> None:
         """Raise ConfigError when the space names a hyperparameter that the model does not take."""

@@ -16,6 +16,7 @@ from mlflow_hpo.objectives.command import Command
 from mlflow_hpo.objectives.handle import Handle, Place
 from mlflow_hpo.projects import Prepared
 from mlflow_hpo.store import Connection, keys, readings
+from mlflow_hpo.trial import STOPPED_PROCESS
 
 FIRST_PAUSE, LAST_PAUSE, GROWTH = (
     0.5,
@@ -129,7 +130,7 @@ class _Process:
                 if trial.max_epochs > 1 and not all(self._reports(self._history())):
                     command.stop()
                     if not trial.ended:
-                        trial.stopped = f"stopped at step {trial.reached} of {trial.max_epochs}"
+                        trial.stopped = f"{STOPPED_PROCESS} {trial.reached} of {trial.max_epochs}"
                     self._keep_model()
                     return
             self._check(command)

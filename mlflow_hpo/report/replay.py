@@ -8,7 +8,7 @@ from mlflow_hpo.executors import Executor
 from mlflow_hpo.report.beside import trained
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys, record_of, tag_context
-from mlflow_hpo.study import make_task, seed_of
+from mlflow_hpo.tasks import make_task, seed_of
 from mlflow_hpo.trial import Dropped, State, Trial, Unit
 from mlflow_hpo.worker import Assignment
 

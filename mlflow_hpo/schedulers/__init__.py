@@ -12,6 +12,7 @@ from mlflow_hpo.schedulers.pbt import PopulationBasedTraining
 from mlflow_hpo.schedulers.stopping import Stopping, stopping_asha, stopping_median
 
 __all__ = [
+    "PBT",
     "SCHEDULERS",
     "Asha",
     "Bracket",
@@ -23,18 +24,20 @@ __all__ = [
     "PopulationBasedTraining",
     "Scheduler",
     "Stopping",
+    "check_scheduler",
     "halving",
     "onward",
     "scheduler",
 ]
 
+PBT = "pbt"
 SCHEDULERS: Mapping[str, Callable[[Budget], Scheduler]] = {
     "none": FullTraining,
     "halving": halving,
     "hyperband": Hyperband,
     "asha": Asha,
     "median": MedianStopping,
-    "pbt": PopulationBasedTraining,
+    PBT: PopulationBasedTraining,
 }
 
 STOPPING: Mapping[str, Callable[[Budget], Scheduler]] = {  # of trials that leave no checkpoint
@@ -42,6 +45,17 @@ STOPPING: Mapping[str, Callable[[Budget], Scheduler]] = {  # of trials that leav
     "asha": stopping_asha,
     "median": stopping_median,
 }
+
+
+def check_scheduler(name: str, resting: bool = True) -> None:
+    """Raise ConfigError where no scheduler has this name, or it is none for trials that cannot rest."""
+    if name not in SCHEDULERS:
+        raise unknown("scheduler", name, SCHEDULERS)
+    if not resting and name not in STOPPING:
+        known = ", ".join(STOPPING)
+        raise ConfigError(
+            f"scheduler: {name!r} lets trials rest and go on, and a process cannot: take {known}"
+        )
 
 
 def scheduler(name: str, budget: Budget, resting: bool = True) -> Scheduler:
@@ -53,13 +67,7 @@ def scheduler(name: str, budget: Budget, resting: bool = True) -> Scheduler:
     Raises:
         ConfigError: there is none, or it cannot work within the budget.
     """
-    if name not in SCHEDULERS:
-        raise unknown("scheduler", name, SCHEDULERS)
-    if not resting and name not in STOPPING:
-        known = ", ".join(STOPPING)
-        raise ConfigError(
-            f"scheduler: {name!r} lets trials rest and go on, and a process cannot: take {known}"
-        )
+    check_scheduler(name, resting)
     if not resting:
         return STOPPING[name](budget)
     return SCHEDULERS[name](budget)

@@ -25,18 +25,19 @@ class Asha:
 
     @property
     def plan(self) -> Plan:
-        """Typical: one in eta goes on from each rung. At most: each trial beats all before it."""
-        steps = pairwise((0, *self.budget.rungs))
-        counts = [self.budget.max_trials // self.budget.eta**k for k in range(len(self.budget.rungs))]
-        typical = sum(n * (high - low) for n, (low, high) in zip(counts, steps, strict=True))
-        return Plan(self.budget.rungs, self.budget.full, max(typical, self.budget.max_epochs))
+        """Typical: one in eta goes on from a rung, the best to the end. At most: each beats all before."""
+        rungs = self.budget.rungs
+        counts = [self.budget.max_trials // self.budget.eta**k for k in range(len(rungs))]
+        steps = zip(counts, pairwise((0, *rungs)), strict=True)
+        typical = sum(max(n, 1) * (high - low) for n, (low, high) in steps)
+        return Plan(rungs, self.budget.full, typical)
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        chosen = cut(trials) or self._promotable(trials)
+        chosen = cut(trials, self.budget.rungs) or self._promotable(trials)
         if chosen:
             return self._unit(chosen, trials)
-        if len(trials) < self.budget.max_trials:
+        if more and len(trials) < self.budget.max_trials:
             return self._unit(None, trials)
         return self._finale(trials)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlflow_hpo.trial import Dropped, State, Trial, Unit
+from mlflow_hpo.trial import STOPPED, Dropped, State, Trial, Unit
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,14 @@ class Plan:
 class Scheduler(Protocol):
     """Decides how many epochs each trial deserves: a pure function of the trials."""
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """The unit to start now; None while there is nothing to start.
 
         A study is over when this gives None and no unit runs. A trial whose unit was cut (KILLED) is
         given that unit again before anything else, so that a resumed study leaves none behind.
+
+        Args:
+            more: whether a new config can be had: without, those there are go on as if they were all.
         """
 
     @property
@@ -67,9 +70,15 @@ class Scheduler(Protocol):
         """What it is about to do."""
 
 
-def cut(trials: Iterable[Trial]) -> Trial | None:
-    """The first trial whose unit is to be given again."""
-    return next((t for t in trials if t.state is State.KILLED), None)
+def cut(trials: Iterable[Trial], rungs: Sequence[int]) -> Trial | None:
+    """The first trial whose unit is to be given again, or that a target ended between rungs."""
+    return next((t for t in trials if t.state is State.KILLED or _between(t, rungs)), None)
+
+
+def _between(trial: Trial, rungs: Sequence[int]) -> bool:
+    stopped = trial.state is State.FINISHED and trial.reason.startswith(STOPPED)
+    resting = (stopped or trial.state is State.PAUSED) and not trial.complete
+    return resting and 0 < trial.epochs < rungs[-1] and trial.epochs not in rungs
 
 
 def onward(trial: Trial, stop: int) -> Unit:

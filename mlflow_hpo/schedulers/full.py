@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlflow_hpo.schedulers.base import Budget, Plan, onward
-from mlflow_hpo.trial import State, Trial, Unit
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward
+from mlflow_hpo.trial import Trial, Unit
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,10 @@ class FullTraining:
         """See `Scheduler.plan`."""
         return Plan((self.budget.max_epochs,), self.budget.full, self.budget.full)
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        for trial in trials:
-            if trial.state in (State.KILLED, State.PAUSED):
-                return onward(trial, self.budget.max_epochs)
-        if len(trials) < self.budget.max_trials:
+        if chosen := cut(trials, self.plan.rungs):
+            return onward(chosen, self.budget.max_epochs)
+        if more and len(trials) < self.budget.max_trials:
             return Unit(None, 0, self.budget.max_epochs)
         return None

@@ -38,7 +38,8 @@ class Bracket:
             on_the_way = [t for t in entered if low not in t.losses and t.state is not State.FAILED]
             if on_the_way or not complete:
                 return None
-            top = ranked(entered, low)[:places]
+            able = [t for t in ranked(entered, low) if t.state is not State.FAILED or high in t.losses]
+            top = able[:places]
             for trial in top:
                 if rests(trial, low):
                     return onward(trial, high)
@@ -62,11 +63,15 @@ class Hyperband:
 
     @property
     def brackets(self) -> list[Bracket]:
+        """As planned."""
+        return self._brackets(self.budget.max_trials)
+
+    def _brackets(self, trials: int) -> list[Bracket]:
         """In order: n = ceil(B/R * eta^s / (s + 1)), r = R / eta^s; the last as large as trials are left."""
         rungs, eta = self.budget.rungs, self.budget.eta
         if self.single:
-            return [Bracket(self.budget.max_trials, rungs, eta)]
-        left, found = self.budget.max_trials, list[Bracket]()
+            return [Bracket(trials, rungs, eta)]
+        left, found = trials, list[Bracket]()
         while left:
             s = (len(rungs) - 1 - len(found)) % len(rungs)
             size = min(left, -(-len(rungs) * eta**s // (s + 1)))
@@ -84,10 +89,10 @@ class Hyperband:
         )
         return Plan(self.budget.rungs, epochs, epochs, f"brackets: {shown}")
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        chosen, first = cut(trials), 0
-        for bracket in self.brackets:
+        chosen, first = cut(trials, self.budget.rungs), 0
+        for bracket in self.brackets if more else self._brackets(len(trials)):
             members = trials[first : first + bracket.size]
             if chosen in members and chosen is not None:
                 return onward(chosen, bracket.next_rung(chosen))

@@ -28,16 +28,16 @@ class MedianStopping:
             typical, low, left = typical + left * (rung - low), rung, -(-left // 2)
         return Plan(self.budget.rungs, self.budget.full, typical)
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        if chosen := cut(trials):
+        if chosen := cut(trials, self.budget.rungs):
             return onward(chosen, self._after(chosen.epochs))
         averages = {rung: _running_averages(trials, rung) for rung in self.budget.rungs[:-1]}
         for trial in trials:
             rung = trial.epochs
             if rung in averages and rests(trial, rung) and _good(trial, averages[rung]):
                 return onward(trial, self._after(rung))
-        if len(trials) < self.budget.max_trials:
+        if more and len(trials) < self.budget.max_trials:
             return Unit(None, 0, self.budget.rungs[0])
         return None
 

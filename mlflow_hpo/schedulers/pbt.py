@@ -14,7 +14,8 @@ class PopulationBasedTraining:
 
     Truncation selection, after all of a generation have got there: the i-th worst is replaced by a new trial
     that starts from the checkpoint of the i-th best with a changed config. The population is as large as
-    max_trials allows, copies counted.
+    max_trials allows, copies counted; what it was when the first copy began, it stays. A trial that ended by
+    itself is not copied: more training would not make it better.
     """
 
     budget: Budget
@@ -51,13 +52,14 @@ class PopulationBasedTraining:
         note = f"a population of {self.population}, {self._share(self.population)} replaced at each rung"
         return Plan(self.steps, epochs, epochs, note)
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        if chosen := cut(trials):
+        if chosen := cut(trials, self.steps):
             return onward(chosen, self._after(max(chosen.epochs, chosen.start)))
-        if len(trials) < self.population:
+        living = [t for t in trials if t.source is None][: self.population]
+        if more and len(trials) == len(living) < self.population:
             return Unit(None, 0, self.steps[0])
-        living = list(trials[: self.population])
+        share = self._share(len(living))
         for step in self.steps:
             if unit := self._toward(living, step):
                 return unit
@@ -65,9 +67,9 @@ class PopulationBasedTraining:
                 return None
             if step == self.budget.max_epochs:
                 return None
-            parents, heirs = self._selection(living, step)
+            parents, heirs = _selection(living, step, share)
             copies = [t for t in trials if t.source is not None and t.start == step]
-            if len(copies) < len(parents):
+            if more and len(copies) < len(parents):
                 return Unit(None, step, self._after(step), source=parents[len(copies)].number)
             living = [*heirs, *copies]
         return None
@@ -79,14 +81,16 @@ class PopulationBasedTraining:
                 return onward(trial, step)
         return None
 
-    def _selection(self, living: Sequence[Trial], step: int) -> tuple[list[Trial], list[Trial]]:
-        """Those to be copied, and those that live on; whoever failed is the first to be replaced."""
-        alive = ranked([t for t in living if t.state is not State.FAILED], step)
-        lost = len(living) - len(alive)
-        worst = max(0, min(self._share(self.population), len(alive) // 2) - lost)
-        replaced = min(worst + lost, self._share(self.population))
-        copied = [alive[i % len(alive)] for i in range(replaced)] if alive else []
-        return copied, alive[: len(alive) - worst]
-
     def _after(self, epochs: int) -> int:
         return next(step for step in self.steps if step > epochs)
+
+
+def _selection(living: Sequence[Trial], step: int, share: int) -> tuple[list[Trial], list[Trial]]:
+    """Those to be copied, and those that live on; whoever failed before is the first to be replaced."""
+    alive = ranked(living, step)
+    lost = len(living) - len(alive)
+    worst = max(0, min(share, len(alive) // 2) - lost)
+    models = [t for t in alive if not t.complete]
+    replaced = min(worst + lost, share) if models else 0
+    copied = [models[i % len(models)] for i in range(replaced)]
+    return copied, alive[: len(alive) - min(worst, replaced)]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from math import inf, nextafter
 from statistics import fmean, median
 
-from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked
+from mlflow_hpo.schedulers.base import Budget, Plan, onward, ranked
 from mlflow_hpo.schedulers.median import FEWEST_OTHERS
-from mlflow_hpo.trial import Trial, Unit
+from mlflow_hpo.trial import State, Trial, Unit
 
 Bar = Callable[[Sequence[Trial], int, int], float]
 
@@ -29,10 +29,10 @@ class Stopping:
             self.budget.rungs, self.budget.full, self.budget.full, "what falls behind is ended for good"
         )
 
-    def next(self, trials: Sequence[Trial]) -> Unit | None:
+    def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        chosen = cut(trials)
-        if chosen is None and len(trials) >= self.budget.max_trials:
+        chosen = next((t for t in trials if t.state is State.KILLED), None)
+        if chosen is None and not (more and len(trials) < self.budget.max_trials):
             return None
         unit = onward(chosen, self.budget.max_epochs) if chosen else Unit(None, 0, self.budget.max_epochs)
         bars = {rung: self.bar(trials, rung, self.budget.eta) for rung in self.budget.rungs[:-1]}

@@ -3,7 +3,7 @@
 from mlflow_hpo.space.dump import dump_space
 from mlflow_hpo.space.from_hyperopt import is_expression
 from mlflow_hpo.space.given import load_given, parse_given
-from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter, Searched
+from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter, Searched, same
 from mlflow_hpo.space.python import space_text
 from mlflow_hpo.space.ranges import Float, Int
 from mlflow_hpo.space.space import Space
@@ -26,5 +26,6 @@ __all__ = [
     "load_space",
     "parse_given",
     "parse_space",
+    "same",
     "space_text",
 ]

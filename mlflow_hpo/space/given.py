@@ -32,7 +32,7 @@ def parse_given(text: str, source: str, space: Space, defaults: Config) -> list[
     """
     try:
         found = yaml.load(text, Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the second: a date that there is not
         raise SpaceError(f"{source}: not valid YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(found, list) or not found or not all(isinstance(c, dict) for c in found):
         raise SpaceError(f"{source}: expected a list of configs, each as `name: value`")
@@ -43,7 +43,7 @@ def _config(given: dict[str, Any], where: str, space: Space, defaults: Config) -
     if strange := sorted(str(name) for name in set(given) - space.names()):
         known = ", ".join(sorted(space.names()))
         raise SpaceError(f"{where}: {strange[0]!r} is not in the space, which has {known}")
-    config = space.active({**defaults, **given})
+    config = space.completed(given, defaults)
     if unused := sorted(set(given) - set(config)):
         raise SpaceError(f"{where}: {unused[0]!r} is not active with the other values")
     if fault := space.fault(config):

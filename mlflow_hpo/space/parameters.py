@@ -10,6 +10,7 @@ exactly what it would have learnt in the first place. Hyperopt takes seconds to 
 to draw, so that bad settings are refused at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ class Choice:
 
     def encode(self, value: Any) -> int | None:
         """The option's index; None where there is no such option."""
-        return next((i for i, o in enumerate(self.options) if _same(o.value, value)), None)
+        return next((i for i, o in enumerate(self.options) if same(o.value, value)), None)
 
     def unit(self, raw: float) -> float:
         """Where an option lies, from 0 to 1: the middle of its cell."""
@@ -60,9 +61,13 @@ class Choice:
         """The option there."""
         return min(int(part * len(self.options)), len(self.options) - 1)
 
-    def grid(self, points: int) -> list[int]:
-        """Raw values for a grid: every option."""
-        return list(range(len(self.options)))
+    def grid_size(self, points: int) -> int:
+        """How many raw values a grid has: every option."""
+        return len(self.options)
+
+    def on_grid(self, index: int, points: int) -> int:
+        """The raw value at this place of a grid."""
+        return index
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,20 @@ Searched = Float | Int | Choice
 Parameter = Searched | Fixed
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equal, and of one type throughout: 1 is neither 1.0 nor true."""
-    if type(one) is not type(other):
+def usual(parameter: Parameter, name: str, defaults: Mapping[str, Any]) -> Value:
+    """A value where none is given: the default if it is one here, else the middle, or the first option."""
+    if isinstance(parameter, Fixed):
+        return parameter.value
+    if name in defaults and parameter.encode(defaults[name]) is not None:
+        value: Value = defaults[name]
+        return value
+    return parameter.decode(0 if isinstance(parameter, Choice) else parameter.from_unit(0.5))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether values, or configs, are equal and of one type throughout: 1 is neither 1.0 nor true."""
+    if type(one) is not type(other) or one != other:
         return False
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
+    if isinstance(one, dict):
+        return all(same(value, other[name]) for name, value in one.items())
+    return not isinstance(one, list) or all(map(same, one, other))

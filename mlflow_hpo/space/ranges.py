@@ -54,11 +54,15 @@ class _Range(BaseModel):
         at = low + part * (high - low)
         return self._nearest(math.exp(at) if self.log else at)
 
-    def grid(self, points: int) -> list[float]:
-        """Raw values for a grid: all where they are whole numbers, else so many, evenly, with both ends."""
+    def grid_size(self, points: int) -> int:
+        """How many raw values a grid has: all where they are whole numbers, else so many."""
+        return self.whole[1] - self.whole[0] + 1 if self.whole else points
+
+    def on_grid(self, index: int, points: int) -> float:
+        """The raw value at this place of a grid, in order: evenly, with both ends, rounded to 12 digits."""
         if self.whole:
-            return [float(raw) for raw in range(self.whole[0], self.whole[1] + 1)]
-        return [self.from_unit(i / max(points - 1, 1)) for i in range(points)]
+            return float(self.whole[0] + index)
+        return self._nearest(float(f"{self.from_unit(index / max(points - 1, 1)):.12g}"))
 
     def _nearest(self, raw: float) -> float:
         if self.whole is None:

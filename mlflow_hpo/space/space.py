@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mlflow_hpo.space.parameters import Choice, Fixed, Parameter, Searched
+from mlflow_hpo.space.parameters import Choice, Fixed, Parameter, Searched, usual
 from mlflow_hpo.trial import Config
 
 Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] where it is not active
@@ -77,15 +77,16 @@ class Space:
 
     def middle(self) -> dict[str, Any]:
         """A config from the middle of each range and the first option of each choice."""
+        return self.completed({}, {})
+
+    def completed(self, given: Config, defaults: Config) -> dict[str, Any]:
+        """What is given and, of what else is active with it, the default: if it is none here, the middle."""
         found: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
-            if isinstance(parameter, Fixed):
-                found[name] = parameter.value
-            elif isinstance(parameter, Choice):
-                first = parameter.options[0]
-                found |= {name: first.value} | (first.space.middle() if first.space else {})
-            else:
-                found[name] = parameter.decode(parameter.from_unit(0.5))
+            found[name] = given[name] if name in given else usual(parameter, name, defaults)
+            if isinstance(parameter, Choice) and (index := parameter.encode(found[name])) is not None:
+                inner = parameter.options[index].space
+                found |= inner.completed(given, defaults) if inner else {}
         return found
 
     def fault(self, config: Config) -> str:
@@ -119,6 +120,16 @@ class Space:
                 inner = parameter.options[index].space
                 found |= inner.active(values) if inner else {}
         return found
+
+    def of(self, config: Config) -> Iterator[tuple[str, Searched]]:
+        """The searched hyperparameters that are active in a config, by name, each as it is on its branch."""
+        for name, parameter in self.parameters.items():
+            if isinstance(parameter, Fixed) or name not in config:
+                continue
+            yield name, parameter
+            if isinstance(parameter, Choice) and (index := parameter.encode(config[name])) is not None:
+                inner = parameter.options[index].space
+                yield from inner.of(config) if inner else ()
 
     @cached_property
     def leaves(self) -> Mapping[str, Searched]:

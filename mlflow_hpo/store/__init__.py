@@ -10,7 +10,6 @@ from mlflow_hpo.store.records import find_trial, record_of, tag_context
 from mlflow_hpo.store.studies import (
     LATEST,
     StudyRun,
-    earlier_trials,
     find_studies,
     find_study,
     new_study,
@@ -28,7 +27,6 @@ __all__ = [
     "Trials",
     "curve",
     "default_store",
-    "earlier_trials",
     "filter_names",
     "find_studies",
     "find_study",

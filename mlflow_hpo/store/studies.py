@@ -18,7 +18,7 @@ from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.trials import Trials
-from mlflow_hpo.trial import State, Trial
+from mlflow_hpo.trial import State
 
 LATEST = "latest"
 MAX_WHY = 1000  # characters of a registration's ground, of which a tag holds several
@@ -107,6 +107,7 @@ class StudyRun:
 
     def other_driver(self) -> str | None:
         """The process that drives the study now, if it is on this machine and not this one."""
+        self.tags = self.connection.client.get_run(self.run_id).data.tags  # it may have begun just now
         with suppress(KeyError, ValueError, psutil.Error):
             driver = json.loads(self.tags[keys.DRIVER])
             process = psutil.Process(driver["pid"])
@@ -167,11 +168,6 @@ class StudyRun:
     def _tag(self, tags: Mapping[str, str]) -> None:
         self.connection.write(self.run_id, tags=tags)
         self.tags = {**self.tags, **tags}
-
-
-def earlier_trials(study: StudyRun) -> list[Trial]:
-    """The trials of a study, numbered down from -1: those of another study that learns from it."""
-    return [replace(t, number=-1 - t.number) for t in study.trials.load()]
 
 
 def new_study(connection: Connection, tags: Mapping[str, str] | None = None) -> StudyRun:

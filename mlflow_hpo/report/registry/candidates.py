@@ -12,7 +12,7 @@ from mlflow_hpo.executors import Executor, answered
 from mlflow_hpo.report.beside import ended_at_last
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys
-from mlflow_hpo.study import make_task
+from mlflow_hpo.tasks import make_task
 from mlflow_hpo.trial import Result, State, Trial, Unit
 from mlflow_hpo.worker import Assignment, train
 

@@ -18,7 +18,7 @@ from mlflow_hpo.report.registry.testing import tested
 from mlflow_hpo.report.registry.versions import Entry, new_version
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, store_errors
-from mlflow_hpo.study import make_task
+from mlflow_hpo.tasks import make_task
 from mlflow_hpo.trial import Trial, best
 
 

@@ -11,7 +11,7 @@ from mlflow_hpo.judge import Judged, judge
 from mlflow_hpo.report.final import Final
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys
-from mlflow_hpo.study import make_task
+from mlflow_hpo.tasks import make_task
 
 
 @dataclass(frozen=True)

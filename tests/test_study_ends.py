@@ -1,0 +1,110 @@
+"""How a study and a trial come to an end: nothing left to propose, patience, a target, a break."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Recording, survey
+
+from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.inputs import Inputs, Request
+from mlflow_hpo.store import Connection, StudyRun
+from mlflow_hpo.study import Study
+from mlflow_hpo.trial import State, Trial
+
+Start = Callable[..., Study]
+SPACE = "x: {type: float, low: 0, high: 1}"
+TRAINING = """
+def objective(trial):
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        if epoch > trial.config.get("until", 99):
+            return
+        if not trial.report(epoch, {"loss": trial.config["x"] + 1 / epoch}):
+            return
+"""
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> str:
+    (tmp_path / "training.py").write_text(TRAINING)
+    return f"{tmp_path}/training.py:objective"
+
+
+@pytest.mark.parametrize("scheduler", ["halving", "hyperband", "asha", "median"])
+def test_the_trials_of_a_grid_that_is_all_tried_still_go_up_the_rungs(
+    start: Start, training: str, scheduler: str
+) -> None:
+    options = {"model": training, "algorithm": "grid", "scheduler": scheduler, "max_epochs": 9}
+    study = start({**options, "max_trials": 100}, "x: [0.1, 0.2, 0.3, 0.4]")
+    study.drive()
+    assert sorted(t.config["x"] for t in study.known) == [0.1, 0.2, 0.3, 0.4]
+    assert study.settings.max_trials == 4  # the baseline is one of the grid
+    best = min(study.known, key=lambda t: (t.loss, t.number))
+    assert (best.config["x"], best.epochs) == (0.1, 9)
+
+
+def test_an_algorithm_that_has_no_more_ends_the_search_and_not_the_promotions(
+    start: Start, training: str, tmp_path: Path
+) -> None:
+    (tmp_path / "brief.py").write_text(
+        "from hyperopt.rand import suggest as drawn\n"
+        "def suggest(new_ids, domain, trials, seed):\n"
+        "    return drawn(new_ids, domain, trials, seed) if new_ids[0] < 4 else []\n"
+    )
+    options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 27}
+    study = start({**options, "algorithm": f"{tmp_path}/brief.py:suggest"}, SPACE)
+    study.drive()
+    assert len(study.known) == 4
+    assert sorted(t.epochs for t in study.known if t.number)[-1] == 9
+
+
+def test_patience_ends_the_search_and_not_the_promotions(start: Start, training: str) -> None:
+    options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 27, "patience": 3}
+    study = start(options, "x: {type: float, low: 0.5, high: 1}")
+    study.drive()
+    assert 4 <= len(study.known) < 27
+    assert max(t.epochs for t in study.known) == 9
+    assert study.run.state == "finished: ended by its patience"
+
+
+@pytest.mark.parametrize("scheduler", ["none", "halving", "asha"])
+def test_training_that_stops_by_itself_is_over(start: Start, training: str, scheduler: str) -> None:
+    options = {"model": training, "scheduler": scheduler, "max_epochs": 9, "max_trials": 5}
+    study = start(options, SPACE + "\nuntil: [2]")
+    study.drive()
+    assert all(t.state is State.FINISHED for t in study.known)
+    ended = [t for t in study.known if t.epochs == 2]
+    assert ended
+    assert all(t.complete and t.reason == "ended by itself at epoch 2 of 9" for t in ended)
+    assert study.run.state == "finished"
+
+
+def test_a_study_that_was_ended_between_rungs_goes_on_from_there(
+    start: Start, again: Start, training: str
+) -> None:
+    options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 3, "target": 1.01}
+    study = start(options, SPACE)
+    study.drive()
+    assert study.run.state.startswith("finished: ended by its target")
+    met = [t for t in study.known if t.loss is not None and t.loss <= 1.01]
+    assert [t.epochs for t in met] == [2]
+    more = again(study, target=-1.0)
+    more.drive()
+    assert all(t.state is State.FINISHED for t in more.known)
+    assert more.trials[met[0].number].epochs == 9
+    assert more.trials[0].epochs == 9  # the baseline, without which a gain would mean little
+
+
+def test_trials_of_a_longer_study_are_also_known_where_the_earlier_one_ended(
+    connection: Connection, experiment: str, executor: LocalExecutor, training: str
+) -> None:
+    options = {"model": training, "max_trials": 2, "max_epochs": 4}
+    inputs = Inputs.of(Request.from_options(options, None, SPACE), survey(executor))
+    earlier = [Trial(i - 12, "", State.FINISHED, {"x": i / 12}, {3: i / 12}) for i in range(12)]
+    run = StudyRun(connection, connection.client.create_run(experiment))
+    run.begin(inputs.settings.dump(), *inputs.texts)
+    study = Study(run, replace(inputs, earlier=tuple(earlier)), executor, Recording())
+    study.drive()
+    for trial in study.known:
+        assert trial.losses == pytest.approx({3: trial.config["x"] + 1 / 3, 4: trial.config["x"] + 1 / 4})
