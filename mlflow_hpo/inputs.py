@@ -11,7 +11,6 @@ from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid, warm_trials
 from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.models import Model, find_model
 from mlflow_hpo.resolve import check_space, resolved
-from mlflow_hpo.schedulers import PBT
 from mlflow_hpo.settings import Settings, make_settings, read_settings
 from mlflow_hpo.space import Space, load_given, load_space, parse_given, parse_space, same
 from mlflow_hpo.subject import Facts, Subject
@@ -27,6 +26,7 @@ MEASURE = {  # what a loss is measured on, by the options' names
     "target": "target_column",
     "data-seed": "split_seed",
 }
+ANYWHERE = ("auto", "partial_fit")  # resources of which a trial is scored after each epoch, at no cost
 SHOWN = 5  # trials of an earlier study that do not fit, by name
 KNOWN_FACTS = Facts(task="classification")  # of the named data sets
 
@@ -113,7 +113,7 @@ class Inputs:
         check_space(settings, model, space)
         settings = resolved(settings, model, facts, space)
         given = _given(model, space, request.first, settings.start_from or "")
-        if settings.algorithm == GRID and settings.scheduler != PBT:  # whose copies are on no grid
+        if settings.algorithm == GRID:
             first = [model.baseline(space), *given]
             most = _whole(settings, space, first, request.whole_grid)
             settings = settings.model_copy(update={"max_trials": most})
@@ -161,8 +161,10 @@ class Inputs:
             raise StudyError(
                 f"warm-start: study {study.name} optimised {other.metric}, this one {self.settings.metric}"
             )
-        rungs = {rung for one in (other, self.settings) for rung in one.make_scheduler().plan.rungs}
-        kept, notes = warm_trials(study.trials.load(), self.space, self.settings.epochs, rungs)
+        own, theirs = (one.make_scheduler().plan.rungs for one in (self.settings, other))
+        only = None if self.settings.resource in ANYWHERE else own
+        trials = study.trials.load()
+        kept, notes = warm_trials(trials, self.space, self.settings.epochs, {*own, *theirs}, only)
         _say_what_fits(console, study.name, len(kept), notes)
         for name, field in MEASURE.items():
             there, here = getattr(other, field), getattr(self.settings, field)

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from mlflow_hpo.algorithms import GRID_POINTS, Algorithm, algorithm, check_algorithm
+from mlflow_hpo.algorithms import GRID, GRID_POINTS, Algorithm, algorithm, check_algorithm
 from mlflow_hpo.datasets import DataSpec, check_data
 from mlflow_hpo.datasets import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, unknown
@@ -31,7 +31,7 @@ from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import DEFAULT_EPOCHS, KERAS_METRICS, builtin_metrics, find_model, is_builtin
 from mlflow_hpo.projects import ProjectSpec, check_options
 from mlflow_hpo.references import check_reference, is_reference
-from mlflow_hpo.schedulers import Budget, Scheduler, check_scheduler, scheduler
+from mlflow_hpo.schedulers import PBT, Budget, Scheduler, check_scheduler, scheduler
 from mlflow_hpo.space import Space
 from mlflow_hpo.subject import Subject
 
@@ -126,6 +126,8 @@ class Settings(BaseModel):
         else:
             self._check_model()
         check_algorithm(self.algorithm)
+        if (self.algorithm, self.scheduler) == (GRID, PBT):
+            raise ConfigError("scheduler 'pbt' changes configs while they train, off the grid: take random")
         if self.max_epochs or self.is_known:  # else the model or the space may say how many
             self.make_scheduler()
         else:

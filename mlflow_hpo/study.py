@@ -290,11 +290,15 @@ class Study:
         return ""
 
     def _is_stale(self) -> bool:
-        """Whether the last `patience` trials brought no better one: then no unit starts any more."""
-        winner = best(self.known)
-        if self.settings.patience is None or winner is None:
+        """Whether the last `patience` trials brought no better one, at the first rung of each: no more begin.
+
+        A promotion changes nothing about that, as it would make every promoted trial a better one.
+        """
+        sound = [t for t in self.known if t.losses and t.state is not State.FAILED]
+        firsts = [(t.losses[min(t.losses)], t.number) for t in sound]
+        if self.settings.patience is None or not firsts:
             return False
-        return sum(t.number > winner.number and bool(t.losses) for t in self.known) >= self.settings.patience
+        return sum(number > min(firsts)[1] for _, number in firsts) >= self.settings.patience
 
     def _baseline_unit(self) -> Unit | None:
         """When nothing else is to be done: the baseline's way to the end, or gains would mean little."""

@@ -42,6 +42,7 @@ class Trial:
         start, source: where it began, if not afresh: at that epoch, from that trial's checkpoint.
         complete: whether it ended by itself, before all epochs: more would not make it better.
         dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
+        ended_at: of one that is `carried`, the epoch at which it ended.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Trial:
     source: int | None = None
     complete: bool = False
     dropped: Dropped = Dropped.NOTHING
+    ended_at: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -82,7 +84,7 @@ class Trial:
         if not self.complete or self.loss is None:
             return self
         missed = {rung: self.loss for rung in rungs if rung > self.epochs}
-        return replace(self, losses={**self.losses, **missed})
+        return replace(self, losses={**self.losses, **missed}, ended_at=self.epochs)
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,8 @@ class Result:
 
     @property
     def epochs(self) -> int:
-        """Where it ended."""
-        return max(self.values)
+        """Where it ended; 0 where it trained nothing."""
+        return max(self.values, default=0)
 
 
 def best(trials: Iterable[Trial]) -> Trial | None:

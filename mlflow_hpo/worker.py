@@ -131,6 +131,9 @@ class _Run:
         """The study's metric at the end, at the bars on the way, and where it was to end."""
         if self._assignment.final:
             return {handle.reached: math.nan}
+        own = self._assignment.source_run_id == self._assignment.run_id
+        if own and handle.over and not handle.reported:  # it had ended where its last unit did
+            return {}
         if handle.reached == self._unit.start:
             handle.value(self._task.metric, self._unit.stop)
         passed = [epoch for epoch in self._unit.bars if epoch < handle.reached]

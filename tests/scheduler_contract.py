@@ -29,24 +29,30 @@ class SchedulerContract:
         budget: Budget | None = None,
         fails: Callable[[Unit], bool] = lambda unit: False,
         most: int = 1000,
+        ends: Callable[[int], int] = lambda number: 1000,
     ) -> tuple[list[Trial], list[Unit]]:
         """A whole study with some workers: the trials, and the units with where they ended, in order.
 
         Args:
             most: how many configs an algorithm has.
+            ends: the epoch at which a trial ends by itself.
         """
         trials: list[Trial] = []
         running: list[Unit] = []
         ended: list[Unit] = []
         while True:
             while len(running) < workers and (
-                unit := self.scheduler(budget).next(trials, len(trials) < most)
+                unit := self.scheduler(budget).next(self.seen(trials), len(trials) < most)
             ):
                 running.append(self.begin(trials, unit))
             if not running:
                 return trials, ended
-            ended.append(self.end(trials, running.pop(0), losses, fails))
+            ended.append(self.end(trials, running.pop(0), losses, fails, ends))
             assert len(ended) < 10_000, "it never ends"
+
+    def seen(self, trials: Sequence[Trial]) -> list[Trial]:
+        """As a study shows them."""
+        return [trial.carried(self.scheduler().plan.rungs) for trial in trials]
 
     def begin(self, trials: list[Trial], unit: Unit) -> Unit:
         if unit.trial is None:
@@ -57,20 +63,38 @@ class SchedulerContract:
         trials[unit.trial] = replace(trials[unit.trial], state=State.RUNNING)
         return unit
 
-    def end(self, trials: list[Trial], unit: Unit, losses: Losses, fails: Callable[[Unit], bool]) -> Unit:
+    def end(
+        self,
+        trials: list[Trial],
+        unit: Unit,
+        losses: Losses,
+        fails: Callable[[Unit], bool],
+        ends: Callable[[int], int],
+    ) -> Unit:
         assert unit.trial is not None
-        trial, passed = trials[unit.trial], dict[int, float]()
-        for epochs in sorted({*unit.bars, unit.stop}):
+        trial, passed, last = trials[unit.trial], dict[int, float](), ends(unit.trial)
+        for epochs in sorted({*unit.bars, unit.stop, last} - {e for e in (last,) if e <= unit.start}):
             passed[epochs] = losses(unit.trial, epochs)
-            if not unit.goes_on(epochs, passed[epochs]):
+            if epochs == last or not unit.goes_on(epochs, passed[epochs]):
                 break
         reached = max(passed)
-        state = State.FINISHED if reached == self.budget.max_epochs else State.PAUSED
+        over = reached in (self.budget.max_epochs, last)
+        state = State.FINISHED if over else State.PAUSED
         if fails(unit):
             trials[unit.trial] = replace(trial, state=State.FAILED)
         else:
-            trials[unit.trial] = replace(trial, losses={**trial.losses, **passed}, state=state)
+            known, complete = {**trial.losses, **passed}, reached == last
+            trials[unit.trial] = replace(trial, losses=known, state=state, complete=complete)
         return replace(unit, stop=reached)
+
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_it_ends_although_trials_end_by_themselves(self, workers: int) -> None:
+        """The best do: nobody asks for more of them."""
+        for last in (2, 4, 10):
+            until = [last] * 4 + [1000] * 100
+            trials, ended = self.play(workers, lambda n, e: float(n) - 1 / e, ends=until.__getitem__)
+            assert all(u.stop <= last for u in ended if (u.trial or 0) < 4)
+            assert all(t.state in (State.FINISHED, State.PAUSED) for t in trials)
 
     @pytest.mark.parametrize("workers", [1, 2, 5])
     @pytest.mark.parametrize("seed", range(4))

@@ -152,6 +152,7 @@ def test_a_sampler_that_cannot_search_the_space_is_refused_before_it_starts() ->
     [
         ("return len(seed)", "TypeError: object of type 'int' has no len"),
         ("return [{'x': 0.5}]", "KeyError: 'misc'"),
+        ("return domain.nowhere", "AttributeError: 'Domain' object has no attribute 'nowhere'"),
         ("raise OSError('no such server')", "OSError: no such server"),
     ],
 )

@@ -85,6 +85,19 @@ def test_a_number_or_a_mapping_is_what_it_reports(tmp_path: Path, answer: Any, m
     assert trial.reported == {1: metrics}
 
 
+@pytest.mark.parametrize("answer", [None, 0.4])
+def test_a_break_ends_the_trial_whatever_is_returned(tmp_path: Path, answer: float | None) -> None:
+    def objective(trial: Handle) -> float | None:
+        trial.report(1, {"loss": 0.5})
+        trial.report(2, {"loss": 0.25})
+        return answer
+
+    trial = handle(tmp_path, {"x": 1}, epochs=9)
+    FunctionObjective(objective, TRIAL_FORM).train(trial)
+    assert trial.reported == {1: {"loss": 0.5}, 2: {"loss": 0.25}}
+    assert trial.over == "ended by itself at epoch 2 of 9"
+
+
 def test_a_function_of_keywords_gets_them(tmp_path: Path) -> None:
     trial = handle(tmp_path, {"x": 2.0})
     FunctionObjective(lambda x=1.0, y=3.0: x * y, KEYWORD_FORM).train(trial)

@@ -59,6 +59,11 @@ class TestAsha(SchedulerContract):
         trials, _ = self.play(1, worse_and_worse, Budget(4, 27, 1, 3))
         assert [t.epochs for t in trials] == [27, 1, 1, 1]
 
+    def test_a_poor_trial_that_ended_by_itself_does_not_stand_for_the_winner(self) -> None:
+        poor = Trial(0, "", State.FINISHED, {}, {1: 9.0}, complete=True).carried((2, 9))
+        others = [Trial(n, "", State.PAUSED, {}, {2: float(n)}) for n in (1, 2)]
+        assert scheduler("asha", Budget(3, 9, 1, 4)).next([poor, *others]) == Unit(1, 2, 9, 1)
+
 
 class TestHalving(SchedulerContract):
     name = "halving"

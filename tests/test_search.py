@@ -100,6 +100,28 @@ def test_earlier_trials_keep_their_order_and_come_before_all_others() -> None:
     assert [t.config for t in kept] == [t.config for t in spread(5, 9)]
 
 
+def test_runs_that_were_deleted_leave_no_number_to_be_mistaken() -> None:
+    trials = [t for t in spread(9, 9) if t.number in (0, 1, 8)]
+    kept, _ = warm_trials(trials, LINE, 9)
+    assert [t.number for t in kept] == [-9, -8, -1]
+
+
+def test_where_a_score_costs_a_training_only_shared_rungs_count() -> None:
+    kept, notes = warm_trials(spread(3, 9), LINE, 27, (9, 27), only=(3, 27))
+    assert not kept
+    assert notes[0] == "trial 0: it has no loss at 27 epochs, nor at a rung"
+
+
+def test_a_grid_is_tried_again_where_an_earlier_study_says_nothing() -> None:
+    small = parse_space("x: [1, 2, 3]", "space.yaml")
+    earlier = [Trial(i - 30, "", State.FINISHED, {"x": 1 + i % 3}, {9: 0.1}) for i in range(30)]
+    own = [Trial(i, "", State.FINISHED, {"y": i}, {9: 0.2, 27: 0.1}) for i in range(10)]
+    found = propose(algorithm("grid"), small, [*earlier, *own], 10, 0)
+    assert found is not None
+    assert found["x"] in (1, 2, 3)
+    assert propose(algorithm("grid"), small, earlier, 0, 0) is None  # at 9 epochs all was tried
+
+
 def test_an_earlier_trial_that_ended_by_itself_counts_at_the_rungs_beyond() -> None:
     early = Trial(0, "", State.FINISHED, {"x": 0.5, "y": 0.5}, {6: 0.1}, complete=True)
     kept, _ = warm_trials([early], LINE, 27, (10, 27))
@@ -112,6 +134,8 @@ def test_a_longer_study_is_compared_where_the_earlier_one_ended() -> None:
     assert watched(kept, (27,)) == (10,)
     assert watched(kept, (10, 27)) == ()
     assert watched([], (27,)) == ()
+    enough = [replace(t, losses={**t.losses, 27: 0.1}) for t in kept[:10]]
+    assert watched([*kept, *enough], (27,)) == ()  # they can be compared at the end
     own = [Trial(i, "", State.FINISHED, {"x": i / 10, "y": 0.5}, {10: 0.5, 27: 0.4}) for i in range(10)]
     assert observed_at([*kept, *own[:9]]) == 10
     assert observed_at([*kept, *own]) == 27

@@ -18,6 +18,10 @@ WRONG = [
         "unknown scheduler 'bohb': known are asha, halving, hyperband, median, none",
     ),
     ({"eta": "1"}, "eta: input should be greater than or equal to 2, not '1'"),
+    (
+        {"algorithm": "grid", "scheduler": "pbt"},
+        "scheduler 'pbt' changes configs while they train, off the grid",
+    ),
     ({"min_epochs": "11"}, "min-epochs: 11 is above max-epochs, 10"),
     ({"min_epochs": "0"}, "min-epochs: input should be greater than or equal to 1, not '0'"),
     ({"patience": "0"}, "patience: input should be greater than or equal to 1, not '0'"),

@@ -36,12 +36,12 @@ def test_the_trials_of_a_grid_that_is_all_tried_still_go_up_the_rungs(
     start: Start, training: str, scheduler: str
 ) -> None:
     options = {"model": training, "algorithm": "grid", "scheduler": scheduler, "max_epochs": 9}
-    study = start({**options, "max_trials": 100}, "x: [0.1, 0.2, 0.3, 0.4]")
+    study = start({**options, "max_trials": 100}, "x: [0.3, 0.2, 0.1, 0.4]")
     study.drive()
     assert sorted(t.config["x"] for t in study.known) == [0.1, 0.2, 0.3, 0.4]
     assert study.settings.max_trials == 4  # the baseline is one of the grid
     best = min(study.known, key=lambda t: (t.loss, t.number))
-    assert (best.config["x"], best.epochs) == (0.1, 9)
+    assert (best.config["x"], best.epochs) == (0.1, 9)  # which is not the baseline
 
 
 def test_an_algorithm_that_has_no_more_ends_the_search_and_not_the_promotions(
@@ -64,20 +64,40 @@ def test_patience_ends_the_search_and_not_the_promotions(start: Start, training:
     study = start(options, "x: {type: float, low: 0.5, high: 1}")
     study.drive()
     assert 4 <= len(study.known) < 27
-    assert max(t.epochs for t in study.known) == 9
+    best = min(study.known[1:], key=lambda t: t.losses[1])
+    assert best.epochs == 9
+    assert best.losses[1] < study.known[0].losses[1]  # so that it is no way of the baseline
     assert study.run.state == "finished: ended by its patience"
 
 
+@pytest.mark.parametrize("until", [2, 3], ids=["between rungs", "at a rung"])
 @pytest.mark.parametrize("scheduler", ["none", "halving", "asha"])
-def test_training_that_stops_by_itself_is_over(start: Start, training: str, scheduler: str) -> None:
+def test_training_that_stops_by_itself_is_over(
+    start: Start, training: str, scheduler: str, until: int
+) -> None:
     options = {"model": training, "scheduler": scheduler, "max_epochs": 9, "max_trials": 5}
-    study = start(options, SPACE + "\nuntil: [2]")
+    study = start(options, f"{SPACE}\nuntil: [{until}]")
     study.drive()
     assert all(t.state is State.FINISHED for t in study.known)
-    ended = [t for t in study.known if t.epochs == 2]
+    ended = [t for t in study.known if t.epochs == until and t.complete]
     assert ended
-    assert all(t.complete and t.reason == "ended by itself at epoch 2 of 9" for t in ended)
+    assert all(t.reason == f"ended by itself at epoch {until} of 9" for t in ended)
     assert study.run.state == "finished"
+
+
+@pytest.mark.parametrize("scheduler", ["halving", "asha"])
+def test_training_that_does_not_listen_is_over_when_it_ends(
+    start: Start, tmp_path: Path, scheduler: str
+) -> None:
+    (tmp_path / "deaf.py").write_text(
+        "def objective(trial):\n"
+        "    for epoch in range(1, 6):\n"
+        "        trial.report(epoch, {'loss': trial.config['x'] / epoch})\n"
+    )
+    options = {"model": f"{tmp_path}/deaf.py:objective", "scheduler": scheduler, "max_epochs": 9}
+    study = start({**options, "max_trials": 5}, SPACE)
+    study.drive()
+    assert [(t.state, t.epochs, t.complete) for t in study.known] == [(State.FINISHED, 5, True)] * 5
 
 
 def test_a_study_that_was_ended_between_rungs_goes_on_from_there(

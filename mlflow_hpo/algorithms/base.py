@@ -66,7 +66,7 @@ def foreign(name: str, suggest: Suggest) -> Suggest:
 
     def asked(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
         try:
-            answer = list(suggest(new_ids, domain, trials, seed))
+            answer = list(suggest(new_ids, domain, trials, seed) or ())  # None, too, is nothing
             for document in answer:
                 domain.space.decode(document["misc"]["vals"])
         except Exception as error:

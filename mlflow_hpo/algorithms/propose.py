@@ -1,7 +1,7 @@
 """`propose`: the next config, as a pure function of all trials."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,8 @@ def propose(
 
     known = sorted((t for t in trials if t.number < number), key=lambda t: t.number)
     counts = _counts(known, observed_at(known))
-    looked_at = _most([t for t in known if t.number >= 0 or t.number in counts], counts, algorithm.most)
+    known = [t for t in known if t.number >= 0 or t.number in counts]
+    looked_at = _most(known, counts, algorithm.most)
     documents = (_document(t, space, counts) for t in looked_at)
     history = trials_from_docs([d for d in documents if d], validate=False)
     config: dict[str, Any] = {}
@@ -51,39 +52,41 @@ def propose(
 
 
 def warm_trials(
-    trials: Sequence[Trial], space: Space, max_epochs: int, rungs: Iterable[int] = ()
+    trials: Sequence[Trial],
+    space: Space,
+    max_epochs: int,
+    rungs: Iterable[int] = (),
+    only: Container[int] | None = None,
 ) -> tuple[list[Trial], list[str]]:
     """The trials of an earlier study that can inform an algorithm here, and why each of the others cannot.
 
     Args:
         rungs: where either study compares trials: one that ended by itself has its last loss there, too.
+        only: the epochs at which trials can be compared here; None: any.
 
     Returns:
         Those, numbered up to -1 in their order; and a note for each other.
     """
     kept, notes = list[Trial](), list[str]()
-    shared = [rung for rung in rungs if rung <= max_epochs]
+    shared, end = [rung for rung in rungs if rung <= max_epochs], max((t.number for t in trials), default=0)
     for trial in trials:
-        at = {epochs: loss for epochs, loss in trial.losses.items() if epochs <= max_epochs}
-        fault = space.fault(trial.config)
-        if not at and not fault:
-            fault = f"it has no loss at {max_epochs} epochs or before"
-        if fault:
+        known = trial.carried(shared).losses
+        losses = {e: known[e] for e in known if e <= max_epochs and (only is None or e in only)}
+        if fault := space.fault(trial.config) or ("" if losses else _nowhere(max_epochs, only)):
             notes.append(f"trial {trial.number}: {fault}")
-            continue
-        known = replace(trial, losses=at, state=State.FINISHED, number=trial.number - len(trials))
-        kept.append(known.carried(shared))
+        else:
+            kept.append(replace(trial, losses=losses, state=State.FINISHED, number=trial.number - end - 1))
     return kept, notes
 
 
-def watched(earlier: Iterable[Trial], rungs: Sequence[int]) -> tuple[int, ...]:
-    """The epochs, beside the rungs, at which a study's trials are compared with those of an earlier one.
+def _nowhere(max_epochs: int, only: Container[int] | None) -> str:
+    return f"it has no loss at {max_epochs} epochs" + (" or before" if only is None else ", nor at a rung")
 
-    Those where enough of the earlier have a loss; where there are none, the one where the most have.
-    """
-    counts = Counter(e for t in earlier for e in t.losses if e not in rungs and e < max(rungs))
-    enough = sorted(epochs for epochs, count in counts.items() if count >= ENOUGH)
-    return tuple(enough or [epochs for epochs, _ in counts.most_common(1)])
+
+def watched(earlier: Sequence[Trial], rungs: Sequence[int]) -> tuple[int, ...]:
+    """The epochs, beside the rungs, at which a study's trials are compared with those of an earlier one."""
+    at = observed_at(earlier)
+    return () if at is None or at in rungs else (at,)
 
 
 def observed_at(trials: Sequence[Trial]) -> int | None:

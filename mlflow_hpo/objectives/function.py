@@ -62,11 +62,17 @@ class FunctionObjective:
         random.seed(trial.seed)
         np.random.seed(trial.seed % 2**32)
         answer = self._called(trial)
-        if trial.reported and answer is None:
-            return
-        metrics = _metrics(answer, trial.metric)
-        if trial.reached < trial.epochs or metrics.keys() - trial.reported.get(trial.reached, {}).keys():
-            trial.report(trial.epochs, metrics)
+        if answer is not None or not (trial.reported or trial.start):
+            self._conclude(trial, _metrics(answer, trial.metric))
+        alone = trial.told_at is None or trial.told_at < trial.reached  # nobody's word ended it
+        if alone and trial.reached != trial.epochs:
+            trial.ended = trial.ended or trial.itself
+
+    def _conclude(self, trial: Handle, metrics: Mapping[str, float]) -> None:
+        """What it returned is of its last epoch, as far as it did not report that."""
+        known = trial.reported.get(trial.reached, {})
+        if metrics.keys() - known.keys():
+            trial.report(trial.reached if known else trial.epochs, {**metrics, **known})
 
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""

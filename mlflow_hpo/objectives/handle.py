@@ -126,12 +126,15 @@ class Handle:
             return ""
         if self.ended or self.reached == self.limited:
             return self.ended or f"trained for its {self.limited} epochs"
-        if self.reached < self.epochs and self.told_at is None:
-            return f"ended by itself at epoch {self.reached} of {self.max_epochs}"
-        return ""
+        return self.itself if self.reached < self.epochs and self.told_at is None else ""
+
+    @property
+    def itself(self) -> str:
+        """The words for training that ended where nobody told it to."""
+        return f"ended by itself at epoch {self.reached} of {self.max_epochs}"
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Report the metrics of an epoch, counted from 1.
+        """Report the metrics of an epoch, counted from 1; those up to `start` are known already.
 
         Returns:
             Whether to train on. After a False, leave the checkpoint and log the model as at the end.
@@ -140,6 +143,8 @@ class Handle:
             SetupError: the metric that the study optimises is not among them.
             NotFiniteError: one of them is NaN or infinite.
         """
+        if epoch <= self.start:  # training that begins anew: what it was told before
+            return True
         values = {name: float(value) for name, value in metrics.items()}
         self.reported[epoch] = values
         self.on_report(epoch, values)

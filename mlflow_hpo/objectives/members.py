@@ -126,7 +126,7 @@ class _Member:
         self.known |= handle.reported
         self.reached, self.ended = handle.reached, handle.over
         self.model_uri = handle.model_uri or self.model_uri
-        state = {"reached": self.reached, "ended": self.ended, "last": dict(handle.reported[self.reached])}
+        state = {"reached": self.reached, "ended": self.ended, "last": dict(self.known[self.reached])}
         self._file.write_text(json.dumps(state))
 
     def at(self, epoch: int) -> Mapping[str, float]:

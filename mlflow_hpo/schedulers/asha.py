@@ -62,9 +62,11 @@ class Asha:
         return at[places - 1].losses[rung] if places else -inf
 
     def _finale(self, trials: Sequence[Trial]) -> Unit | None:
-        if any(t.state is State.RUNNING or t.epochs >= self.budget.max_epochs for t in trials):
+        whole = [t for t in trials if t.epochs >= self.budget.max_epochs]
+        if any(t.state is State.RUNNING for t in trials) or any(t.ended_at is None for t in whole):
             return None
         for rung in reversed(self.budget.rungs[:-1]):
-            if resting := [t for t in ranked(trials, rung) if rests(t, rung)]:
-                return onward(resting[0], self.budget.max_epochs)
+            at = [t for t in ranked(trials, rung) if rests(t, rung) or t in whole]
+            if at:  # one that ended by itself may be the best
+                return None if at[0] in whole else onward(at[0], self.budget.max_epochs)
         return None

@@ -91,17 +91,18 @@ class Hyperband:
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        chosen, first = cut(trials, self.budget.rungs), 0
+        first, parts = 0, list[tuple[Bracket, Sequence[Trial]]]()
         for bracket in self.brackets if more else self._brackets(len(trials)):
-            members = trials[first : first + bracket.size]
-            if chosen in members and chosen is not None:
-                return onward(chosen, bracket.next_rung(chosen))
-            complete = len(members) == bracket.size
-            if not chosen and (unit := bracket.promotion(members, complete)):
-                return unit
-            if not chosen and not complete:
-                return Unit(None, 0, bracket.rungs[0])
+            parts.append((bracket, trials[first : first + bracket.size]))
             first += bracket.size
+        for bracket, members in parts:
+            if chosen := cut(members, bracket.rungs):
+                return onward(chosen, bracket.next_rung(chosen))
+        for bracket, members in parts:
+            if unit := bracket.promotion(members, complete := len(members) == bracket.size):
+                return unit
+            if not complete:
+                return Unit(None, 0, bracket.rungs[0])
         return None
 
 

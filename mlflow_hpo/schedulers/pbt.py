@@ -90,7 +90,7 @@ def _selection(living: Sequence[Trial], step: int, share: int) -> tuple[list[Tri
     alive = ranked(living, step)
     lost = len(living) - len(alive)
     worst = max(0, min(share, len(alive) // 2) - lost)
-    models = [t for t in alive if not t.complete]
+    models = [t for t in alive if t.ended_at is None or t.ended_at > step]
     replaced = min(worst + lost, share) if models else 0
     copied = [models[i % len(models)] for i in range(replaced)]
     return copied, alive[: len(alive) - min(worst, replaced)]

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from mlflow_hpo.space.parameters import Choice, Fixed, Parameter, Searched, usual
+from mlflow_hpo.space.ranges import Float
 from mlflow_hpo.trial import Config
 
 Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] where it is not active
@@ -84,6 +85,8 @@ class Space:
         found: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             found[name] = given[name] if name in given else usual(parameter, name, defaults)
+            if isinstance(parameter, Float) and parameter.encode(found[name]) is not None:
+                found[name] = float(found[name])  # as it is drawn
             if isinstance(parameter, Choice) and (index := parameter.encode(found[name])) is not None:
                 inner = parameter.options[index].space
                 found |= inner.completed(given, defaults) if inner else {}

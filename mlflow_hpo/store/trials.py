@@ -162,6 +162,7 @@ class Trials:
 
     def record(self, trial: Trial, result: Result, losses: Mapping[int, float], state: State) -> Trial:
         """A unit ended well: its losses, after its checkpoint was stored, and what it used."""
+        model_uri = result.model_uri if losses else result.model_uri or trial.model_uri
         losses = {**trial.losses, **losses}
         seconds = trial.seconds + result.seconds
         used = {
@@ -174,7 +175,7 @@ class Trials:
         tags = {
             keys.LOSSES: to_json(losses),
             keys.SECONDS: repr(seconds),
-            keys.MODEL: result.model_uri,
+            keys.MODEL: model_uri,
             keys.STATE: state,
             **({keys.DROPPED: ""} if trial.dropped else {}),
         }
@@ -183,14 +184,14 @@ class Trials:
             tags |= {keys.REASON: reason, keys.NOTE: f"**{state}**: {reason}"}
         if result.ended:
             tags[keys.COMPLETE] = "true"
-        self._connection.write(trial.run_id, metrics=used, step=result.epochs, tags=tags)
+        self._connection.write(trial.run_id, metrics=used, step=max(losses), tags=tags)
         trial = replace(
             trial,
             losses=losses,
             seconds=seconds,
             state=state,
             reason=reason,
-            model_uri=result.model_uri,
+            model_uri=model_uri,
             complete=bool(result.ended),
             dropped=Dropped.NOTHING,
         )

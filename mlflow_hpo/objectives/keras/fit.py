@@ -26,29 +26,30 @@ _SUM = "_all_reduce_sum_gradients"  # a method of Keras's optimizers
 WEIGHED = ("sample_weight", "validation_split")  # what needs the rows as arrays
 
 
-class Told(int):
-    """The epochs a `fit` of the user's own is told to train: where it hands them on, that is no limit."""
-
-
 @dataclass
 class Fit:
     """Stands for `model.fit` during a unit.
 
     Whatever the user's code passes, the unit's epochs are trained, from where its checkpoint left off, and
     the study hears of them.
+
+    Attributes:
+        told: the epochs that a `fit` of the user's own was given, which are no wish of its own.
+        called: whether it was.
     """
 
     trial: Handle
     model: Any
     data: Data | None
     own: Sequence[Any] = ()
+    told: int | None = None
     called: bool = False
 
     def __call__(self, x: Any = None, y: Any = None, **given: Any) -> Any:
         """Takes what `keras.Model.fit` takes."""
         self.called = True
         asked = given.pop("epochs", None)
-        if asked is not None and not isinstance(asked, Told):
+        if asked is not None and int(asked) != self.told:
             self.trial.limit(int(asked))
         ours: dict[str, Any] = {"epochs": self.trial.epochs, "initial_epoch": self.trial.start, "verbose": 0}
         users = self._users(given)
@@ -128,8 +129,6 @@ class Fit:
         from keras.callbacks import LambdaCallback
 
         def report(epoch: int, logs: Any) -> None:
-            if epoch < self.trial.start:  # a loop of the user's own, from its beginning
-                return
             if not self.trial.report(epoch + 1, scalars(logs)):
                 self.model.stop_training = True
 

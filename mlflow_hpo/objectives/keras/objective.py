@@ -78,7 +78,9 @@ class KerasObjective:
         model = _prepared(self.builder, trial, rows)
         fit = Fit(trial, model, rows.data, self.builder.callbacks(trial.config, trial.max_epochs))
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
-        if not trial.reported:
+        if not trial.reported and trial.start:
+            trial.ended = trial.itself
+        elif not trial.reported:
             trial.report(trial.epochs, _returned(answer, trial.metric))
         model.save_weights(trial.folder / FILE)  # the optimizer's state is among them
         if not fit.called:
@@ -127,8 +129,8 @@ def _restored(builder: Builder, trial: Handle, rows: Ready) -> Any:
     if not file.exists():
         raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
     model = _built(builder, trial, rows)
-    if (trial.folder / OWN_LOOP).exists():  # it cannot be told where to begin, and trains all epochs again
-        return model
+    if trial.source_id == trial.run_id and (trial.folder / OWN_LOOP).exists():
+        return model  # the loop cannot be told where to begin, and trains all epochs again
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
         own = model.optimizer.get_config().get("learning_rate")

@@ -11,7 +11,6 @@ from mlflow_hpo.datasets import Data
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import KERAS_METRICS, Model
 from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, changeable, compiled
-from mlflow_hpo.objectives.keras.fit import Told
 from mlflow_hpo.objectives.keras.tuner_space import explored, tuner_space
 from mlflow_hpo.space import dump_space
 from mlflow_hpo.trial import Config
@@ -66,7 +65,8 @@ class Tuner:
         hypermodel = self._hypermodel(fit.data)  # type: ignore[attr-defined]
         arrays = [rows[name] for name in ("x", "y") if name in rows]
         named = {k: v for k, v in rows.items() if k not in ("x", "y")}
-        ours = {"epochs": Told(fit.trial.epochs), "callbacks": fit.callbacks(), "verbose": 0}  # type: ignore[attr-defined]
+        fit.told = fit.trial.epochs  # type: ignore[attr-defined]
+        ours = {"epochs": fit.told, "callbacks": fit.callbacks(), "verbose": 0}  # type: ignore[attr-defined]
         with _in_place_of(model, fit):
             return hypermodel.fit(_hyperparameters(config), model, *arrays, **named, **ours)
 
