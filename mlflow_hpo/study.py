@@ -17,7 +17,7 @@ from mlflow_hpo.errors import Interrupted, SetupError, StudyError, TrialError
 from mlflow_hpo.executors import Executor
 from mlflow_hpo.inputs import Inputs
 from mlflow_hpo.keeping import to_drop
-from mlflow_hpo.schedulers import Plan, onward
+from mlflow_hpo.schedulers import Plan, onward, since_better
 from mlflow_hpo.signals import Signals
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.tasks import death, make_task, seed_of
@@ -290,15 +290,9 @@ class Study:
         return ""
 
     def _is_stale(self) -> bool:
-        """Whether the last `patience` trials brought no better one, at the first rung of each: no more begin.
-
-        A promotion changes nothing about that, as it would make every promoted trial a better one.
-        """
-        sound = [t for t in self.known if t.losses and t.state is not State.FAILED]
-        firsts = [(t.losses[min(t.losses)], t.number) for t in sound]
-        if self.settings.patience is None or not firsts:
-            return False
-        return sum(number > min(firsts)[1] for _, number in firsts) >= self.settings.patience
+        """Whether the last `patience` trials brought no better one: then no more begin."""
+        patience = self.settings.patience
+        return patience is not None and since_better(self._seen, self.plan.rungs) >= patience
 
     def _baseline_unit(self) -> Unit | None:
         """When nothing else is to be done: the baseline's way to the end, or gains would mean little."""

@@ -98,6 +98,38 @@ def test_a_break_ends_the_trial_whatever_is_returned(tmp_path: Path, answer: flo
     assert trial.over == "ended by itself at epoch 2 of 9"
 
 
+def test_what_is_returned_after_a_few_reports_is_of_the_last_epoch(tmp_path: Path) -> None:
+    def objective(trial: Handle) -> float:
+        for epoch in (2, 4):
+            trial.report(epoch, {"loss": 1 / epoch})
+        return 0.1
+
+    trial = handle(tmp_path, {"x": 1}, epochs=5)
+    FunctionObjective(objective, TRIAL_FORM).train(trial)
+    assert trial.reported[5] == {"loss": 0.1}
+    assert trial.over == ""
+
+
+def test_what_is_returned_after_a_false_is_of_where_it_was_told(tmp_path: Path) -> None:
+    def objective(trial: Handle) -> float:
+        while trial.report(trial.reached + 1, {"loss": 0.5}):
+            pass
+        return 0.1
+
+    trial = handle(tmp_path, {"x": 1}, epochs=9)
+    trial.goes_on = lambda epoch, metrics: epoch < 3
+    FunctionObjective(objective, TRIAL_FORM).train(trial)
+    assert sorted(trial.reported) == [1, 2, 3]
+    assert trial.over == ""
+
+
+def test_epochs_are_counted_from_one(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"trial.report: epochs are counted from 1, not from 0"):
+        FunctionObjective(lambda trial: trial.report(0, {"loss": 1.0}), TRIAL_FORM).train(
+            handle(tmp_path, {})
+        )
+
+
 def test_a_function_of_keywords_gets_them(tmp_path: Path) -> None:
     trial = handle(tmp_path, {"x": 2.0})
     FunctionObjective(lambda x=1.0, y=3.0: x * y, KEYWORD_FORM).train(trial)

@@ -62,6 +62,16 @@ class TestFolds(ObjectiveContract):
         assert trial.over == "stopped early at epoch 3 of 4: no better loss for 1 epochs"
         assert trial.reported[3]["loss"] == trial.reported[2]["loss"]
 
+    def test_an_objective_that_tells_only_its_last_epoch_is_repeated_too(self, tmp_path: Path) -> None:
+        members = Members(
+            FunctionObjective(lambda trial: trial.seed / 2**31, TRIAL_FORM), folds=1, repeats=2, seed=0
+        )
+        trial = self.handle(tmp_path, 0, 3)
+        trial.metric = "loss"
+        members.train(trial)
+        assert list(trial.reported) == [3]
+        assert trial.reported[3]["loss_std"] > 0
+
 
 def falling_then_not(trial: "object") -> None:
     from mlflow_hpo.objectives.handle import Handle

@@ -170,6 +170,18 @@ def test_a_loop_of_the_users_own_goes_on_by_training_all_epochs_again(tmp_path: 
     assert handle.reported[3] == pytest.approx(whole.reported[3], abs=2e-3)
 
 
+def test_a_silent_loop_of_the_users_own_is_promoted_too(tmp_path: Path) -> None:
+    class Silent(Looping):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return {"val_accuracy": super().fit(hp, model, *args, **{**kwargs, "callbacks": []})}
+
+    for start, epochs in ((0, 1), (1, 3)):
+        handle = TestFunction().handle(tmp_path / "parts", start, epochs)
+        objective(Silent).train(handle)
+        assert list(handle.reported) == [epochs]
+        assert not handle.over
+
+
 def test_keras_tuners_own_applications_are_given_what_they_ask_for() -> None:
     from keras_tuner.applications import HyperResNet
 

@@ -7,7 +7,14 @@ import pytest
 from scheduler_contract import SchedulerContract
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.schedulers import Budget, Hyperband, MedianStopping, PopulationBasedTraining, scheduler
+from mlflow_hpo.schedulers import (
+    Budget,
+    Hyperband,
+    MedianStopping,
+    PopulationBasedTraining,
+    scheduler,
+    since_better,
+)
 from mlflow_hpo.trial import State, Trial, Unit
 
 
@@ -63,6 +70,12 @@ class TestAsha(SchedulerContract):
         poor = Trial(0, "", State.FINISHED, {}, {1: 9.0}, complete=True).carried((2, 9))
         others = [Trial(n, "", State.PAUSED, {}, {2: float(n)}) for n in (1, 2)]
         assert scheduler("asha", Budget(3, 9, 1, 4)).next([poor, *others]) == Unit(1, 2, 9, 1)
+
+    def test_where_only_that_one_got_high_the_best_below_goes_on(self) -> None:
+        poor = Trial(0, "", State.FINISHED, {}, {1: 0.5, 2: 9.0}, complete=True).carried((1, 3, 9, 27))
+        better = [Trial(n, "", State.PAUSED, {}, {1: n / 9, 3: n / 9}) for n in (1, 2)]
+        asha = scheduler("asha", Budget(3, 27, 1, 3))
+        assert asha._finale([poor, *better]) == Unit(1, 3, 27, 1)  # type: ignore[attr-defined]
 
 
 class TestHalving(SchedulerContract):
@@ -156,6 +169,20 @@ class TestPopulationBasedTraining(SchedulerContract):
     def test_too_few_trials_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="'pbt' needs max-trials of 10 at least for 9 generations of 1"):
             scheduler("pbt", Budget(5, 9, 1, 3))
+
+
+def test_patience_counts_from_the_last_trial_that_was_the_best_at_its_first_rung() -> None:
+    def at(number: int, **losses: float) -> Trial:
+        return Trial(number, "", State.PAUSED, {}, {int(k[1:]): v for k, v in losses.items()})
+
+    first = [at(0, e1=0.5), at(1, e1=0.4, e3=0.2), at(2, e1=0.6), at(3, e1=0.7)]
+    assert since_better(first, (1, 3, 9)) == 2  # that trial 1 was promoted is no matter
+    higher = at(4, e3=0.3)  # of another bracket: worse than trial 1 there
+    assert since_better([*first, higher], (1, 3, 9)) == 3
+    assert since_better([*first, higher, at(5, e3=0.1)], (1, 3, 9)) == 0
+    assert since_better([at(0, e10=0.5, e27=0.4), at(1, e10=0.6, e27=0.3)], (27,)) == 0
+    failed = Trial(4, "", State.FAILED, {}, {1: 0.1})
+    assert since_better([*first, failed], (1, 3, 9)) == 2
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,17 @@ class FunctionObjective:
             trial.ended = trial.ended or trial.itself
 
     def _conclude(self, trial: Handle, metrics: Mapping[str, float]) -> None:
-        """What it returned is of its last epoch, as far as it did not report that."""
-        known = trial.reported.get(trial.reached, {})
-        if metrics.keys() - known.keys():
-            trial.report(trial.reached if known else trial.epochs, {**metrics, **known})
+        """What it returned is of its last epoch, as far as it did not report that.
+
+        That is the last it reported, if it reported each or was told to end; else it trained for all.
+        """
+        each = len(trial.reported) == trial.reached - trial.start
+        if not trial.reported or not (each or trial.told_at):
+            trial.report(trial.epochs, metrics)
+            return
+        known = trial.reported[trial.reached]
+        if new := {k: v for k, v in metrics.items() if k not in known}:
+            trial.on_report(trial.reached, new)
 
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""

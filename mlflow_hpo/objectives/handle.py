@@ -140,9 +140,11 @@ class Handle:
             Whether to train on. After a False, leave the checkpoint and log the model as at the end.
 
         Raises:
-            SetupError: the metric that the study optimises is not among them.
+            SetupError: the metric that the study optimises is not among them, or `epoch` is below 1.
             NotFiniteError: one of them is NaN or infinite.
         """
+        if epoch < 1:
+            raise SetupError(f"trial.report: epochs are counted from 1, not from {epoch}")
         if epoch <= self.start:  # training that begins anew: what it was told before
             return True
         values = {name: float(value) for name, value in metrics.items()}

@@ -68,7 +68,8 @@ class Members:
             for member in members:
                 member.advance(stop)
             reached = max(member.reached for member in members)
-            goes_on = [trial.report(e, _means(members, e)) for e in range(at + 1, reached + 1)]
+            shared = [e for e in range(at + 1, reached + 1) if all(member.knows(e) for member in members)]
+            goes_on = [trial.report(e, _means(members, e)) for e in shared]
             at = reached
             if all(member.ended for member in members) and reached < trial.max_epochs:
                 trial.ended = (
@@ -128,6 +129,10 @@ class _Member:
         self.model_uri = handle.model_uri or self.model_uri
         state = {"reached": self.reached, "ended": self.ended, "last": dict(self.known[self.reached])}
         self._file.write_text(json.dumps(state))
+
+    def knows(self, epoch: int) -> bool:
+        """Whether its metrics at an epoch are known: not every objective reports each."""
+        return epoch in self.known or epoch > max(self.known)
 
     def at(self, epoch: int) -> Mapping[str, float]:
         """Its metrics at an epoch; the last ones where it ended before."""

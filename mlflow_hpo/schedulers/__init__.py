@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.schedulers.asha import Asha
-from mlflow_hpo.schedulers.base import Budget, Plan, Scheduler, onward
+from mlflow_hpo.schedulers.base import Budget, Plan, Scheduler, onward, since_better
 from mlflow_hpo.schedulers.full import FullTraining
 from mlflow_hpo.schedulers.halving import Bracket, Hyperband, halving
 from mlflow_hpo.schedulers.median import MedianStopping
@@ -28,6 +28,7 @@ __all__ = [
     "halving",
     "onward",
     "scheduler",
+    "since_better",
 ]
 
 PBT = "pbt"

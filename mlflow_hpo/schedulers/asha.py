@@ -67,6 +67,6 @@ class Asha:
             return None
         for rung in reversed(self.budget.rungs[:-1]):
             at = [t for t in ranked(trials, rung) if rests(t, rung) or t in whole]
-            if at:  # one that ended by itself may be the best
+            if any(rests(t, rung) for t in at):  # one that ended by itself may be the best
                 return None if at[0] in whole else onward(at[0], self.budget.max_epochs)
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from mlflow_hpo.trial import STOPPED, Dropped, State, Trial, Unit
@@ -100,3 +101,18 @@ def ranked(trials: Iterable[Trial], epochs: int) -> list[Trial]:
     """Those with a loss at the rung, best first; the earlier one where two are equal."""
     at = [t for t in trials if epochs in t.losses]
     return sorted(at, key=lambda t: (t.losses[epochs], t.number))
+
+
+def since_better(trials: Iterable[Trial], rungs: Sequence[int]) -> int:
+    """How many trials, the last ones, were no better than all before them, each at the first rung it was at.
+
+    A promotion changes nothing about that: it would make every promoted trial a better one.
+    """
+    lowest, count = dict[int, float](), 0
+    for trial in sorted(trials, key=lambda t: t.number):
+        at = min((rung for rung in rungs if rung in trial.losses), default=None)
+        if at is None or trial.state is State.FAILED:
+            continue
+        count = 0 if trial.losses[at] < lowest.get(at, inf) else count + 1
+        lowest |= {e: min(loss, lowest.get(e, inf)) for e, loss in trial.losses.items()}
+    return count

@@ -162,7 +162,7 @@ class Trials:
 
     def record(self, trial: Trial, result: Result, losses: Mapping[int, float], state: State) -> Trial:
         """A unit ended well: its losses, after its checkpoint was stored, and what it used."""
-        model_uri = result.model_uri if losses else result.model_uri or trial.model_uri
+        model_uri = result.model_uri or trial.model_uri  # not every unit logs one
         losses = {**trial.losses, **losses}
         seconds = trial.seconds + result.seconds
         used = {

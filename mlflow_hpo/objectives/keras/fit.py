@@ -36,6 +36,7 @@ class Fit:
     Attributes:
         told: the epochs that a `fit` of the user's own was given, which are no wish of its own.
         called: whether it was.
+        heard: whether an epoch's end was told.
     """
 
     trial: Handle
@@ -44,6 +45,7 @@ class Fit:
     own: Sequence[Any] = ()
     told: int | None = None
     called: bool = False
+    heard: bool = False
 
     def __call__(self, x: Any = None, y: Any = None, **given: Any) -> Any:
         """Takes what `keras.Model.fit` takes."""
@@ -129,6 +131,7 @@ class Fit:
         from keras.callbacks import LambdaCallback
 
         def report(epoch: int, logs: Any) -> None:
+            self.heard = True
             if not self.trial.report(epoch + 1, scalars(logs)):
                 self.model.stop_training = True
 

@@ -78,7 +78,7 @@ class KerasObjective:
         model = _prepared(self.builder, trial, rows)
         fit = Fit(trial, model, rows.data, self.builder.callbacks(trial.config, trial.max_epochs))
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
-        if not trial.reported and trial.start:
+        if not trial.reported and fit.heard:  # epochs that are known
             trial.ended = trial.itself
         elif not trial.reported:
             trial.report(trial.epochs, _returned(answer, trial.metric))
