@@ -55,6 +55,9 @@ class TestAsha(SchedulerContract):
         assert not unit.goes_on(3, -5.0)  # nobody has been at rung 3 yet: one in three goes on
         assert unit.goes_on(2, 9.0)  # no rung
 
+    def test_its_plan_has_the_way_of_the_winner_to_the_end(self) -> None:
+        assert self.scheduler(Budget(20, 27, 1, 3)).plan.typical == 20 + 6 * 2 + 2 * 6 + 18
+
     def test_the_highest_rung_is_promoted_first(self) -> None:
         low = [Trial(n, "", State.PAUSED, {}, {1: float(n)}) for n in range(3)]
         high = [Trial(3 + n, "", State.PAUSED, {}, {1: 9.0, 3: float(n)}) for n in range(3)]

@@ -9,7 +9,7 @@ from conftest import Recording, survey
 
 from mlflow_hpo.executors import LocalExecutor
 from mlflow_hpo.inputs import Inputs, Request
-from mlflow_hpo.store import Connection, StudyRun
+from mlflow_hpo.store import Connection, StudyRun, keys
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import State, Trial
 
@@ -108,12 +108,26 @@ def test_a_study_that_was_ended_between_rungs_goes_on_from_there(
     study.drive()
     assert study.run.state.startswith("finished: ended by its target")
     met = [t for t in study.known if t.loss is not None and t.loss <= 1.01]
-    assert [t.epochs for t in met] == [2]
+    assert [(t.number > 0, t.epochs) for t in met] == [(True, 2)]
     more = again(study, target=-1.0)
     more.drive()
     assert all(t.state is State.FINISHED for t in more.known)
     assert more.trials[met[0].number].epochs == 9
     assert more.trials[0].epochs == 9  # the baseline, without which a gain would mean little
+
+
+def test_a_trial_whose_last_losses_were_recorded_and_not_its_end_is_over(
+    start: Start, again: Start, training: str, connection: Connection
+) -> None:
+    """As a kill leaves it in a store that writes tags one by one."""
+    options = {"model": training, "scheduler": "halving", "max_epochs": 4, "max_trials": 2}
+    study = start(options, SPACE)
+    study.drive()
+    last = next(t for t in study.known if t.epochs == 4)
+    connection.client.set_tag(last.run_id, keys.STATE, State.RUNNING.value)
+    more = again(study)
+    more.drive()
+    assert [(t.state, t.losses) for t in more.known] == [(State.FINISHED, t.losses) for t in study.known]
 
 
 def test_trials_of_a_longer_study_are_also_known_where_the_earlier_one_ended(

@@ -76,10 +76,6 @@ class Space:
                 raws |= below
         return raws
 
-    def middle(self) -> dict[str, Any]:
-        """A config from the middle of each range and the first option of each choice."""
-        return self.completed({}, {})
-
     def completed(self, given: Config, defaults: Config) -> dict[str, Any]:
         """What is given and, of what else is active with it, the default: if it is none here, the middle."""
         found: dict[str, Any] = {}
