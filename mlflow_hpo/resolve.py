@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from mlflow_hpo.errors import ConfigError, SetupError
 from mlflow_hpo.models import DEFAULT_EPOCHS, EPOCHS, Model, builtin_metrics, is_builtin
+from mlflow_hpo.schedulers import PBT
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space
 from mlflow_hpo.subject import Facts
@@ -33,10 +34,13 @@ def resolved(settings: Settings, model: Model, facts: Facts, space: Space) -> Se
 def check_space(settings: Settings, model: Model, space: Space) -> None:
     """Raise ConfigError where the model or the scheduler has no use for the space."""
     model.check(space)
-    if settings.scheduler == "pbt" and not space.names() & set(model.changeable):
-        known = ", ".join(model.changeable) or "nothing"
+    if settings.scheduler == PBT and not space.names() & set(model.changeable):
+        known = ", ".join(model.changeable)
         raise ConfigError(
             f"scheduler 'pbt' changes {known} while a trial trains, and the space has none of them"
+            if known
+            else f"scheduler 'pbt' changes hyperparameters while a Keras model trains, "
+            f"and {model.name!r} has none that may change"
         )
 
 
@@ -55,7 +59,7 @@ def check_metric(settings: Settings, metrics: Iterable[str] | None) -> None:
 def _max_epochs(settings: Settings, model: Model, space: Space) -> int:
     """As given; or as many as the space asks for; or the default of the model's kind."""
     asked = _most(space)
-    if asked is None or model.takes is None:
+    if asked is None or not model.limited:
         return settings.max_epochs or (DEFAULT_EPOCHS if model.has_epochs else 1)
     if settings.max_epochs is not None and settings.max_epochs < asked:
         raise ConfigError(

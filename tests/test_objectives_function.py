@@ -123,11 +123,22 @@ def test_what_is_returned_after_a_false_is_of_where_it_was_told(tmp_path: Path) 
     assert trial.over == ""
 
 
-def test_epochs_are_counted_from_one(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"trial.report: epochs are counted from 1, not from 0"):
-        FunctionObjective(lambda trial: trial.report(0, {"loss": 1.0}), TRIAL_FORM).train(
+@pytest.mark.parametrize("epoch", [0, -1, 1.5, float("nan"), "2", None])
+def test_epochs_are_whole_numbers_from_one(tmp_path: Path, epoch: Any) -> None:
+    with pytest.raises(SetupError, match=r"trial.report: epochs are whole numbers, counted from 1, not "):
+        FunctionObjective(lambda trial: trial.report(epoch, {"loss": 1.0}), TRIAL_FORM).train(
             handle(tmp_path, {})
         )
+
+
+@pytest.mark.parametrize("epoch", [1, 1.0, np.int64(1), np.float32(1)])
+def test_a_whole_number_of_any_type_is_an_epoch(tmp_path: Path, epoch: Any) -> None:
+    def objective(trial: Handle) -> None:
+        trial.report(epoch, {"loss": 1.0})
+
+    trial = handle(tmp_path, {})
+    FunctionObjective(objective, TRIAL_FORM).train(trial)
+    assert [type(known) for known in trial.reported] == [int]
 
 
 def test_a_function_of_keywords_gets_them(tmp_path: Path) -> None:

@@ -216,3 +216,23 @@ def test_a_models_baseline_lies_in_its_own_space(name: str) -> None:
 def test_the_contracts_space_uses_every_kind() -> None:
     assert "log" in SPACE
     assert {type(p).__name__ for p in space().parameters.values()} == {"Float", "Int", "Choice", "Fixed"}
+
+
+@pytest.mark.parametrize("name", ["/rate", "a//b", "rate/", "..", "..rate", "./rate", "."])
+def test_a_name_that_mlflow_would_refuse_is_a_fault(name: str) -> None:
+    with pytest.raises(SpaceError, match=r"space.yaml:1: .* is no name for a hyperparameter"):
+        parse_space(f"'{name}': [1, 2]", "space.yaml")
+
+
+def test_below_an_option_nothing_is_called_as_the_choice_itself() -> None:
+    with pytest.raises(SpaceError, match=r"s:1: kernel: 'kernel' is defined twice where both "):
+        parse_space("kernel: [linear, {rbf: {kernel: [1, 2]}}]", "s")
+    with pytest.raises(SpaceError, match="'kernel' is defined twice"):
+        parse_space("kernel: [linear, {rbf: {inner: [a, {b: {kernel: [1, 2]}}]}}]", "s")
+
+
+def test_a_range_that_is_wider_than_a_float_is_a_fault() -> None:
+    with pytest.raises(SpaceError, match=r"s:1: x: the range from -1e\+308 to 1e\+308 is wider than "):
+        parse_space("x: {type: float, low: -1e308, high: 1e308}", "s")
+    with pytest.raises(SpaceError, match=r"s:1: x: the range from 0 to 10+ is wider than a float can say"):
+        parse_space(f"x: {{type: int, low: 0, high: 1{'0' * 400}}}", "s")

@@ -24,7 +24,7 @@ class Model:
     """A model that can be tuned.
 
     Attributes:
-        defaults: its hyperparameters' defaults, as far as they have one.
+        defaults: its hyperparameters' defaults, as far as they have one that a space can say.
         takes: the hyperparameters that it takes; None: whatever it is given.
         space_text: its own space, as YAML; empty where it brings none.
         metric: task -> the metric that is optimised where none is named.
@@ -32,6 +32,7 @@ class Model:
         has_epochs: whether it can be trained in parts.
         has_resources: whether several things may serve as its epochs.
         needs_data: whether it is trained on `data`.
+        limited: whether a hyperparameter named `epochs` says how long it trains; else that is its own affair.
         constants: what each trial of a project's has beside its config.
     """
 
@@ -44,11 +45,19 @@ class Model:
     has_epochs: bool = True
     has_resources: bool = False
     needs_data: bool = True
+    limited: bool = False
     constants: Mapping[str, str] | None = None
 
+    def __post_init__(self) -> None:
+        plain = {name: _plain(value) for name, value in self.defaults.items()}
+        known = {name: value for name, value in plain.items() if _is_plain(value)}
+        object.__setattr__(self, "defaults", known)
+
     def baseline(self, space: Space) -> dict[str, Any]:
-        """Trial 0: the defaults, and the middle of the space where there is none."""
-        return space.completed(self.defaults, {})
+        """Trial 0: what the space fixes, the defaults, and the middle of the space where there is none."""
+        fixed = space.fixed()
+        given = {name: value for name, value in self.defaults.items() if name not in fixed}
+        return space.completed(given, self.defaults)
 
     def check(self, space: Space) -> None:
         """Raise ConfigError when the space names a hyperparameter that the model does not take."""
@@ -57,6 +66,19 @@ class Model:
         if strange := sorted(space.names() - self.takes):
             known = ", ".join(sorted(self.takes)) or "none"
             raise ConfigError(f"model {self.name!r} takes no {strange[0]!r}: it takes {known}")
+
+
+def _plain(value: Any) -> Any:
+    """A default as a config has it, which is what JSON gives back: lists for tuples, Python's own numbers."""
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 BUILDERS: Mapping[str, Callable[..., Any]] = {"mlp": mlp.build, "cnn": cnn.build}
@@ -90,6 +112,7 @@ def find_model(name: str) -> Model:
         space_text=(Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8"),
         metric=KERAS_METRICS,
         changeable=("learning_rate", "momentum", "batch_size", "schedule"),
+        limited=True,
     )
 
 

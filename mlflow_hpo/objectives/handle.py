@@ -143,8 +143,7 @@ class Handle:
             SetupError: the metric that the study optimises is not among them, or `epoch` is below 1.
             NotFiniteError: one of them is NaN or infinite.
         """
-        if epoch < 1:
-            raise SetupError(f"trial.report: epochs are counted from 1, not from {epoch}")
+        epoch = _whole(epoch)
         if epoch <= self.start:  # training that begins anew: what it was told before
             return True
         values = {name: float(value) for name, value in metrics.items()}
@@ -193,6 +192,21 @@ class Handle:
             known = ", ".join(sorted(values)) or "nothing"
             raise TrialError(f"training reported no {metric!r} at epoch {epoch}: it reported {known}")
         return values[metric]
+
+
+def _whole(epoch: Any) -> int:
+    """The epoch as Python's own number, which is what a store keeps.
+
+    Raises:
+        SetupError: it is no whole number from 1 on.
+    """
+    try:
+        number = int(epoch)
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if number < 1 or isinstance(epoch, str) or number != epoch:
+        raise SetupError(f"trial.report: epochs are whole numbers, counted from 1, not {epoch!r}")
+    return number
 
 
 class Objective(Protocol):

@@ -37,6 +37,10 @@ class Choice:
 
     options: tuple[Option, ...]
 
+    def names(self) -> set[str]:
+        """Every name below its options."""
+        return {name for o in self.options if o.space for name in o.space.names()}
+
     def expression(self, label: str) -> Any:
         """The Hyperopt node that draws the option's index, and what hangs below each option."""
         from hyperopt import hp

@@ -6,12 +6,14 @@ that `hp.randint` would hide from TPE.
 """
 
 import math
+import sys
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+WIDEST = sys.float_info.max / 2  # an end further off: the range would be wider than a float
 MOST_STEPS = 2**53  # beyond it an index is no exact float
 
 
@@ -72,6 +74,8 @@ class _Range(BaseModel):
     def _check_range(self, step: float | None) -> None:
         if self.low >= self.high:
             raise ValueError(f"low must be below high, but {self.low} >= {self.high}")
+        if abs(self.low) > WIDEST or abs(self.high) > WIDEST:
+            raise ValueError(f"the range from {self.low} to {self.high} is wider than a float can say")
         if self.log and self.low <= 0:
             raise ValueError(f"low must be above 0 on a log scale, not {self.low}")
         if step is None:

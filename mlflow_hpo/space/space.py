@@ -169,5 +169,13 @@ class Space:
         found = set(self.parameters)
         for parameter in self.parameters.values():
             if isinstance(parameter, Choice):
-                found |= {n for o in parameter.options if o.space for n in o.space.names()}
+                found |= parameter.names()
+        return found
+
+    def fixed(self) -> set[str]:
+        """Every name that has a fixed value, here or on some branch."""
+        found = {name for name, parameter in self.parameters.items() if isinstance(parameter, Fixed)}
+        for parameter in self.parameters.values():
+            if isinstance(parameter, Choice):
+                found |= {name for o in parameter.options if o.space for name in o.space.fixed()}
         return found

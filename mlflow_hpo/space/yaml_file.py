@@ -11,6 +11,7 @@ optimizer:                                            # an option may carry hype
   - sgd: {momentum: {type: float, low: 0.0, high: 0.99}}
 """
 
+import posixpath
 import re
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from mlflow_hpo.space.space import Space
 
 _RANGES: dict[str, type[Float] | type[Int]] = {"float": Float, "int": Int}
 _NAME = re.compile(r"[\w\-./: ]{1,250}")  # what MLflow takes as the name of a param
+
+
+def _is_path(name: str) -> bool:
+    """Whether MLflow may file a param under it: no `..`, no `a//b`, not `/a`."""
+    return posixpath.normpath(name) == name and name != "." and not name.startswith(("/", ".."))
 
 
 class Loader(yaml.SafeLoader):
@@ -116,7 +122,8 @@ class _Parser:
             where = f"{path}.{name}" if path else name
             parameter = self._parameter(value, where)
             names = Space({name: parameter}).names() if parameter else {name}
-            if twice := sorted(names & taken):
+            own = {name} if isinstance(parameter, Choice) and name in parameter.names() else set[str]()
+            if twice := sorted((names & taken) | own):
                 self._fault(key, where, f"{twice[0]!r} is defined twice where both would be active")
             taken |= names
             if parameter:
@@ -125,7 +132,7 @@ class _Parser:
 
     def _name(self, node: yaml.Node, path: str) -> str:
         name = self._scalar(node)
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or not _is_path(name):
             self._fault(node, path, f"{name!r} is no name for a hyperparameter")
         return str(name)
 

@@ -103,6 +103,7 @@ class Keywords:
             takes=None if any_name else frozenset(takes),
             metric=KERAS_METRICS,
             changeable=changeable(takes),
+            limited=True,
         )
 
     def build(self, config: Config, data: Data | None) -> Any:

@@ -58,12 +58,11 @@ class SklearnObjective:
     def describe(self, name: str, data: Data | None) -> Model:
         """See `Objective.describe`."""
         every, own = self._estimator({}).get_params(), self._own
-        params = {k: v for k, v in every.items() if isinstance(v, bool | int | float | str | None)}
-        self._check_resource(name, params)
+        self._check_resource(name, every)
         takes = {*every, *own, *(("batch_size",) if self._resource == PARTIAL_FIT else ())}
         return Model(
             name=name,
-            defaults={**params, **own},
+            defaults={**every, **own},
             takes=frozenset(takes - {self._resource}),
             metric={CLASSIFICATION: "val_accuracy", REGRESSION: "val_r2"},
             has_epochs=self._resource != NONE,
@@ -84,7 +83,8 @@ class SklearnObjective:
         except Exception:
             self._try_all(trial, rows.data)
         own = ("accuracy", "loss") if rows.data.classes else ("r2", "rmse", "mae")
-        return tuple(f"{part}{name}" for part in ("", "val_") for name in (*own, *self._scorer))
+        both = (f"{part}{name}" for part in ("", "val_") for name in own)
+        return (*both, *(f"val_{name}" for name in self._scorer))
 
     def _try_all(self, trial: Handle, data: Data) -> None:
         try:
