@@ -6,6 +6,7 @@ are loaded, and unpickling a function loads the module it lives in.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from mlflow_hpo.errors import HpoError, TrialError, worded
+from mlflow_hpo.errors import HpoError, StudyError, TrialError, worded
 from mlflow_hpo.preloaded import silence
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE)
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_LOGGING_LEVEL": "ERROR"}
 
 
@@ -86,6 +88,8 @@ def own_errors(what: str = "") -> Iterator[None]:
     except HpoError:
         raise
     except BaseException as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:  # each trial after it would meet it too
+            raise StudyError(what + worded(error, lines=1)) from error
         raise TrialError(what + worded(error, lines=1)) from error
 
 

@@ -72,6 +72,11 @@ def load_reference(text: str, what: str) -> Any:
     place, _, name = text.rpartition(":")
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else _from_package(place)
+    except SystemExit:
+        raise ConfigError(
+            f"{what} {text!r} cannot be imported: it ends the process; put what is to run as a script "
+            "below if __name__ == '__main__'"
+        ) from None
     except Exception as error:
         raise ConfigError(f"{what} {text!r} cannot be imported: {worded(error)}") from error
     if not hasattr(module, name):

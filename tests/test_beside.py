@@ -54,3 +54,13 @@ def test_an_interruption_kills_those_that_are_left_and_no_others(
         work()
     found = {run_id: status(connection, run_id) for run_id in (over, left, later)}
     assert found == {over: "RUNNING", left: "KILLED", later: "KILLED"}
+
+
+def test_a_training_that_nobody_recorded_did_not_take_place(start: Start, connection: Connection) -> None:
+    """The user's own MLflow calls end a run; then the driver died, before it wrote how that came out."""
+    study = start()
+    run_id = study.run.trials.create_beside(TRIAL, 1, keys.RETRAINED, "again-0004")
+    connection.client.set_terminated(run_id, "FINISHED")
+    assert study.run.trials.retrained() == {}
+    study.run.trials.end_retraining()
+    assert status(connection, run_id) == "KILLED"

@@ -15,6 +15,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "near.py").write_text("WORD = 'beside it'")
     (tmp_path / "own_code.py").write_text("from near import WORD\ndef build(): return WORD")
     (tmp_path / "json.py").write_text("WORD = 'not the standard library'")
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(3)")
     (tmp_path / "broken.py").write_text("raise RuntimeError('as it\\nis')")
 
 
@@ -38,6 +39,7 @@ def test_a_file_may_have_the_name_of_a_module_that_is_loaded_already() -> None:
         ("nowhere.py:build", "model 'nowhere.py:build' cannot be loaded: there is no file 'nowhere.py'"),
         ("own_code.py:missing", "does not exist: 'own_code.py' has no 'missing', but WORD, build"),
         ("broken.py:build", "model 'broken.py:build' cannot be imported: RuntimeError: as it is"),
+        ("script.py:build", "cannot be imported: it ends the process; put what is to run as a script "),
         ("no_such_module:build", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
         (":build", "model ':build' is malformed: expected package.module:NAME or path/to/file.py:NAME"),
         ("own_code.py:", "is malformed: expected"),

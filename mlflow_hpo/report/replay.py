@@ -45,7 +45,7 @@ def replay(run: StudyRun, settings: Settings, trial: Trial, executor: Executor) 
     run_id = _trained(run, settings, trial, executor)
     connection = run.connection
     then, now = (record_of(connection, r, settings.metric) for r in (trial.run_id, run_id))
-    shared = sorted(e for e in then.curve.keys() & now.curve.keys() if e > trial.start)
+    shared = sorted(e for e in then.curve.keys() & now.curve.keys() if e > trial.start or not trial.start)
     if not shared:
         raise StudyError(f"trial {trial.number} has no {settings.metric} recorded by epochs")
     gaps = {e: _gap(then.curve[e], now.curve[e]) for e in shared}
@@ -60,7 +60,11 @@ def _gap(one: float, other: float) -> float:
 def _trained(run: StudyRun, settings: Settings, trial: Trial, executor: Executor) -> str:
     seed = trial.config.get("seed", seed_of(settings, trial.number))
     source = _source(run, trial)
-    run_id = run.trials.create_beside(trial, seed, keys.REPLAYED, f"replay-{trial.number:04d}")
+    constants: dict[str, str] | None = (
+        {} if settings.project else None
+    )  # a project may have a `seed` of its own
+    name = f"replay-{trial.number:04d}"
+    run_id = run.trials.create_beside(trial, seed, keys.REPLAYED, name, constants)
     tag_context(run.connection, run_id)
     task = replace(make_task(settings, run), target=None)
     unit = Unit(trial.number, trial.start, trial.epochs, trial.source)

@@ -106,11 +106,14 @@ class Trials:
             raise
         return trial
 
-    def create_beside(self, trial: Trial, seed: int, mark: str, name: str) -> str:
+    def create_beside(
+        self, trial: Trial, seed: int, mark: str, name: str, constants: Mapping[str, str] | None = None
+    ) -> str:
         """Start a run, beside the trials, in which a trial's config is trained once more; gives its id.
 
         Args:
             mark: the tag that says what for; it gets the trial's number.
+            constants: params beside its config, instead of the seed.
         """
         own = {
             keys.PARENT: self._study_id,
@@ -120,20 +123,22 @@ class Trials:
         run = self._connection.client.create_run(
             self._experiment_id, tags=checked(self._tags | own), run_name=name
         )
-        self._connection.write(run.info.run_id, params=_params(trial, seed))
+        self._connection.write(run.info.run_id, params=_params(trial, seed, constants))
         return str(run.info.run_id)
 
     def retrained(self) -> dict[int, Trial]:
         """Trials that were trained again with another seed, by their number: as they came out then."""
         found = [
-            _read(r, keys.RETRAINED) for r in self._beside(keys.RETRAINED) if r.info.status == "FINISHED"
+            _read(run, keys.RETRAINED)
+            for run in self._beside(keys.RETRAINED)
+            if run.info.status == "FINISHED" and not _is_unrecorded(run)
         ]
         return {trial.number: trial for trial in found}
 
     def end_retraining(self) -> None:
         """What a process that died left running, or half deleted, is so no more."""
         for run in self._beside(keys.RETRAINED):
-            if run.info.status == "RUNNING":
+            if run.info.status == "RUNNING" or _is_unrecorded(run):
                 self._connection.client.set_terminated(run.info.run_id, "KILLED")
             if run.data.tags.get(keys.DROPPED, "").endswith("?"):
                 self._empty(run.info.run_id, run.data.tags.get(keys.MODEL, ""), Dropped.ALL)
@@ -246,6 +251,11 @@ class Trials:
             self._connection.client.update_run(trial.run_id, status="SCHEDULED")
         elif trial.state in STATUS:
             self._connection.client.set_terminated(trial.run_id, STATUS[trial.state])
+
+
+def _is_unrecorded(run: Run) -> bool:
+    """Whether the user's own MLflow calls ended the run of a training whose driver then died."""
+    return bool(run.info.status == "FINISHED" and keys.STATE not in run.data.tags)
 
 
 def _params(trial: Trial, seed: int, constants: Mapping[str, str] | None = None) -> dict[str, Any]:
