@@ -144,11 +144,12 @@ class TunedStudy:
         return rank(self._settings, self.trials)
 
     def register(
-        self, name: str, alias: str = "champion", force: bool = False, dry_run: bool = False
+        self, name: str, alias: str | None = None, force: bool = False, dry_run: bool = False
     ) -> "Outcome | None":
         """Make the best model a version of `name`, and move the alias to it if it is better than its holder.
 
         Args:
+            alias: None: the study's.
             force: move it whatever the comparison says.
             dry_run: only say what would happen; gives None.
 
@@ -160,7 +161,7 @@ class TunedStudy:
         from mlflow_hpo.session import register_best
         from mlflow_hpo.store import store_errors
 
-        way = Way(name, alias, force, dry_run)
+        way = Way(name, alias or self._settings.alias, force, dry_run)
         with store_errors():
             return register_best(self._run, self._settings, self.trials, way, Console())
 

@@ -38,12 +38,12 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "metric": ("", "What to optimise, as training reports it; empty: val_accuracy, or what fits the task."),
     "direction": ("auto", "minimize, maximize, or auto: by the metric's name."),
     "workers": ("auto", "Worker processes; auto: one for each core."),
-    "timeout": ("", "Seconds for the whole study; empty: none."),
+    "timeout": ("", "Seconds for the search, after which running trials are ended; empty: none."),
     "trial-timeout": ("", "Seconds for one trial; empty: none."),
     "seed": ("0", "Seed of the search and, derived from it, each trial."),
     "data-seed": ("", "Seed of the split of the data; empty: that of the search."),
     "grid-points": ("5", "Points of each float that the algorithm grid tries."),
-    "min-epochs": ("1", "Epochs of the first rung; of a generation for pbt."),
+    "min-epochs": ("1", "Fewest epochs of the first rung; of a generation for pbt."),
     "eta": ("3", "Of the trials at a rung, one in so many goes on."),
     "target": ("", "End when the metric reaches this number; a word: the column to predict."),
     "patience": ("", "End when so many trials brought no better one; empty: never."),
@@ -98,6 +98,17 @@ def project_options(function: Any) -> Any:
     return function
 
 
+class Size(click.IntRange):
+    """A whole number of at least 1; blank, as MLproject passes it, is none."""
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        return None if value == "" else super().convert(value, param, ctx)
+
+
 class Switching(click.Command):
     """A command whose switches may be followed by true or false; alone they mean true."""
 
@@ -138,7 +149,8 @@ def search(**options: Any) -> None:
 def resume(study: str, **options: str | None) -> None:
     """Go on with STUDY (a run id, a run name, or latest): finish what was cut, train what is missing.
 
-    Trials, workers, timeouts and registering may be given anew; the rest must be as it was.
+    What would not change the trials it has may be given anew: how many there are and when it stops, workers,
+    timeouts, and all that has to do with keeping models and registering. The rest must be as it was.
 
     Example: mlflow-hpo resume latest --max-trials 60
     """
@@ -159,7 +171,7 @@ def resume(study: str, **options: str | None) -> None:
 @click.option("--pareto", nargs=2, default=None, help="Two metrics to rank by at once: by dominance.")
 @click.option("--plot", default="", help="HTML file for a picture of the two.")
 @click.option(
-    "--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many trials to show."
+    "--top", type=Size(), metavar="N", help="How many trials to show; without it: 10, in csv and json all."
 )
 @click.option("--format", "style", default="table", show_default=True, help="table, csv, json or markdown.")
 @click.option(
@@ -170,7 +182,7 @@ def resume(study: str, **options: str | None) -> None:
     help=f"File for a page with plots, with --pareto also of the two metrics; without a name: {PAGE}.",
 )
 @click.option("--register", default="", help=OPTIONS["register"][1])
-@click.option("--alias", default=OPTIONS["alias"][0], show_default=True, help=OPTIONS["alias"][1])
+@click.option("--alias", default="", help=f"{OPTIONS['alias'][1][:-1]}; empty: the study's.")
 @click.option("--top-k", help=OPTIONS["top-k"][1])
 @click.option("--min-gain", help=OPTIONS["min-gain"][1])
 @click.option("--confidence", help=OPTIONS["confidence"][1])

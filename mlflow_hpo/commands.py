@@ -10,8 +10,9 @@ from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.fields import check_registration
 from mlflow_hpo.inputs import Request
 from mlflow_hpo.project import project_request
+from mlflow_hpo.ready import ready
 from mlflow_hpo.session import PROJECT_RUN, begin, go_on, print_registered, register_best, workers
-from mlflow_hpo.settings import read_settings
+from mlflow_hpo.settings import DEFAULT_ALIAS, read_settings
 
 if TYPE_CHECKING:
     from mlflow_hpo.report.pareto import Picture
@@ -41,13 +42,14 @@ def report(
     Args:
         view: `studies`, `experiment`, `where`, `sort`, `pareto` (two metrics or None), `top`, `style`,
             and the files `html`, a page, and `plot`.
-        register: `name` (empty: none), `alias`, `force` and `dry_run`, see `registry.Way`.
+        register: `name` (empty: none), `alias` (empty: the study's), `force` and `dry_run`, see
+            `registry.Way`.
         gate: settings of the gate given anew; those that are None or empty stay as the study has them.
     """
-    anew = {k: v for k, v in gate.items() if v not in (None, "")}
-    wanted = [*(option for option in ("force", "dry_run") if register[option]), *anew]
-    check_registration(register["name"] or None, register["alias"], wanted=wanted)
-    read_settings(anew)
+    changed = {k: v for k, v in gate.items() if v not in (None, "")}
+    wanted = [*(option for option in ("alias", "force", "dry_run") if register[option]), *changed]
+    check_registration(register["name"] or None, register["alias"] or DEFAULT_ALIAS, wanted=wanted)
+    read_settings(changed)
     from mlflow_hpo.report import formats, reading, registry, views
     from mlflow_hpo.store import Connection, store_errors
 
@@ -64,8 +66,9 @@ def report(
         try:
             if register["name"]:
                 run, trials = studies[0], [entry.trial for entry in found]
-                way = registry.Way(**register)
-                print_registered(register_best(run, read_settings(run.settings | anew), trials, way, console))
+                settings = read_settings(run.settings | changed)
+                way = registry.Way(**{**register, "alias": register["alias"] or settings.alias})
+                print_registered(register_best(run, settings, trials, way, console), console)
         finally:  # the page says what was registered, or why not
             if view["html"]:
                 fronts = [views.front(found, order)] if view["pareto"] else []
@@ -103,10 +106,13 @@ def replay(name: str, tolerance: float, console: Console) -> None:
 
     with store_errors():
         run, trial = find_trial(Connection(), name)
-        settings = read_settings(run.settings)
-        with workers(settings, settings.worker_count) as executor:  # of which one starts, with its threads
-            found = replay(run, settings, trial, executor)
-        for line in said(found, trial, settings.metric, tolerance):
+        known = read_settings(run.settings)
+        with (
+            ready(known, run.space_text if known.project else "") as there,
+            workers(there.settings, known.worker_count) as executor,  # one starts, with its threads
+        ):
+            found = replay(run, there.settings, trial, executor)
+        for line in said(found, trial, known.metric, tolerance):
             print(line)
 
 

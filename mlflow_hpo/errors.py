@@ -34,7 +34,7 @@ class StoreError(HpoError):
 
 
 class SetupError(HpoError):
-    """The model, the data and the settings do not fit each other: no trial could succeed."""
+    """The model, the data and the settings do not fit each other: where none did succeed, no trial could."""
 
 
 class StudyError(HpoError):
@@ -50,8 +50,8 @@ class GateError(HpoError):
 class Interrupted(HpoError):  # noqa: N818 (it is nobody's error)
     """The study was cut by a signal; it can be resumed."""
 
-    def __init__(self, reason: str, run_id: str, number: int) -> None:
-        super().__init__(f"{reason}; go on with: mlflow-hpo resume {run_id}")
+    def __init__(self, reason: str, resume: str, number: int) -> None:
+        super().__init__(f"{reason}; go on with: {resume}")
         self.reason, self.exit_status = reason, 128 + number
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 
 from mlflow_hpo.errors import ConfigError
 
@@ -65,3 +65,21 @@ def check_registration(
             f"alias: {alias!r} is no alias: take letters, digits, - and _, but not latest or v1; "
             f"known are {', '.join(USUAL_ALIASES)}"
         )
+
+
+def faults(error: ValidationError) -> list[str]:
+    """What is wrong with settings: one clause for each, with the value and what would be right."""
+    found: dict[str, str] = {}
+    for fault in error.errors():
+        if not fault["loc"]:
+            found[""] = fault["msg"].removeprefix("Value error, ")
+            continue
+        inner = fault["loc"][0] == "project" and len(fault["loc"]) > 1
+        name = str(fault["loc"][1 if inner else 0])
+        message = fault["msg"][0].lower() + fault["msg"][1:]
+        if name == "workers":
+            message = "must be auto or a whole number of at least 1"
+        if name == "keep_models":
+            message = "must be all, best or a whole number of at least 1"
+        found[name] = f"{name.replace('_', '-')}: {message}, not {fault['input']!r}"
+    return list(found.values())

@@ -26,7 +26,6 @@ MEASURE = {  # what a loss is measured on, by the options' names
     "target": "target_column",
     "data-seed": "split_seed",
 }
-ANYWHERE = ("auto", "partial_fit")  # resources of which a trial is scored after each epoch, at no cost
 SHOWN = 5  # trials of an earlier study that do not fit, by name
 KNOWN_FACTS = Facts(task="classification")  # of the named data sets
 
@@ -60,12 +59,7 @@ class Request:
         Raises:
             ConfigError: something is wrong with them.
         """
-        whole_grid = options.get("max_trials") == ALL
-        settings = make_settings({**options, "max_trials": LARGEST_GRID} if whole_grid else options, places)
-        if whole_grid and settings.algorithm != GRID:
-            raise ConfigError(
-                f"max-trials: {ALL!r} is for the algorithm grid, not for {settings.algorithm!r}"
-            )
+        settings, whole_grid = _counted(options, places)
         text = load_space(settings.space)[1] if settings.space else space_text
         if text:
             parse_space(text, settings.space or "space")
@@ -117,11 +111,7 @@ class Inputs:
             first = [model.baseline(space), *given]
             most = _whole(settings, space, first, request.whole_grid)
             settings = settings.model_copy(update={"max_trials": most})
-        if len(given) >= settings.max_trials:
-            raise ConfigError(
-                f"start-from: {len(given)} configs and the baseline are more than max-trials, "
-                f"{settings.max_trials}: give {len(given) + 1} trials at least"
-            )
+        _check_room(settings, len(given))
         return cls(settings, model, space, given, (text, request.first))
 
     @classmethod
@@ -131,12 +121,16 @@ class Inputs:
         """Those of a study that goes on; options that are None stay as they were."""
         from mlflow_hpo.store import keys
 
-        settings = make_settings(run.settings | {k: v for k, v in options.items() if v is not None}, places)
+        settings, whole_grid = _counted(anew(run.settings, options), places)
         text = load_space(settings.space or "")[1] if options.get("space") else run.space_text
         space = parse_space(text, keys.SPACE_FILE)
         model, _ = _known(settings) if settings.is_known else look(settings.subject, settings.model)
         first = run.start_text if settings.start_from else ""
-        return cls(settings, model, space, _given(model, space, first, keys.START_FILE), (text, first))
+        given = _given(model, space, first, keys.START_FILE)
+        if whole_grid:
+            most = _whole(settings, space, [model.baseline(space), *given], wanted=True)
+            settings = settings.model_copy(update={"max_trials": most})
+        return cls(settings, model, space, given, (text, first))
 
     def as_begun(self, run: "StudyRun") -> Self:
         """With the run id of the earlier study, which may have been given as a name or as `latest`."""
@@ -162,7 +156,7 @@ class Inputs:
                 f"warm-start: study {study.name} optimised {other.metric}, this one {self.settings.metric}"
             )
         own, theirs = (one.make_scheduler().plan.rungs for one in (self.settings, other))
-        only = None if self.settings.resource in ANYWHERE else own
+        only = None if self.settings.is_scored_at_any else own
         trials = study.trials.load()
         kept, notes = warm_trials(trials, self.space, self.settings.epochs, {*own, *theirs}, only)
         _say_what_fits(console, study.name, len(kept), notes)
@@ -173,6 +167,26 @@ class Inputs:
                 console.print(Text(words), soft_wrap=True)
         settings = self.settings.model_copy(update={"warm_start": study.run_id})
         return replace(self, settings=settings, earlier=tuple(kept))
+
+
+def anew(known: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's settings with the options that are given anew; those that are None stay as they were."""
+    return {**known, **{k: v for k, v in options.items() if v is not None}}
+
+
+def countable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a number of trials, even where that is the whole grid."""
+    whole_grid = options.get("max_trials") == ALL
+    return {**options, "max_trials": LARGEST_GRID} if whole_grid else {**options}
+
+
+def _counted(options: Mapping[str, Any], places: Mapping[str, str] | None) -> tuple[Settings, bool]:
+    """The settings, and whether the whole grid is asked for."""
+    settings = make_settings(countable(options), places)
+    whole_grid = options.get("max_trials") == ALL
+    if whole_grid and settings.algorithm != GRID:
+        raise ConfigError(f"max-trials: {ALL!r} is for the algorithm grid, not for {settings.algorithm!r}")
+    return settings, whole_grid
 
 
 def _known(settings: Settings) -> tuple[Model, Facts]:
@@ -186,6 +200,21 @@ def _given(model: Model, space: Space, text: str, source: str) -> list[Config]:
         if not any(same(config, one) for one in known):
             known.append(config)
     return known[1:]
+
+
+def _check_room(settings: Settings, given: int) -> None:
+    """Raise ConfigError where not all of the given configs would be tried."""
+    most, plan = settings.max_trials, settings.make_scheduler().plan
+    if given >= most:
+        raise ConfigError(
+            f"start-from: {given} configs and the baseline are more than max-trials, {most}: "
+            f"give {given + 1} trials at least"
+        )
+    if plan.fresh is not None and given >= plan.fresh:
+        raise ConfigError(
+            f"start-from: {given} configs and the baseline are more than the population of {plan.fresh} "
+            f"that {settings.scheduler!r} has for {most} trials: give more trials, or fewer configs"
+        )
 
 
 def _whole(settings: Settings, space: Space, first: Sequence[Config], wanted: bool) -> int:

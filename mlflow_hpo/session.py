@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -18,7 +19,7 @@ from rich.console import Console
 from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
 from mlflow_hpo.executors import Executor, LocalExecutor, answered
 from mlflow_hpo.hardware import usable_cores
-from mlflow_hpo.inputs import Inputs, Look, Request
+from mlflow_hpo.inputs import Inputs, Look, Request, anew, countable
 from mlflow_hpo.libraries import libraries
 from mlflow_hpo.models import Model
 from mlflow_hpo.preloaded import Loaded
@@ -28,6 +29,7 @@ from mlflow_hpo.resolve import check_metric
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
 from mlflow_hpo.signals import Signals
 from mlflow_hpo.subject import Facts, Subject
+from mlflow_hpo.summary import resume_command
 from mlflow_hpo.survey import look, rehearse
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def _begin(request: Request, console: Console, shown: Shown | None, tags: Mappin
                         run.show_metric(inputs.settings.metric, inputs.settings.maximize)
                     study = _drive(run, inputs, executor, console, signals, shown)
             with _gated(run, project is not None):
-                _finish(study, executor, console)
+                _finish(study, executor, console, signals)
     return study
 
 
@@ -106,7 +108,7 @@ def go_on(
     os.environ.pop(PROJECT_RUN, None)
     with store_errors():
         run = find_study(Connection(), name)
-        known = make_settings(run.settings | {k: v for k, v in options.items() if v is not None}, places)
+        known = make_settings(countable(anew(run.settings, options)), places)
         with (
             ready(known, run.space_text if known.project else "") as found,
             workers(found.settings, known.worker_count) as executor,
@@ -118,7 +120,7 @@ def go_on(
                 _take_over(run, inputs)
                 with _ended(run):
                     study = _drive(run, inputs, executor, console, signals, shown)
-            _finish(study, executor, console)
+            _finish(study, executor, console, signals)
     return study
 
 
@@ -173,8 +175,12 @@ def _drive(
     return study
 
 
-def _finish(study: "Study", executor: Executor, console: Console) -> None:
-    """What comes after the search; the page is drawn before it too, as it may take long and be cut."""
+def _finish(study: "Study", executor: Executor, console: Console, signals: Signals) -> None:
+    """What comes after the search; the page is drawn before it too, as it may take long and be cut.
+
+    Raises:
+        Interrupted: a signal came as the search ended: what would come after it is left to a resume.
+    """
     from mlflow_hpo.display import print_end
     from mlflow_hpo.report import registry
     from mlflow_hpo.report.final import train_final
@@ -183,14 +189,17 @@ def _finish(study: "Study", executor: Executor, console: Console) -> None:
     run, settings, winner = study.run, study.settings, best(study.known)
     print_end(console, study)
     log_page(run, console)
+    if settings.register_as or settings.wants_final:
+        signals.check(resume_command(settings, run.run_id))
     if settings.register_as:
         way = registry.Way(settings.register_as, settings.alias, settings.force)
         with _page_after(run, console):
-            print_registered(registry.register(run, settings, study.known, way, executor))
+            outcome = registry.register(run, settings, study.known, way, executor, _says(console))
+            print_registered(outcome, console)
     elif settings.wants_final and winner:
         with _page_after(run, console):
             found = train_final(run, settings, winner, executor)
-        console.print(found.said, highlight=False, soft_wrap=True)
+        _says(console)(found.said)
 
 
 def register_best(
@@ -202,9 +211,9 @@ def register_best(
     registry.check_registrable(run, trials)
     with workers(settings, min(settings.worker_count, settings.top_k)) as executor:
         if way.dry_run:
-            return registry.register(run, settings, trials, way, executor)
+            return registry.register(run, settings, trials, way, executor, _says(console))
         with _page_after(run, console):
-            return registry.register(run, settings, trials, way, executor)
+            return registry.register(run, settings, trials, way, executor, _says(console))
 
 
 @contextmanager
@@ -220,12 +229,12 @@ def _page_after(run: "StudyRun", console: Console) -> Iterator[None]:
 
 @contextmanager
 def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
-    """A study whose model the gate refuses has finished all the same, whatever `mlflow run` makes of it."""
+    """A study is finished whatever comes of its model, and of what `mlflow run` makes of the exit status."""
     from mlflow_hpo.store import set_status_after
 
     try:
         yield
-    except GateError:
+    except (GateError, Interrupted):
         if of_project:
             set_status_after(run.connection.uri, run.run_id, _mlflow_process(), "FINISHED")
         raise
@@ -238,8 +247,7 @@ def log_page(run: "StudyRun", console: Console) -> None:
 
         page.log_page(run)
     except Exception as error:
-        words = worded(error)
-        console.print(f"the page could not be drawn: {words}", highlight=False, markup=False, soft_wrap=True)
+        _says(console)(f"the page could not be drawn: {worded(error)}")
 
 
 @contextmanager
@@ -290,10 +298,16 @@ def _take_over(run: "StudyRun", inputs: Inputs) -> None:
     run.drive_again(settings.dump())
 
 
-def print_registered(found: "Outcome | None") -> None:
+def print_registered(found: "Outcome | None", console: Console) -> None:
     """Say what was registered, and how to load it; of a dry run, nothing."""
     if found is None:
         return
-    print(f"registered trial {found.trial} as {found.name} version {found.version}{found.tested}")
-    print(f"it has the alias {found.alias}: {found.why}")
-    print(f"load it with mlflow.pyfunc.load_model('models:/{found.name}@{found.alias}')")
+    say = _says(console)
+    say(f"registered trial {found.trial} as {found.name} version {found.version}{found.tested}")
+    say(f"it has the alias {found.alias}: {found.why}")
+    say(f"load it with mlflow.pyfunc.load_model('models:/{found.name}@{found.alias}')")
+
+
+def _says(console: Console) -> Callable[[str], None]:
+    """What prints a line as it is."""
+    return partial(console.print, highlight=False, markup=False, soft_wrap=True)

@@ -24,19 +24,28 @@ from mlflow_hpo.fields import (
     Seed,
     Word,
     check_registration,
+    faults,
     is_number,
     more_is_better,
 )
 from mlflow_hpo.hardware import usable_cores
-from mlflow_hpo.models import DEFAULT_EPOCHS, KERAS_METRICS, builtin_metrics, find_model, is_builtin
+from mlflow_hpo.models import (
+    CLASSIFICATION,
+    DEFAULT_EPOCHS,
+    KERAS_METRICS,
+    builtin_metrics,
+    find_model,
+    is_builtin,
+)
 from mlflow_hpo.projects import ProjectSpec, check_options
-from mlflow_hpo.references import check_reference, is_reference
+from mlflow_hpo.references import GIVEN, check_reference, is_reference
 from mlflow_hpo.schedulers import PBT, Budget, Scheduler, check_scheduler, scheduler
 from mlflow_hpo.space import Space
 from mlflow_hpo.subject import Subject
 
 DEFAULT_DATA = "digits"  # of the built-in models
-KNOWN_METRICS = builtin_metrics("classification")  # of the built-in models on the named data sets
+DEFAULT_ALIAS = "champion"
+KNOWN_METRICS = builtin_metrics(CLASSIFICATION)  # of the built-in models on the named data sets
 # What a resumed study may be given anew: nothing that would change the trials it has.
 RESUMABLE = (
     "max_trials",
@@ -95,7 +104,7 @@ class Settings(BaseModel):
     start_from: Word = None
     warm_start: Word = None
     register_as: Word = Field(None, alias="register")
-    alias: str = "champion"
+    alias: str = DEFAULT_ALIAS
 
     final: Literal["auto"] | bool = "auto"
     project: ProjectSpec | None = None
@@ -114,7 +123,7 @@ class Settings(BaseModel):
         target = given.get("target")
         if not isinstance(target, str) or not target or is_number(target):
             return given
-        if given.get("target_column"):
+        if given.get("target_column") not in (None, "", target):
             raise ValueError(f"target: with a target-column it is the value to stop at, not {target!r}")
         return {**given, "target": None, "target_column": target}
 
@@ -132,6 +141,8 @@ class Settings(BaseModel):
             self.make_scheduler()
         else:
             check_scheduler(self.scheduler, self._can_rest)
+        if self.is_known and self.task not in ("auto", CLASSIFICATION):
+            raise ConfigError(f"task: {self.task!r} does not fit data {self.data!r}, which have classes")
         if self.is_known and self.metric not in ("", *KNOWN_METRICS):
             raise unknown("metric", self.metric, KNOWN_METRICS)
         if self.metric and (self.is_known or self.project):
@@ -201,6 +212,16 @@ class Settings(BaseModel):
     def is_known(self) -> bool:
         """Whether model and data come with the package, so that nothing need be loaded to know them."""
         return self.project is None and is_builtin(self.model) and is_named(self.data or "")
+
+    @property
+    def from_python(self) -> bool:
+        """Whether its model or its data were given from Python, and can be given again only from there."""
+        return any((name or "").startswith(GIVEN) for name in (self.model, self.data))
+
+    @property
+    def is_scored_at_any(self) -> bool:
+        """Whether a trial is scored after each epoch in any case: to look at an epoch costs nothing."""
+        return self.resource in ("auto", "partial_fit") and self.folds == self.repeats == 1
 
     @property
     def wants_final(self) -> bool:
@@ -303,7 +324,7 @@ def make_settings(options: Mapping[str, Any], places: Mapping[str, str] | None =
     settings.check_names()
     if not settings.is_known:
         return settings
-    metric = settings.metric or KERAS_METRICS["classification"]
+    metric = settings.metric or KERAS_METRICS[CLASSIFICATION]
     return settings.model_copy(update={"metric": metric, "max_epochs": settings.epochs})
 
 
@@ -322,21 +343,4 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     try:
         return Settings(**options)
     except ValidationError as error:
-        raise ConfigError("; ".join(_faults(error))) from None
-
-
-def _faults(error: ValidationError) -> list[str]:
-    found: dict[str, str] = {}
-    for fault in error.errors():
-        if not fault["loc"]:
-            found[""] = fault["msg"].removeprefix("Value error, ")
-            continue
-        inner = fault["loc"][0] == "project" and len(fault["loc"]) > 1
-        name = str(fault["loc"][1 if inner else 0])
-        message = fault["msg"][0].lower() + fault["msg"][1:]
-        if name == "workers":
-            message = "must be auto or a whole number of at least 1"
-        if name == "keep_models":
-            message = "must be all, best or a whole number of at least 1"
-        found[name] = f"{name.replace('_', '-')}: {message}, not {fault['input']!r}"
-    return list(found.values())
+        raise ConfigError("; ".join(faults(error))) from None

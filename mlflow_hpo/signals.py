@@ -34,11 +34,15 @@ class Signals:
     def __bool__(self) -> bool:
         return bool(self._came)
 
-    def check(self, run_id: str) -> None:
-        """Raise Interrupted for the first signal that came."""
+    def check(self, resume: str) -> None:
+        """Raise Interrupted for the first signal that came.
+
+        Args:
+            resume: the command that goes on.
+        """
         if self._came:
             name = signal.Signals(self._came[0]).name
-            raise Interrupted(f"interrupted by {name}", run_id, self._came[0])
+            raise Interrupted(f"interrupted by {name}", resume, self._came[0])
 
     def _note(self, number: int, frame: object) -> None:
         self._came.append(number)

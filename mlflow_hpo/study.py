@@ -70,6 +70,9 @@ class Study:
         self._scheduler = self.settings.make_scheduler()
         self._given, self._earlier, self._sure = inputs.given, inputs.earlier, inputs.sure
         self._watched = watched(self._earlier, self.plan.rungs)
+        rungs = self.plan.rungs if self.settings.is_scored_at_any else ()
+        self._told = {*self._watched, *rungs}  # the epochs whose losses a unit tells as it passes them
+        self._proven = False  # whether this driver saw a trial succeed
         self._exhausted = False  # the algorithm has nothing left to propose
         self._units: dict[Future[Any], Unit] = {}
         self._signals = Signals() if signals is None else signals
@@ -113,6 +116,7 @@ class Study:
         """
         try:
             self._loop()
+            self._check_signals()
             self._finish()
         except Interrupted as cut:
             self._cut(cut.reason, State.KILLED)
@@ -166,8 +170,8 @@ class Study:
             unit = replace(unit, bars={e: bar for e, bar in unit.bars.items() if e > before.epochs})
             trial = store.restart(before, seed_of(self.settings, number), self.model.constants)
         self._changed(trial)
-        unknown = {epoch: inf for epoch in self._watched if unit.start < epoch < unit.stop}
-        unit = replace(unit, trial=number, bars=unknown | dict(unit.bars))
+        passed = {epoch: inf for epoch in self._told if unit.start < epoch < unit.stop}
+        unit = replace(unit, trial=number, bars=passed | dict(unit.bars))
         assignment = self._assignment(trial, unit, again)
         left = self.settings.seconds_left(trial.seconds)
         future = self._executor.submit(train, assignment, timeout_s=left, near=trial.run_id)
@@ -205,9 +209,12 @@ class Study:
             self._fail(trial, f"its worker died while it started: {broken}")
         except TrialError as error:
             self._fail(trial, str(error), error.details or str(error.__cause__).strip())
-        except SetupError as error:  # the next trial would meet it as well
+        except SetupError as error:
+            if self._proven:
+                self._fail(trial, str(error))
+                return
             self._changed(self.run.trials.end(trial, State.FAILED, str(error)))
-            raise
+            raise  # the next trial would meet it as well
         else:
             self._record(trial, result)
 
@@ -215,6 +222,7 @@ class Study:
         over = result.ended or result.stopped or result.epochs >= self.settings.epochs
         state = State.FINISHED if over else State.PAUSED
         losses = {epochs: self.settings.loss(value) for epochs, value in result.values.items()}
+        self._proven = True
         self._changed(self.run.trials.record(trial, result, losses, state))
         self._show()
         if self.settings.kept_models is not None and trial.losses:
@@ -304,12 +312,14 @@ class Study:
 
     def _as_recorded(self, trial: Trial) -> Trial:
         """A store that writes tags one by one may have a trial's last losses, and not that it is over."""
+        if trial.state is State.KILLED and trial.complete:
+            return self.run.trials.end(trial, State.FINISHED, f"ended by itself at epoch {trial.epochs}")
         if trial.state is State.KILLED and trial.epochs >= self.settings.epochs:
             return self.run.trials.end(trial, State.FINISHED, "")
         return trial
 
     def _check_signals(self) -> None:
-        self._signals.check(self.run.run_id)
+        self._signals.check(summary.resume_command(self.settings, self.run.run_id))
 
     def _wait_for_signals(self) -> None:
         """A signal to the whole process group may reach a worker a moment before it reaches the driver."""

@@ -9,7 +9,6 @@ from mlflow_hpo.settings import Settings
 from mlflow_hpo.trial import State, Trial, best
 
 EXAMPLE_NAME = "NAME"
-ALIAS: str = Settings.model_fields["alias"].default  # that a command without --alias moves
 
 
 def value(settings: Settings, trial: Trial) -> float | None:
@@ -66,27 +65,55 @@ def describe(
     if winner:
         lines += ["", "| hyperparameter | value |", "|---|---|"]
         lines += [f"| {name} | {shown(v)} |" for name, v in winner.config.items()]
-        lines += ["", f"Its run: `{winner.run_id}`. Load it:", "", "```python", "import mlflow"]
-        lines += [
-            f'model = mlflow.pyfunc.load_model("{winner.model_uri}")',
-            "```",
-            "",
-            "Rank and register:",
-            "",
-        ]
-        lines += ["```", *report_commands(run_id), "```"]
+        lines += ["", f"Its run: `{winner.run_id}`.", *_of_model(settings, run_id, winner.model_uri)]
     return "\n".join(lines)
 
 
-def report_commands(run_id: str, name: str = EXAMPLE_NAME, alias: str = ALIAS) -> list[str]:
-    """The commands that rank a study and register its best model."""
-    rank = f"mlflow-hpo report {run_id}"
-    return [rank, f"{rank} --register {quote(name)}" + (f" --alias {alias}" if alias != ALIAS else "")]
+def _of_model(settings: Settings, run_id: str, uri: str) -> list[str]:
+    """How to load the best model and to register it, where it has one; and how to rank the trials."""
+    rank = rank_command(run_id)
+    if not uri:
+        return ["Rank:", "", "```", rank, "```"]
+    load = ["```python", "import mlflow", f'model = mlflow.pyfunc.load_model("{uri}")', "```"]
+    register = register_command(settings, run_id)
+    return ["Load it:", "", *load, "", "Rank and register:", "", "```", rank, register, "```"]
 
 
-def force_command(run_id: str, name: str, alias: str) -> str:
-    """The command that registers what the gate refused."""
-    return f"{report_commands(run_id, name, alias)[1]} --force"
+def rank_command(run_id: str) -> str:
+    """The command that ranks a study."""
+    return f"mlflow-hpo report {run_id}"
+
+
+def resume_command(settings: Settings, run_id: str) -> str:
+    """What goes on with a study."""
+    return _in_python(settings, run_id) if settings.from_python else f"mlflow-hpo resume {run_id}"
+
+
+def register_command(
+    settings: Settings, run_id: str, name: str = EXAMPLE_NAME, alias: str = "", force: bool = False
+) -> str:
+    """What registers a study's best model.
+
+    Args:
+        alias: empty: the study's.
+        force: whether the gate would refuse it.
+    """
+    other = alias if alias != settings.alias else ""
+    if settings.from_python:
+        given: dict[str, str | bool] = {"register": name}
+        given |= {"alias": other} if other else {}
+        given |= {"force": True} if force else {}
+        return _in_python(settings, run_id, **given)
+    more = (f" --alias {quote(other)}" if other else "") + (" --force" if force else "")
+    return f"{rank_command(run_id)} --register {quote(name)}{more}"
+
+
+def _in_python(settings: Settings, run_id: str, **options: str | bool) -> str:
+    """What was given from Python is to be given again: no command can."""
+    if settings.target_column:
+        options = {"target_column": settings.target_column, **options}
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    return f"mlflow_hpo.tune(model, space, data, resume={run_id!r}{given})"
 
 
 def plan_line(settings: Settings, plan: Plan) -> str:
@@ -127,7 +154,7 @@ def next_commands(
     settings: Settings, uri: str, experiment_id: str, run_id: str, has_model: bool = True
 ) -> list[tuple[str, str]]:
     """What to do with the study when its search is over: (purpose, command) pairs, in order."""
-    steps = [*see_commands(uri, experiment_id, run_id), ("rank the trials", report_commands(run_id)[0])]
+    steps = [*see_commands(uri, experiment_id, run_id), ("rank the trials", rank_command(run_id))]
     if not has_model:
         return steps
     registers = registry_commands(settings, run_id, None)
@@ -153,10 +180,9 @@ def registry_commands(settings: Settings, run_id: str, last: Outcome | None) -> 
     if last and last.version:
         return [("serve it", serve_command(last.uri))]
     name, alias = (last.name, last.alias) if last else (settings.register_as or EXAMPLE_NAME, settings.alias)
-    register = ("register the best model", report_commands(run_id, name, alias)[1])
-    if last:
-        register = ("register it all the same", force_command(run_id, name, alias))
-    return [register, ("serve it", serve_command(f"models:/{name}@{alias}"))]
+    purpose = "register it all the same" if last else "register the best model"
+    register = register_command(settings, run_id, name, alias, force=last is not None)
+    return [(purpose, register), ("serve it", serve_command(f"models:/{name}@{alias}"))]
 
 
 def serve_command(model: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from contracts import AlgorithmContract, space
 
 from mlflow_hpo.algorithms import GRID_POINTS, algorithm, grid_size, is_on_grid, observed_at, propose
+from mlflow_hpo.algorithms.propose import standing
 from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.trial import State, Trial
@@ -269,3 +270,64 @@ def test_many_trials_are_thinned_and_the_best_kept() -> None:
         trials.append(Trial(i, "", State.FINISHED, config, {5: (x - 0.3) ** 2}))
     found = [propose(algorithm("tpe"), text, trials, 3000 + i, 0) for i in range(5)]
     assert all(c is not None and abs(c["x"] - 0.3) < 0.15 for c in found)
+
+
+def test_a_trial_that_went_past_the_rung_counts_for_nothing_and_not_as_the_worst() -> None:
+    """As where scoring on the way would cost: hyperband's later brackets begin at higher rungs."""
+    low = [trial(i, e1=1.0 + i) for i in range(10)]
+    past = [trial(10, e3=0.1), trial(11, e3=0.2)]
+    assert observed_at([*low, *past]) == 1
+    assert standing([*low, *past]) == {i: 1.0 + i for i in range(10)}
+    line = parse_space("x: {type: float, low: 0, high: 1}", "space.yaml")
+    known = [replace(t, config={"x": t.number / 10}) for t in low]
+    beside = [replace(t, config={"x": 0.05}) for t in past]
+    for name in ("tpe", "gp", "evolution", "anneal"):
+        found = algorithm(name)
+        assert propose(found, line, [*known, *beside], 20, 1) == propose(found, line, known, 20, 1)
+
+
+def test_a_grid_counts_a_trial_that_went_past_the_rung() -> None:
+    nine = parse_space("x: [1, 2, 3, 4, 5, 6, 7, 8, 9]", "space.yaml")
+    trials: list[Trial] = []
+    while config := propose(algorithm("grid"), nine, trials, len(trials), 0):
+        losses = {3: 0.1} if len(trials) in (5, 6) else {1: 0.5}
+        trials.append(Trial(len(trials), "", State.PAUSED, config, losses))
+    assert sorted(t.config["x"] for t in trials) == list(range(1, 10))
+
+
+def test_tpe_draws_at_random_while_nearly_all_trials_run() -> None:
+    ended = [Trial(0, "", State.FINISHED, propose(algorithm("tpe"), space(), [], 0, 1) or {}, {1: 0.5})]
+    running = [replace(t, state=State.RUNNING, losses={}) for t in at_random(15, 1, lambda c: {1: 0.5})]
+    drawn = propose(algorithm("random"), space(), [*ended, *running], 16, 1)
+    assert propose(algorithm("tpe"), space(), [*ended, *running], 16, 1) == drawn
+    done = [replace(t, state=State.FINISHED, losses={1: t.config["share"]}) for t in running]
+    assert propose(algorithm("tpe"), space(), [*ended, *done], 16, 1) != drawn
+
+
+def test_hyperparameters_may_have_names_that_atpe_uses_itself() -> None:
+    words = """
+        loss: [hinge, log_loss, huber: {status: {type: float, low: 0, high: 1}}]
+        block.0.units: {type: int, low: 1, high: 64}
+        rate: {type: float, low: 1e-4, high: 1e-1, log: true}
+    """
+    named = parse_space(words, "space.yaml")
+    names = {"loss": "b", "status": "c", "block.0.units": "a"}
+    for name, other in names.items():
+        words = words.replace(f"{name}:", f"{other}:")
+    plain = parse_space(words, "space.yaml")
+    found = []
+    for one in (named, plain):
+        trials: list[Trial] = []
+        for number in range(14):
+            config = propose(algorithm("atpe"), one, trials, number, 2) or {}
+            trials.append(Trial(number, "", State.FINISHED, config, {1: config["rate"]}))
+        found.append([t.config for t in trials])
+    assert [{names.get(k, k): v for k, v in c.items()} for c in found[0]] == found[1]
+
+
+def test_a_users_function_is_asked_once_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "narrow.py").write_text("def suggest(new_ids):\n    return []\n")
+    with pytest.raises(ConfigError, match=r"narrow.py:suggest' failed: TypeError: suggest\(\) takes 1 "):
+        algorithm(f"{tmp_path}/narrow.py:suggest").check(space())
+    (tmp_path / "brief.py").write_text("def suggest(new_ids, domain, trials, seed):\n    return []\n")
+    algorithm(f"{tmp_path}/brief.py:suggest").check(space())

@@ -61,6 +61,7 @@ def test_a_switch_stands_alone_or_before_true_or_false(
     [
         (["search", "--force"], "force"),
         (["report", "--force"], "force"),
+        (["report", "--alias", "other"], "alias"),
         (["report", "latest", "--dry-run", "true"], "dry-run"),
     ],
 )

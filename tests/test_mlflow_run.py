@@ -185,6 +185,9 @@ def test_the_report_entry_point_ranks_the_latest_study(job: Job) -> None:
     lines = done.stdout.strip().splitlines()
     assert lines[0].startswith("rank,trial,val_accuracy,gain,epochs,seconds,status")
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    done = run_command([*command, "--experiment-name", "job"], job.uri)  # as MLproject has its defaults
+    assert done.returncode == 0, done.stderr
+    assert "val_accuracy" in done.stdout
 
 
 def test_the_report_entry_point_may_only_say_what_it_would_register(job: Job) -> None:

@@ -8,7 +8,7 @@ import mlflow
 import numpy as np
 import pytest
 from conftest import hpo, run_command
-from project_folders import ELASTICNET, KERAS, SHELL, SPACE, every_run, project, tune
+from project_folders import ELASTICNET, KERAS, SHELL, SPACE, budget_project, every_run, project, tune
 
 from mlflow_hpo.project import tune_project
 from mlflow_hpo.store import LATEST, Connection, find_study
@@ -171,3 +171,25 @@ def test_mlflow_run_without_the_backend_is_untouched(own_uri: str) -> None:
     (run,) = every_run(own_uri)
     assert not [key for key in run.data.tags if key.startswith("mlflow_hpo")]
     assert "rmse" in run.data.metrics
+
+
+def test_a_project_whose_epochs_are_searched_and_a_trial_of_which_is_trained_again(
+    own_uri: str, tmp_path: Path
+) -> None:
+    """It is the project's own affair for how many it trains; each run of it is one step of ours."""
+    config = {
+        "space": {"rate": [0.5, 1.0], "epochs": [3, 8]},
+        "metric": "accuracy",
+        "max_trials": 5,
+        "algorithm": "grid",
+        "workers": 2,
+    }
+    done = tune(own_uri, budget_project(tmp_path), config, "--env-manager", "local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    study = find_study(Connection(own_uri), LATEST)
+    found = {(t.config["rate"], t.config["epochs"]): t.loss for t in study.trials.load()}
+    known = [(0.5, 4), *((r, e) for r in (0.5, 1.0) for e in (3, 8))]  # the project's defaults, and the grid
+    assert found == {(r, e): pytest.approx(-r * e / 100) for r, e in known}
+    done = hpo(own_uri, "replay", "latest:1")
+    assert done.returncode == 0, done.stderr
+    assert "accuracy agrees exactly" in done.stdout

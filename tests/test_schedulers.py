@@ -1,6 +1,7 @@
 """Each scheduler keeps the contract, and does what its paper says."""
 
 from collections import Counter
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -201,3 +202,20 @@ def test_patience_counts_from_the_last_trial_that_was_the_best_at_its_first_rung
 )
 def test_rungs_are_powers_of_eta_down_from_the_end(budget: Budget, rungs: tuple[int, ...]) -> None:
     assert budget.rungs == rungs
+
+
+@pytest.mark.parametrize("name", ["halving", "hyperband"])
+def test_a_baseline_that_went_to_the_end_past_a_rung_keeps_nobody_waiting(name: str) -> None:
+    """It was trained on when nothing else was left, and then the study got more trials."""
+    budget = Budget(9, 9, 1, 3)
+    first = Trial(0, "", State.FINISHED, {}, {1: 0.0, 9: 0.0})
+    others = [Trial(n, "", State.PAUSED, {}, {1: float(n)}) for n in range(1, 9)]
+    raised = [replace(t, losses={**t.losses, 3: t.losses[1]}) for t in others[:2]]
+    unit = scheduler(name, budget).next([first, *raised, *others[2:]])
+    assert unit == Unit(1, 3, 9, source=1)
+
+
+def test_pbt_takes_no_more_generations_than_a_trial_can_record() -> None:
+    with pytest.raises(ConfigError, match="350 generations of 350 epochs, and 'pbt' takes 250: give 2 "):
+        scheduler("pbt", Budget(400, 350, 1, 3))
+    assert scheduler("pbt", Budget(400, 350, 2, 3)).plan.fresh == 8

@@ -59,6 +59,29 @@ def test_a_given_branch_of_the_built_in_model_needs_only_its_own_name() -> None:
         Inputs.of(many)
 
 
+def test_more_given_configs_than_a_population_are_refused() -> None:
+    """Whoever is not of it is a copy, and would never be tried as it was given."""
+    settings = {"max_trials": 20, "scheduler": "pbt", "max_epochs": 10}
+    four = "\n".join(f"- {{units: {n}}}" for n in (32, 96, 160, 192))
+    assert len(Inputs.of(replace(Request.from_options(settings), first=four)).given) == 4
+    five = f"{four}\n- {{optimizer: sgd}}"
+    with pytest.raises(ConfigError, match=r"5 configs and the baseline are more than the population of 5 "):
+        Inputs.of(replace(Request.from_options(settings), first=five))
+
+
+def test_what_failed_in_an_earlier_study_is_the_worst_in_the_next() -> None:
+    failed = [
+        Trial(1, "", State.FAILED, {"units": 16, "tool": "a"}, {3: 0.1}),
+        Trial(2, "", State.FAILED, {"units": 8, "tool": "a"}),
+    ]
+    sound = Trial(0, "", State.FINISHED, {"units": 8, "tool": "b", "rate": 0.5}, {3: 0.5})
+    kept, notes = warm_trials([sound, *failed], SPACE, 5)
+    assert not notes
+    assert [t.number for t in kept] == [-3, -2, -1]
+    assert [t.state for t in kept] == [State.FINISHED, State.FAILED, State.FAILED]
+    assert standing(kept) == {-3: 0.5}
+
+
 def test_trials_that_do_not_fit_are_named() -> None:
     trials = [
         Trial(0, "", State.FINISHED, {"units": 8, "tool": "a"}, {3: 0.5, 9: 0.4}),

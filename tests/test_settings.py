@@ -28,6 +28,7 @@ WRONG = [
     ({"target": "high"}, "target: 'high' is no number to stop at, and digits has no columns"),
     ({"scheduler": "pbt", "max_trials": "5"}, "'pbt' needs max-trials of 11 at least for 10 generations"),
     ({"metric": "f1"}, "unknown metric 'f1': known are accuracy, loss, val_accuracy, val_loss"),
+    ({"task": "regression"}, "task: 'regression' does not fit data 'digits', which have classes"),
     ({"direction": "up"}, "direction: input should be 'auto', 'minimize' or 'maximize', not 'up'"),
     ({"max_trials": "-1"}, "max-trials: input should be greater than or equal to 1, not '-1'"),
     ({"max_epochs": "0"}, "max-epochs: input should be greater than or equal to 1, not '0'"),
@@ -101,3 +102,11 @@ def test_the_first_rung_is_held_against_the_epochs_only_once_they_are_known(tmp_
     ):
         with pytest.raises(ConfigError, match=message):
             make_settings(own | wrong)
+
+
+def test_a_column_that_is_given_again_is_no_value_to_stop_at(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    known = {"data": str(tmp_path / "t.csv"), "target_column": "b"}
+    assert make_settings({**known, "target": "b"}).target_column == "b"
+    with pytest.raises(ConfigError, match="target: with a target-column it is the value to stop at, not 'a'"):
+        make_settings({**known, "target": "a"})

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Recording, survey
 
+from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.executors import LocalExecutor
 from mlflow_hpo.inputs import Inputs, Request
 from mlflow_hpo.store import Connection, StudyRun, keys
@@ -142,3 +143,90 @@ def test_trials_of_a_longer_study_are_also_known_where_the_earlier_one_ended(
     study.drive()
     for trial in study.known:
         assert trial.losses == pytest.approx({3: trial.config["x"] + 1 / 3, 4: trial.config["x"] + 1 / 4})
+
+
+def test_a_trial_tells_its_loss_at_every_rung_that_it_passes(start: Start, training: str) -> None:
+    """Also where its bracket begins higher: so all are compared at one rung."""
+    options = {"model": training, "scheduler": "hyperband", "max_epochs": 9, "max_trials": 16}
+    study = start(options, SPACE)
+    study.drive()
+    assert {tuple(t.losses) for t in study.known} == {(1,), (1, 3), (1, 3, 9)}
+    assert len([t for t in study.known if t.epochs == 9]) >= 3
+
+
+def test_promotions_go_on_when_a_study_whose_baseline_is_at_the_end_gets_more_trials(
+    start: Start, again: Start, training: str
+) -> None:
+    options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 4, "seed": 1}
+    study = start(options, SPACE)
+    study.drive()
+    assert study.trials[0].epochs == 9
+    more = again(study, max_trials=18)
+    more.drive()
+    ranked = sorted(more.known, key=lambda t: t.losses[1])
+    assert all(t.epochs >= 3 for t in ranked[:6])
+    assert all(t.epochs == 9 for t in sorted(ranked[:6], key=lambda t: t.losses[3])[:2])
+
+
+def test_a_whole_grid_can_be_asked_for_later(start: Start, again: Start, training: str) -> None:
+    options = {"model": training, "algorithm": "grid", "max_epochs": 1, "max_trials": 2}
+    study = start(options, "x: [0.1, 0.2, 0.3, 0.4, 0.5]")
+    study.drive()
+    more = again(study, max_trials="all")
+    more.drive()
+    assert sorted(t.config["x"] for t in more.known) == [0.1, 0.2, 0.3, 0.4, 0.5]
+    with pytest.raises(ConfigError, match="max-trials: 'all' is for the algorithm grid, not for 'tpe'"):
+        again(start({"model": training}, SPACE), max_trials="all")
+
+
+def test_a_mistake_that_not_every_trial_meets_costs_the_study_no_more_than_that_trial(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "silent.py").write_text(
+        "def objective(config):\n    return None if config['x'] == 0.2 else config['x']\n"
+    )
+    options = {"model": f"{tmp_path}/silent.py:objective", "algorithm": "grid", "max_trials": 3}
+    study = start(options, "x: [0.1, 0.2, 0.3]")
+    study.drive()
+    assert {t.config["x"]: t.state.value for t in study.known} == {
+        0.1: "finished",
+        0.2: "failed",
+        0.3: "finished",
+    }
+    [lost] = [t for t in study.known if t.state is State.FAILED]
+    assert lost.reason.startswith("the objective returned NoneType and reported nothing")
+
+
+def test_a_full_disk_ends_the_study_and_not_one_trial_after_the_other(
+    start: Start, again: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "writing.py").write_text(
+        "import errno, os\n"
+        "def objective(config):\n"
+        f"    if os.path.exists({str(tmp_path / 'full')!r}):\n"
+        "        raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "    return config['x']\n"
+    )
+    study = start({"model": f"{tmp_path}/writing.py:objective", "max_trials": 4}, SPACE)
+    (tmp_path / "full").touch()
+    with pytest.raises(StudyError, match="No space left on device"):
+        study.drive()
+    assert [t.state for t in study.known] == [State.KILLED]
+    (tmp_path / "full").unlink()
+    more = again(study)
+    more.drive()
+    assert [t.state for t in more.known] == [State.FINISHED] * 4
+
+
+def test_a_trial_that_ended_by_itself_as_its_store_failed_is_over(
+    start: Start, again: Start, training: str, connection: Connection
+) -> None:
+    """The record was written, the run's status not: the driver then marks as cut what it thinks runs."""
+    options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 3}
+    study = start(options, f"{SPACE}\nuntil: [2]")
+    study.drive()
+    lost = next(t for t in study.known if t.complete)
+    connection.client.set_tag(lost.run_id, keys.STATE, State.KILLED.value)
+    more = again(study)
+    more.drive()
+    assert [(t.state, t.losses) for t in more.known] == [(t.state, t.losses) for t in study.known]

@@ -38,6 +38,28 @@ def test_the_next_commands_are_exact() -> None:
     assert "/#/experiments/7/runs/study1" in steps["see the study"]
 
 
+def test_what_was_given_from_python_is_given_again_from_there() -> None:
+    given = SETTINGS.model_copy(update={"model": "given:make", "alias": "shadow"})
+    again = "mlflow_hpo.tune(model, space, data, resume='s'"
+    steps = dict(summary.next_commands(given, "sqlite:///m.db", "7", "s"))
+    assert steps["register the best model"] == f"{again}, register='NAME')"
+    assert steps["rank the trials"] == "mlflow-hpo report s"
+    assert summary.register_command(given, "s", "digits", "champion", force=True) == (
+        f"{again}, register='digits', alias='champion', force=True)"
+    )
+    assert summary.resume_command(given, "s") == f"{again})"
+    table = given.model_copy(update={"target_column": "price"})
+    assert summary.resume_command(table, "s") == f"{again}, target_column='price')"
+    assert summary.resume_command(SETTINGS, "s") == "mlflow-hpo resume s"
+
+
+def test_a_description_without_a_model_does_not_say_how_to_load_it() -> None:
+    text = summary.describe(SETTINGS, "study1", [BASE, replace(BEST, model_uri="")])
+    assert "mlflow-hpo report study1" in text
+    assert "load_model" not in text
+    assert "--register" not in text
+
+
 def test_with_a_server_the_study_is_seen_there() -> None:
     steps = dict(summary.next_commands(SETTINGS, "http://host:5000/", "7", "study1"))
     assert steps["see the study"] == "http://host:5000/#/experiments/7/runs/study1"

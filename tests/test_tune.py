@@ -191,6 +191,13 @@ def test_a_metric_that_training_never_reports_ends_the_study_before_a_second_tri
             HpoError,
             "unknown metric 'val_f2': known are",
         ),
+        (
+            FOREST,
+            (DEPTHS, "digits"),
+            {"metric": "f1_macro"},
+            HpoError,
+            "unknown metric 'f1_macro': known are .*val_f1_macro",
+        ),
         (FOREST, (DEPTHS, "digits"), {"resource": "trees"}, HpoError, "no param 'trees'"),
         (3, (SPACE,), {}, ConfigError, "is of type int: expected a KerasTuner hypermodel"),
     ],
@@ -202,3 +209,47 @@ def test_what_is_wrong_starts_nothing(
     with pytest.raises(error, match=message):
         tune(model, *args, **settings)
     assert not mlflow.MlflowClient(store).search_runs(["0"])
+
+
+def test_without_progress_nothing_is_said_and_the_studys_own_alias_is_taken(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    x, y = load_iris(return_X_y=True)
+    study = tune(FOREST, DEPTHS, (x, y), register="iris", alias="shadow", max_trials=2, top_k=1)
+    assert not capfd.readouterr().out
+    client = mlflow.MlflowClient()
+    assert str(client.get_model_version_by_alias("iris", "shadow").version) == "1"
+    study.register("lily")
+    assert str(client.get_model_version_by_alias("lily", "shadow").version) == "1"
+
+
+def test_what_a_study_from_python_says_goes_on_from_there(capfd: pytest.CaptureFixture[str]) -> None:
+    x, y = load_iris(return_X_y=True)
+    frame = pd.DataFrame(x, columns=list("abcd")).assign(kind=y)
+    mlflow_hpo.tune(FOREST, DEPTHS, frame, target="kind", max_trials=2, workers=1)
+    [line] = [line for line in capfd.readouterr().out.splitlines() if "register=" in line]
+    run_id = line.split("resume='")[1].split("'")[0]
+    again = f"mlflow_hpo.tune(model, space, data, resume='{run_id}', "
+    assert line.strip() == f"{again}target_column='kind', register='NAME')"
+    mlflow_hpo.tune(FOREST, DEPTHS, frame, target="kind", resume=run_id, register="NAME", progress=False)
+    assert mlflow.MlflowClient().get_model_version_by_alias("NAME", "champion")
+
+
+def test_how_many_epochs_a_plain_function_trains_is_its_own_affair() -> None:
+    def objective(rate: float = 0.1, epochs: int = 5) -> float:
+        return rate / epochs
+
+    study = tune(objective, {"epochs": [5, 10], "rate": [0.1, 0.2]}, algorithm="grid", max_trials="all")
+    assert study.best_config == {"epochs": 10, "rate": 0.1}
+
+
+def test_a_builder_of_any_name_trains_for_the_epochs_of_the_space() -> None:
+    def build(**given: Any) -> Any:
+        import keras
+
+        model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")])
+        model.compile(given.get("optimizer", "sgd"), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    study = tune(build, {"epochs": [11, 12], "optimizer": ["adam"]}, "digits", algorithm="grid")
+    assert sorted(t.epochs for t in study.trials)[-2:] == [11, 12]

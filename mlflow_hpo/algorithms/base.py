@@ -25,11 +25,13 @@ class Algorithm:
         suggest: proposes; an empty list means that there is nothing left to propose.
         check: raises ConfigError where it cannot search a space.
         most: the most ended trials that it looks at; None for all. The best are kept, and others evenly.
+        counting: whether it tells by the trials how far it got, and must see those that teach nothing.
     """
 
     suggest: Suggest
     check: Callable[[Space], None] = _anything
     most: int | None = None
+    counting: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,21 @@
 
 import random as global_random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from datetime import datetime
 from importlib.util import find_spec
 from io import StringIO
+from itertools import count
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.algorithms.base import Algorithm
+from mlflow_hpo.algorithms.base import Algorithm, foreign
 from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.space import Choice, Parameter, Space
 
 STARTUP_TRIALS = 10  # random before TPE's model; Hyperopt's own 20 would leave a default study no model
 GAMMA = 0.25  # Hyperopt's own: ceil(GAMMA * sqrt(trials)) of them, 25 at most, are the good ones
@@ -27,8 +30,10 @@ def tpe() -> Algorithm:
 
 
 def _tpe(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
-    from hyperopt import tpe
+    from hyperopt import rand, tpe
 
+    if len(_ended(trials)) < STARTUP_TRIALS / 2:  # with many workers others run, and teach nothing yet
+        return list(rand.suggest(new_ids, domain, trials, seed))
     whole, seen = max(new_ids[0], 1), max(len(trials.trials), 1)
     gamma = GAMMA * max(sqrt(whole / seen), 1.0)  # as many good ones as if all trials were looked at
     how = {"n_startup_jobs": STARTUP_TRIALS, "gamma": gamma, "verbose": False}
@@ -57,7 +62,7 @@ def atpe() -> Algorithm:
     """
     if find_spec("lightgbm") is None:
         raise ConfigError("algorithm 'atpe' needs lightgbm: pip install 'mlflow-hpo[atpe]'")
-    return Algorithm(_atpe)
+    return Algorithm(foreign("atpe", _atpe))
 
 
 def _atpe(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
@@ -66,13 +71,40 @@ def _atpe(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[
     from hyperopt import atpe as hyperopt_atpe
     from hyperopt import rand, trials_from_docs
 
-    ended = [d for d in trials.trials if d["result"].get("loss") is not None]
+    ended = _ended(trials)
     if len(ended) < STARTUP_TRIALS:
         return list(rand.suggest(new_ids, domain, trials, seed))
-    timed = [d | {"book_time": EPOCH, "refresh_time": EPOCH} for d in ended]
+    space = _neutral(domain.space, count())
+    there = dict(zip(domain.space.leaves, space.leaves, strict=True))
+    here = {neutral: label for label, neutral in there.items()}
+    timed = [_relabelled(d, there) | {"book_time": EPOCH, "refresh_time": EPOCH} for d in ended]
+    history = trials_from_docs(timed, validate=False)
     with _global_seed(seed), redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return list(hyperopt_atpe.suggest(new_ids, domain, trials_from_docs(timed, validate=False), seed))
+        return [_relabelled(d, here) for d in hyperopt_atpe.suggest(new_ids, space.domain, history, seed)]
+
+
+def _ended(trials: Any) -> list[dict[str, Any]]:
+    return [d for d in trials.trials if d["result"].get("loss") is not None]
+
+
+def _neutral(space: Space, numbers: Iterator[int]) -> Space:
+    """The space under other names: atpe mistakes one called `loss` or `status` for its own."""
+    return Space({f"p{next(numbers)}": _below(p, numbers) for p in space.parameters.values()})
+
+
+def _below(parameter: Parameter, numbers: Iterator[int]) -> Parameter:
+    if not isinstance(parameter, Choice):
+        return parameter
+    options = (replace(o, space=_neutral(o.space, numbers) if o.space else None) for o in parameter.options)
+    return Choice(tuple(options))
+
+
+def _relabelled(document: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A document of Hyperopt's with its labels by other names."""
+    misc = document["misc"]
+    changed = {key: {names[label]: value for label, value in misc[key].items()} for key in ("vals", "idxs")}
+    return {**document, "misc": {**misc, **changed}}
 
 
 @contextmanager

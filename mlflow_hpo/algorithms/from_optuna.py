@@ -53,7 +53,7 @@ def from_optuna(name: str, study_seed: int) -> Algorithm:
         except Exception as error:
             raise ConfigError(f"algorithm '{PREFIX}{name}' cannot be used here: {worded(error)}") from error
 
-    return Algorithm(foreign(f"{PREFIX}{name}", suggest_by(choose)), check)
+    return Algorithm(foreign(f"{PREFIX}{name}", suggest_by(choose)), check, counting=stateful)
 
 
 def _samplers() -> dict[str, Any]:

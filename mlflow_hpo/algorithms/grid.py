@@ -30,7 +30,7 @@ def grid(points: int) -> Algorithm:
                 return raws
         return None
 
-    return Algorithm(suggest_by(choose))
+    return Algorithm(suggest_by(choose), counting=True)
 
 
 def grid_size(space: Space, points: int) -> int:

@@ -12,6 +12,7 @@ from mlflow_hpo.space import Space, same
 from mlflow_hpo.trial import STOPPED, STOPPED_PROCESS, State, Trial
 
 ATTEMPTS = 10  # draws before a config that was proposed already is taken again
+RESTING = (State.PAUSED, State.FINISHED)
 ENOUGH = 10  # trials that a rung needs before a model is fitted on it
 
 
@@ -33,7 +34,8 @@ def propose(
     counts = _counts(known, observed_at(known))
     known = [t for t in known if t.number >= 0 or t.number in counts]
     looked_at = _most(known, counts, algorithm.most)
-    documents = (_document(t, space, counts) for t in looked_at)
+    told = (t for t in looked_at if algorithm.counting or t.number in counts or t.state not in RESTING)
+    documents = (_document(t, space, counts) for t in told)
     history = trials_from_docs([d for d in documents if d], validate=False)
     config: dict[str, Any] = {}
     for attempt in range(2 * ATTEMPTS):
@@ -72,10 +74,12 @@ def warm_trials(
     for trial in trials:
         known = trial.carried(shared).losses
         losses = {e: known[e] for e in known if e <= max_epochs and (only is None or e in only)}
-        if fault := space.fault(trial.config) or ("" if losses else _nowhere(max_epochs, only)):
+        failed = trial.state is State.FAILED
+        if fault := space.fault(trial.config) or ("" if losses or failed else _nowhere(max_epochs, only)):
             notes.append(f"trial {trial.number}: {fault}")
         else:
-            kept.append(replace(trial, losses=losses, state=State.FINISHED, number=trial.number - end - 1))
+            state = State.FAILED if failed else State.FINISHED
+            kept.append(replace(trial, losses=losses, state=state, number=trial.number - end - 1))
     return kept, notes
 
 
@@ -120,11 +124,13 @@ def _counts(trials: Sequence[Trial], rung: int | None) -> Counts:
     Those that stopped below the rung, or failed, are ranked after it and not mixed with it: the lower they
     stopped the worse, by loss where that is equal, the failed ones last. If they counted for nothing, an
     algorithm would propose the same bad region over and over: what is stopped early never gets to the rung.
+    One that went past the rung without a loss there counts for nothing.
     """
     sound = [t for t in trials if t.state is not State.FAILED]
     at = {t.number: t.losses[rung] for t in sound if rung in t.losses} if rung else {}
-    resting = [t for t in sound if t.state in (State.PAUSED, State.FINISHED) and not _elsewhere(t)]
-    under = sorted((t for t in resting if t.number not in at), key=lambda t: (-t.epochs, t.loss, t.number))
+    below = (t for t in sound if t.number not in at and (rung is None or t.epochs < rung))
+    resting = (t for t in below if t.state in RESTING and not _elsewhere(t))
+    under = sorted(resting, key=lambda t: (-t.epochs, t.loss, t.number))
     worst, best = max(at.values(), default=0.0), min(at.values(), default=0.0)
     step = max(worst - best, 1e-9 * max(abs(worst), 1.0)) / max(len(under), 1)
     counts = {number: (loss, False) for number, loss in at.items()}

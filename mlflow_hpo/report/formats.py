@@ -14,6 +14,7 @@ from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.trial import STOPPED, State
 
 PAGE_SUFFIXES = (".html", ".htm")
+SHOWN = {"table": 10, "markdown": 10}  # trials, where nothing is said; what programs read has them all
 WIDE = 400  # columns: what is not a terminal is not wrapped
 HIDDEN = ["run_id"]  # for programs
 # What is shown apart, in this order, and how its statuses begin.

@@ -70,7 +70,7 @@ def page(facts: Facts, more: Sequence[Plot[Any]] = ()) -> str:
 def commands(facts: Facts) -> list[tuple[str, str]]:
     """(purpose, command) pairs: how to see the study, and how to get its model served."""
     see = summary.see_commands(facts.uri, facts.experiment_id, facts.run_id)
-    rank = ("rank the trials", summary.report_commands(facts.run_id)[0])
+    rank = ("rank the trials", summary.rank_command(facts.run_id))
     served = summary.registry_commands(facts.settings, facts.run_id, facts.outcome)
     return [*see, rank, *(served if facts.model_uri else [])]
 

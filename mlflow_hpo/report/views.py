@@ -50,7 +50,8 @@ def show(
             console.print(words, highlight=False, markup=False, soft_wrap=True)
         if wish.where and not found:
             console.print(f"no trial meets {wish.where}", highlight=False, markup=False, soft_wrap=True)
-    print(formats.formatted(ranked(found, order), view["style"], view["top"]))
+    top = view["top"] or formats.SHOWN.get(view["style"])
+    print(formats.formatted(ranked(found, order), view["style"], top))
     if view["plot"]:
         pareto.write(front(found, order), view["plot"])
         if view["style"] == "table":

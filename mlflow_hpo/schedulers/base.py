@@ -45,12 +45,14 @@ class Plan:
         most: the most epochs it can spend.
         typical: what it spends when trials come in no order of merit; the same as `most` where that is sure.
         note: more in words, or empty.
+        fresh: how many trials begin afresh; None: all.
     """
 
     rungs: tuple[int, ...]
     most: int
     typical: int
     note: str = ""
+    fresh: int | None = None
 
 
 class Scheduler(Protocol):

@@ -35,8 +35,7 @@ class Bracket:
         """
         entered = list(members)
         for (low, high), places in zip(pairwise(self.rungs), self.sizes[1:], strict=True):
-            on_the_way = [t for t in entered if low not in t.losses and t.state is not State.FAILED]
-            if on_the_way or not complete:
+            if not complete or any(_is_on_the_way(t, low) for t in entered):
                 return None
             able = [t for t in ranked(entered, low) if t.state is not State.FAILED or high in t.losses]
             top = able[:places]
@@ -49,6 +48,11 @@ class Bracket:
     def next_rung(self, trial: Trial) -> int:
         """Where a unit of the trial ends."""
         return next(rung for rung in self.rungs if rung > trial.epochs)
+
+
+def _is_on_the_way(trial: Trial, rung: int) -> bool:
+    """Whether its loss at a rung is yet to come: one that passed it without a word is not waited for."""
+    return trial.epochs < rung and trial.state is not State.FAILED
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked, rests
 from mlflow_hpo.trial import State, Trial, Unit
 
+MOST_STEPS = 250  # of which a trial's losses fit into one tag
+
 
 @dataclass(frozen=True)
 class PopulationBasedTraining:
@@ -21,6 +23,12 @@ class PopulationBasedTraining:
     budget: Budget
 
     def __post_init__(self) -> None:
+        if len(self.steps) > MOST_STEPS:
+            raise ConfigError(
+                f"min-epochs: {self.budget.min_epochs} makes {len(self.steps)} generations of "
+                f"{self.budget.max_epochs} epochs, and 'pbt' takes {MOST_STEPS}: "
+                f"give {-(-self.budget.max_epochs // MOST_STEPS)} at least"
+            )
         if self.population < 2:
             steps = len(self.steps)
             raise ConfigError(
@@ -50,7 +58,7 @@ class PopulationBasedTraining:
         """What it spends is sure, unless trials fail."""
         epochs = self.population * self.budget.max_epochs
         note = f"a population of {self.population}, {self._share(self.population)} replaced at each rung"
-        return Plan(self.steps, epochs, epochs, note)
+        return Plan(self.steps, epochs, epochs, note, fresh=self.population)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""

@@ -54,7 +54,7 @@ def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> Trial:
 
 
 def register(
-    run: StudyRun, settings: Settings, trials: Sequence[Trial], way: Way, executor: Executor, say: Say = print
+    run: StudyRun, settings: Settings, trials: Sequence[Trial], way: Way, executor: Executor, say: Say
 ) -> Outcome | None:
     """Make the study's best model a version of `way.name`, if it is better than the one with the alias.
 
@@ -78,11 +78,12 @@ def register(
     ranked = candidates(run, settings, trials, None if way.dry_run else executor, say)
     if any(c.again for c in ranked):
         say(f"{settings.metric} over their seeds: {'; '.join(c.shown(settings) for c in ranked)}")
-    winner, champion = ranked[0], holder(run.connection, way.name, way.alias)
+    winner = ranked[0]
     models = _models(run, settings, ranked, way, executor)
     if settings.wants_final and not way.dry_run:
         say(models[0].said)
     model = tested(run, settings, models, executor, keep=not way.dry_run)
+    champion = holder(run.connection, way.name, way.alias)  # not before: training may take hours
     new = Newcomer(model.model.uri, winner.trial.number, settings.value(winner.loss), model.judged)
     found = verdict(new, champion, settings, make_task(settings, run), executor)
     if found.note:
@@ -92,7 +93,7 @@ def register(
         return None
     if not found.moves and not way.force:
         _over(run, settings, trials, Outcome(way.name, way.alias, new.trial, found.why), say)
-        raise GateError(_refusal(run, way, new, champion, found))
+        raise GateError(_refusal(run, settings, way, new, champion, found))
     entry = Entry(run, settings, trials, model, new, champion, found)
     return _over(run, settings, trials, new_version(entry, way.name, way.alias), say)
 
@@ -123,12 +124,14 @@ def _models(
     return [Final(c.trial.number, c.model.run_id, c.model.model_uri) for c in ranked if c.has_model]
 
 
-def _refusal(run: StudyRun, way: Way, new: Newcomer, champion: ModelVersion | None, found: Verdict) -> str:
+def _refusal(
+    run: StudyRun, settings: Settings, way: Way, new: Newcomer, champion: ModelVersion | None, found: Verdict
+) -> str:
+    command = summary.register_command(settings, run.run_id, way.name, way.alias, force=True)
     stays = f"version {champion.version} keeps" if champion else "nobody gets"
     return (
         f"{way.name}: {stays} the alias {way.alias}, and trial {new.trial} of study {run.name} is not "
-        f"registered: {found.why}; {summary.force_command(run.run_id, way.name, way.alias)} "
-        "registers it all the same"
+        f"registered: {found.why}; {command} registers it all the same"
     )
 
 

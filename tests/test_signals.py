@@ -1,0 +1,51 @@
+"""A signal as a search ends is heard: what would come after it may take hours."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from conftest import Recording
+from rich.console import Console
+
+from mlflow_hpo.errors import Interrupted
+from mlflow_hpo.inputs import Request
+from mlflow_hpo.session import begin, go_on
+from mlflow_hpo.store import LATEST, Connection, find_study
+from mlflow_hpo.trial import STOPPED, State, Trial
+
+OPTIONS = {
+    "model": "sklearn.tree:DecisionTreeClassifier",
+    "data": "digits",
+    "resource": "samples",
+    "max_epochs": 3,
+    "scheduler": "halving",
+    "max_trials": 4,
+    "workers": 1,
+    "register": "tree",
+    "top_k": 1,
+}
+
+
+def test_nothing_is_registered_and_a_resume_does_it(own_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own_uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
+
+    def end(trial: Trial) -> None:
+        if trial.state is State.FINISHED and trial.reason.startswith(STOPPED):  # as the study is ended
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    @contextmanager
+    def shown(console: Console) -> Iterator[Recording]:
+        yield Recording(end)
+
+    request = Request.from_options(OPTIONS, None, "max_depth: [1, 2, 3, 4, 5]")
+    with pytest.raises(Interrupted, match="interrupted by SIGTERM; go on with: mlflow-hpo resume "):
+        begin(request, Console(quiet=True), shown)
+    connection = Connection(own_uri)
+    study = find_study(connection, LATEST)
+    assert study.state == "finished"
+    assert not connection.client.search_registered_models()
+    go_on(study.run_id, {}, Console(quiet=True))
+    assert str(connection.client.get_model_version_by_alias("tree", "champion").version) == "1"
