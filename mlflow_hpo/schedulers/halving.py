@@ -52,7 +52,7 @@ class Bracket:
 
 def _is_on_the_way(trial: Trial, rung: int) -> bool:
     """Whether its loss at a rung is yet to come: one that passed it without a word is not waited for."""
-    return trial.epochs < rung and trial.state is not State.FAILED
+    return rung not in trial.losses and trial.epochs < rung and trial.state is not State.FAILED
 
 
 @dataclass(frozen=True)
