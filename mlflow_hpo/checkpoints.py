@@ -1,7 +1,7 @@
 """A trial's checkpoints: folders among its run's artifacts, one for each epoch count that a unit ended at."""
 
 from pathlib import Path
-from shutil import rmtree
+from tempfile import TemporaryDirectory
 
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
@@ -26,21 +26,21 @@ def get(connection: Connection, run_id: str, epochs: int, folder: Path) -> None:
         TrialError: it is not there.
         StoreError: it is, or nobody can tell, and it cannot be had now.
     """
+    with TemporaryDirectory(dir=folder) as fresh:
+        for file in _downloaded(connection, run_id, epochs, fresh).iterdir():
+            if file.name != EMPTY:
+                file.rename(folder / file.name)
+
+
+def _downloaded(connection: Connection, run_id: str, epochs: int, folder: str) -> Path:
+    where = {"run_id": run_id, "artifact_path": _path(epochs), "tracking_uri": connection.uri}
     try:
-        path = Path(
-            download_artifacts(
-                run_id=run_id, artifact_path=_path(epochs), dst_path=str(folder), tracking_uri=connection.uri
-            )
-        )
+        return Path(download_artifacts(dst_path=folder, **where))
     except (MlflowException, OSError) as error:
         words = f"the checkpoint of run {run_id} at epoch {epochs} cannot be read: {error}"
         with store_errors(words):
             there = connection.client.list_artifacts(run_id, _path(epochs))
         raise (StoreError if there else TrialError)(words) from error
-    for file in path.iterdir():
-        if file.name != EMPTY:
-            file.rename(folder / file.name)
-    rmtree(folder / path.relative_to(folder).parts[0])  # what is left there is no part of it
 
 
 def _path(epochs: int) -> str:

@@ -220,8 +220,8 @@ class Settings(BaseModel):
 
     @property
     def is_scored_at_any(self) -> bool:
-        """Whether a trial is scored after each epoch in any case: to look at an epoch costs nothing."""
-        return self.resource in ("auto", "partial_fit") and self.folds == self.repeats == 1
+        """Whether a trial is scored after each epoch in any case."""
+        return self.resource in ("auto", "partial_fit")
 
     @property
     def wants_final(self) -> bool:

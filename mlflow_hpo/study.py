@@ -70,9 +70,10 @@ class Study:
         self._scheduler = self.settings.make_scheduler()
         self._given, self._earlier, self._sure = inputs.given, inputs.earlier, inputs.sure
         self._watched = watched(self._earlier, self.plan.rungs)
-        rungs = self.plan.rungs if self.settings.is_scored_at_any else ()
+        one = self.settings.folds == self.settings.repeats == 1  # several would train from rung to rung
+        rungs = self.plan.rungs if one and self.settings.is_scored_at_any else ()
         self._told = {*self._watched, *rungs}  # the epochs whose losses a unit tells as it passes them
-        self._proven = False  # whether this driver saw a trial succeed
+        self._spared = 0  # how many mistakes may be a trial's own: none, until this driver saw one succeed
         self._exhausted = False  # the algorithm has nothing left to propose
         self._units: dict[Future[Any], Unit] = {}
         self._signals = Signals() if signals is None else signals
@@ -170,7 +171,8 @@ class Study:
             unit = replace(unit, bars={e: bar for e, bar in unit.bars.items() if e > before.epochs})
             trial = store.restart(before, seed_of(self.settings, number), self.model.constants)
         self._changed(trial)
-        passed = {epoch: inf for epoch in self._told if unit.start < epoch < unit.stop}
+        new = self._told - set(trial.losses)
+        passed = {epoch: inf for epoch in new if unit.start < epoch < unit.stop}
         unit = replace(unit, trial=number, bars=passed | dict(unit.bars))
         assignment = self._assignment(trial, unit, again)
         left = self.settings.seconds_left(trial.seconds)
@@ -210,7 +212,8 @@ class Study:
         except TrialError as error:
             self._fail(trial, str(error), error.details or str(error.__cause__).strip())
         except SetupError as error:
-            if self._proven:
+            if self._spared:
+                self._spared -= 1
                 self._fail(trial, str(error))
                 return
             self._changed(self.run.trials.end(trial, State.FAILED, str(error)))
@@ -222,7 +225,7 @@ class Study:
         over = result.ended or result.stopped or result.epochs >= self.settings.epochs
         state = State.FINISHED if over else State.PAUSED
         losses = {epochs: self.settings.loss(value) for epochs, value in result.values.items()}
-        self._proven = True
+        self._spared = HOPELESS
         self._changed(self.run.trials.record(trial, result, losses, state))
         self._show()
         if self.settings.kept_models is not None and trial.losses:
@@ -300,7 +303,9 @@ class Study:
     def _is_stale(self) -> bool:
         """Whether the last `patience` trials brought no better one: then no more begin."""
         patience = self.settings.patience
-        return patience is not None and since_better(self._seen, self.plan.rungs) >= patience
+        if patience is None:
+            return False
+        return since_better(self._seen, self.plan.rungs, self.plan.firsts) >= patience
 
     def _baseline_unit(self) -> Unit | None:
         """When nothing else is to be done: the baseline's way to the end, or gains would mean little."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlflow_hpo.errors import StoreError, TrialError
 from mlflow_hpo.process import data_of, own_errors
 
 if TYPE_CHECKING:
@@ -200,7 +201,12 @@ class _Run:
 
         source = self._assignment.source_run_id
         assert source is not None
-        checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
+        try:
+            checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
+        except StoreError as error:
+            if self._assignment.again:  # it was no passing trouble: the study is not to end by it once more
+                raise TrialError(str(error)) from error
+            raise
 
     def _place(self) -> Place:
         from mlflow_hpo.objectives.handle import Place

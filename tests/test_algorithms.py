@@ -325,9 +325,10 @@ def test_hyperparameters_may_have_names_that_atpe_uses_itself() -> None:
     assert [{names.get(k, k): v for k, v in c.items()} for c in found[0]] == found[1]
 
 
-def test_a_users_function_is_asked_once_before_anything_is_trained(tmp_path: Path) -> None:
-    (tmp_path / "narrow.py").write_text("def suggest(new_ids):\n    return []\n")
-    with pytest.raises(ConfigError, match=r"narrow.py:suggest' failed: TypeError: suggest\(\) takes 1 "):
-        algorithm(f"{tmp_path}/narrow.py:suggest").check(space())
-    (tmp_path / "brief.py").write_text("def suggest(new_ids, domain, trials, seed):\n    return []\n")
-    algorithm(f"{tmp_path}/brief.py:suggest").check(space())
+@pytest.mark.parametrize("arguments", ["new_ids", "", "a, b, c, d, e", "*, new_ids, domain, trials, seed"])
+def test_a_function_that_cannot_be_called_is_refused_before_it_is(tmp_path: Path, arguments: str) -> None:
+    (tmp_path / "narrow.py").write_text(f"def suggest({arguments}):\n    raise SystemExit\n")
+    with pytest.raises(ConfigError, match=r"cannot be called as suggest\(new_ids, domain, trials, seed\): "):
+        algorithm(f"{tmp_path}/narrow.py:suggest")
+    with pytest.raises(ConfigError, match="'json:dumps' cannot be called as suggest"):
+        algorithm("json:dumps")

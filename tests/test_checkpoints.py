@@ -26,9 +26,12 @@ def names(path: Path) -> list[str]:
 
 
 def test_it_comes_back(connection: Connection, run_id: str, tmp_path: Path) -> None:
-    checkpoints.put(connection, run_id, 3, folder(tmp_path / "left", weights="1 2 3"))
+    left = folder(tmp_path / "left", weights="1 2 3")
+    folder(left / "checkpoints", last="4")
+    checkpoints.put(connection, run_id, 3, left)
     checkpoints.get(connection, run_id, 3, folder(tmp_path / "found"))
-    assert names(tmp_path / "found") == ["weights"]
+    assert names(tmp_path / "found") == ["checkpoints", "weights"]
+    assert (tmp_path / "found" / "checkpoints" / "last").read_text() == "4"
     assert (tmp_path / "found" / "weights").read_text() == "1 2 3"
 
 

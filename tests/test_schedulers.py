@@ -219,3 +219,13 @@ def test_pbt_takes_no_more_generations_than_a_trial_can_record() -> None:
     with pytest.raises(ConfigError, match="350 generations of 350 epochs, and 'pbt' takes 250: give 2 "):
         scheduler("pbt", Budget(400, 350, 1, 3))
     assert scheduler("pbt", Budget(400, 350, 2, 3)).plan.fresh == 8
+
+
+def test_patience_judges_a_trial_at_the_first_rung_of_its_bracket() -> None:
+    """It told its loss at the lower one only as it passed it."""
+    plan = scheduler("hyperband", Budget(16, 9, 1, 3)).plan
+    assert plan.firsts == (1,) * 9 + (3,) * 5 + (9,) * 2
+    trials = [Trial(n, "", State.PAUSED, {}, {1: 0.4 + n / 10, 3: 0.3}) for n in range(9)]
+    better = Trial(9, "", State.PAUSED, {}, {1: 0.9, 3: 0.1})
+    assert since_better([*trials, better], plan.rungs, plan.firsts) == 0
+    assert since_better([*trials, replace(better, losses={1: 0.1, 3: 0.5})], plan.rungs, plan.firsts) == 9

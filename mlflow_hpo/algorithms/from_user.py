@@ -1,36 +1,35 @@
 """A user's own suggest function, as `package.module:function`."""
 
-import numpy as np
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
-from mlflow_hpo.algorithms.base import Algorithm, at_random, foreign
-from mlflow_hpo.algorithms.propose import propose
-from mlflow_hpo.errors import ConfigError, StudyError
+from mlflow_hpo.algorithms.base import Algorithm, foreign
+from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.references import load_reference
-from mlflow_hpo.space import Space
-from mlflow_hpo.trial import State, Trial
-
-TRIED = 3  # trials with which it is tried, before anything is trained
 
 
 def from_user(name: str) -> Algorithm:
     """The function `package.module:function` or `path/to/file.py:function`.
 
     Raises:
-        ConfigError: it cannot be imported, or is no function.
+        ConfigError: it cannot be imported, or is no function that can be called as Hyperopt's are.
     """
     suggest = load_reference(name, "algorithm")
     if not callable(suggest):
         raise ConfigError(f"algorithm {name!r} is no function, but {suggest!r}")
-    found = Algorithm(foreign(name, suggest))
+    _check_call(name, suggest)
+    return Algorithm(foreign(name, suggest), counting=True)
 
-    def check(space: Space) -> None:
-        """Ask it once: what is wrong with it shows only then."""
-        rng = np.random.default_rng(0)
-        configs = [space.decode(space.full(at_random(space, rng))) for _ in range(TRIED)]
-        ended = [Trial(i, "", State.FINISHED, config, {1: float(i)}) for i, config in enumerate(configs)]
+
+def _check_call(name: str, suggest: Callable[..., Any]) -> None:
+    """By its arguments: to call it might change what it keeps."""
+    with suppress(ValueError):  # one written in C may not tell them
+        arguments = inspect.signature(suggest)
         try:
-            propose(found, space, ended, TRIED, 0)
-        except StudyError as error:
-            raise ConfigError(str(error)) from error
-
-    return Algorithm(found.suggest, check, counting=True)
+            arguments.bind([0], None, None, 0)
+        except TypeError as error:
+            raise ConfigError(
+                f"algorithm {name!r} cannot be called as suggest(new_ids, domain, trials, seed): {error}"
+            ) from None

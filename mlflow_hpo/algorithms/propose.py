@@ -74,12 +74,11 @@ def warm_trials(
     for trial in trials:
         known = trial.carried(shared).losses
         losses = {e: known[e] for e in known if e <= max_epochs and (only is None or e in only)}
-        failed = trial.state is State.FAILED
-        if fault := space.fault(trial.config) or ("" if losses or failed else _nowhere(max_epochs, only)):
+        useless = "it failed" if trial.state is State.FAILED else "" if losses else _nowhere(max_epochs, only)
+        if fault := space.fault(trial.config) or useless:
             notes.append(f"trial {trial.number}: {fault}")
         else:
-            state = State.FAILED if failed else State.FINISHED
-            kept.append(replace(trial, losses=losses, state=state, number=trial.number - end - 1))
+            kept.append(replace(trial, losses=losses, state=State.FINISHED, number=trial.number - end - 1))
     return kept, notes
 
 

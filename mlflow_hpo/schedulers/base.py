@@ -46,6 +46,7 @@ class Plan:
         typical: what it spends when trials come in no order of merit; the same as `most` where that is sure.
         note: more in words, or empty.
         fresh: how many trials begin afresh; None: all.
+        firsts: the rung that each trial stops at first, by its number; empty: the lowest.
     """
 
     rungs: tuple[int, ...]
@@ -53,6 +54,7 @@ class Plan:
     typical: int
     note: str = ""
     fresh: int | None = None
+    firsts: tuple[int, ...] = ()
 
 
 class Scheduler(Protocol):
@@ -105,14 +107,18 @@ def ranked(trials: Iterable[Trial], epochs: int) -> list[Trial]:
     return sorted(at, key=lambda t: (t.losses[epochs], t.number))
 
 
-def since_better(trials: Iterable[Trial], rungs: Sequence[int]) -> int:
+def since_better(trials: Iterable[Trial], rungs: Sequence[int], firsts: Sequence[int] = ()) -> int:
     """How many trials, the last ones, were no better than all before them, each at the first rung it was at.
 
     A promotion changes nothing about that: it would make every promoted trial a better one.
+
+    Args:
+        firsts: see `Plan`; one may have told its loss at a lower rung as it passed it.
     """
     lowest, count = dict[int, float](), 0
     for trial in sorted(trials, key=lambda t: t.number):
-        at = min((rung for rung in rungs if rung in trial.losses), default=None)
+        least = firsts[trial.number] if trial.number < len(firsts) else 0
+        at = min((rung for rung in rungs if rung >= least and rung in trial.losses), default=None)
         if at is None or trial.state is State.FAILED:
             continue
         count = 0 if trial.losses[at] < lowest.get(at, inf) else count + 1

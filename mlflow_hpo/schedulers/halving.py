@@ -91,7 +91,8 @@ class Hyperband:
             ", ".join(f"{n} to epoch {r}" for n, r in zip(b.sizes, b.rungs, strict=True))
             for b in self.brackets[: len(self.budget.rungs)]
         )
-        return Plan(self.budget.rungs, epochs, epochs, f"brackets: {shown}")
+        firsts = tuple(bracket.rungs[0] for bracket in self.brackets for _ in range(bracket.size))
+        return Plan(self.budget.rungs, epochs, epochs, f"brackets: {shown}", firsts=firsts)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
