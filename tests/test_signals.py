@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import mlflow
 import pytest
 from conftest import Recording
 from rich.console import Console
@@ -28,8 +29,15 @@ OPTIONS = {
 }
 
 
-def test_nothing_is_registered_and_a_resume_does_it(own_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", own_uri)
+@pytest.fixture
+def store(own_uri: str) -> Iterator[str]:
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(own_uri)  # another test may have named another store
+    yield own_uri
+    mlflow.set_tracking_uri(before)
+
+
+def test_nothing_is_registered_and_a_resume_does_it(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
 
     def end(trial: Trial) -> None:
@@ -43,7 +51,7 @@ def test_nothing_is_registered_and_a_resume_does_it(own_uri: str, monkeypatch: p
     request = Request.from_options(OPTIONS, None, "max_depth: [1, 2, 3, 4, 5]")
     with pytest.raises(Interrupted, match="interrupted by SIGTERM; go on with: mlflow-hpo resume "):
         begin(request, Console(quiet=True), shown)
-    connection = Connection(own_uri)
+    connection = Connection(store)
     study = find_study(connection, LATEST)
     assert study.state == "finished"
     assert not connection.client.search_registered_models()
