@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,9 @@ WORDS = st.text(st.characters(blacklist_categories=["Cs"]), max_size=8) | st.sam
 )
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | WORDS
-NAMES = st.from_regex(r"[\w\-./: ]{1,12}", fullmatch=True)
+NAMES = st.from_regex(r"[\w\-./: ]{1,12}", fullmatch=True).filter(
+    lambda name: normpath(name) == name != "." and not name.startswith(("/", ".."))  # as MLflow wants them
+)
 
 
 @st.composite
