@@ -89,14 +89,14 @@ def show(task: str, runs: list[dict[str, Any]]) -> None:
     middles: dict[str, float] = {}
     print(f"{task}: seconds to val_loss {TARGETS[task]:g}")
     print(f"{'system':12}  {'runs':>4}  {'quartile':>8}  {'median':>8}  {'quartile':>8}  censored")
+    limit = max(r["seconds"] for r in runs)
     for system in dict.fromkeys(r["system"] for r in runs):
         mine = [r for r in runs if r["system"] == system]
         low, middles[system], high = quartiles([r["seconds"] if r["reached"] else inf for r in mine])
-        limit = max(r["seconds"] for r in mine)
         cells = "  ".join(f"{_cell(value, limit):>8}" for value in (low, middles[system], high))
         print(f"{system:12}  {len(mine):4}  {cells}  {sum(not r['reached'] for r in mine):8}")
     for system in OURS:
-        show_ratio(system, middles)
+        show_ratio(system, middles, limit)
 
 
 def quartiles(seconds: list[float]) -> tuple[float, float, float]:
@@ -113,12 +113,15 @@ def _cell(value: float, limit: float) -> str:
     return f"{value:.1f}" if value <= limit else f">{limit:.0f}"
 
 
-def show_ratio(system: str, middles: dict[str, float]) -> None:
+def show_ratio(system: str, middles: dict[str, float], limit: float) -> None:
+    """One of ours over the best peer; of a median beyond the limit no more is known than that."""
     peers = {name: middle for name, middle in middles.items() if name not in OURS}
     if system in middles and peers:
         best = min(peers, key=lambda name: peers[name])
-        known = max(middles[system], peers[best]) < 1e9
-        ratio = f"{middles[system] / peers[best]:.2f}" if known else "unknown: a median is beyond the limit"
+        below = "below " if peers[best] > limit else ""
+        ratio = f"{below}{middles[system] / min(peers[best], limit):.2f}"
+        if middles[system] > limit:
+            ratio = "unknown: it is beyond the limit"
         print(f"median of {system} over that of {best}: {ratio} (goal: at most 0.33)")
 
 
