@@ -75,16 +75,25 @@ def watch_parent(then: Any) -> None:
 
 
 @contextmanager
-def own_errors(what: str = "") -> Iterator[None]:
+def own_errors() -> Iterator[None]:
+    """Turn whatever is raised into one of our own errors.
+
+    MLflow's and its database's are the store's: the user's own calls of them belong in `user_errors`.
+    """
+    from mlflow_hpo.store import store_errors
+
+    with user_errors(), store_errors(files=False):
+        yield
+
+
+@contextmanager
+def user_errors(what: str = "") -> Iterator[None]:
     """Turn whatever the user's code raises into one of our own errors, led by what was being done.
 
     An exception of TensorFlow's could not be unpickled without importing TensorFlow into the driver.
     """
-    from mlflow_hpo.store import store_errors
-
     try:
-        with store_errors("the tracking store refused a trial", files=False):
-            yield
+        yield
     except HpoError:
         raise
     except BaseException as error:

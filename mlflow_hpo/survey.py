@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow_hpo.process import data_of, own_errors
+from mlflow_hpo.process import data_of, user_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.models import Model
@@ -26,13 +26,13 @@ def look(subject: Subject, name: str) -> tuple[Model, Facts]:
     from mlflow_hpo.objectives.find import find_objective
     from mlflow_hpo.subject import Facts
 
-    with own_errors(f"model {name!r} or its data cannot be loaded: "):
+    with user_errors(f"model {name!r} or its data cannot be loaded: "):
         data = data_of(subject)
         facts = Facts(data.task, data.classes, len(data.train)) if data else Facts("", 0, 0)
         return find_objective(subject).describe(name, data), facts
 
 
-@own_errors("the model cannot be built with its baseline: ")
+@user_errors("the model cannot be built with its baseline: ")
 def rehearse(subject: Subject, config: Mapping[str, Any], max_epochs: int) -> tuple[str, ...] | None:
     """Try a config on a few rows, before any trial starts.
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_hpo.errors import StoreError, TrialError
-from mlflow_hpo.process import data_of, own_errors
+from mlflow_hpo.process import data_of, own_errors, user_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.datasets import Data
@@ -100,8 +101,9 @@ class _Run:
         self._task, self._unit = assignment.task, assignment.unit
         subject = self._task.subject
         self._subject = subject.with_everything() if assignment.final else subject
-        self._objective = find_objective(self._subject)
         self._rests = not self._subject.project  # a project's process leaves no checkpoint
+        with self._user_code():
+            self._objective = find_objective(self._subject)
 
     def result(self) -> Result:
         from mlflow_hpo import checkpoints
@@ -112,7 +114,7 @@ class _Run:
         usage = Usage()
         data = self._describe()
         handle = self._handle(data)
-        with fluent_run(self._recorder.connection, self._assignment.run_id):
+        with self._user_code(), fluent_run(self._recorder.connection, self._assignment.run_id):
             self._objective.train(handle)
         values = self._values(handle)
         if self._rests:
@@ -127,6 +129,10 @@ class _Run:
             ended=handle.over,
             stopped=handle.stopped,
         )
+
+    def _user_code(self) -> AbstractContextManager[None]:
+        """Where it is the user's code that runs; a project's runs elsewhere, and all here is the store's."""
+        return user_errors() if self._rests else nullcontext()
 
     def _values(self, handle: Handle) -> dict[int, float]:
         """The study's metric at the end, at the bars on the way, and where it was to end."""
@@ -148,7 +154,8 @@ class _Run:
 
         self._recorder.sample_system(self._assignment.seconds)
         self._recorder.machine(machine() | versions("mlflow", *self._objective.packages))
-        data = data_of(self._subject)
+        with self._user_code():
+            data = data_of(self._subject)
         if data is None:
             return None
         data = whole(data) if self._assignment.final else data
@@ -198,11 +205,13 @@ class _Run:
 
     def _fetch(self) -> None:
         from mlflow_hpo import checkpoints
+        from mlflow_hpo.store import store_errors
 
         source = self._assignment.source_run_id
         assert source is not None
         try:
-            checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
+            with store_errors(files=False):
+                checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
         except StoreError as error:
             if self._assignment.again:  # it was no passing trouble: the study is not to end by it once more
                 raise TrialError(str(error)) from error

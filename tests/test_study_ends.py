@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Recording, survey
 
-from mlflow_hpo.errors import ConfigError, StudyError
+from mlflow_hpo.errors import ConfigError, StoreError, StudyError
 from mlflow_hpo.executors import LocalExecutor
 from mlflow_hpo.inputs import Inputs, Request
 from mlflow_hpo.store import Connection, StudyRun, keys
@@ -195,6 +195,55 @@ def test_a_mistake_that_not_every_trial_meets_costs_the_study_no_more_than_that_
     }
     [lost] = [t for t in study.known if t.state is State.FAILED]
     assert lost.reason.startswith("the objective returned NoneType and reported nothing")
+
+
+FOREIGN = """
+import mlflow, requests
+def objective(trial):
+    mlflow.log_param("stop", 1)
+    if trial.config["x"] == 0.2:
+        raise requests.ConnectionError("HTTPConnectionPool: refused")
+    if trial.config["x"] == 0.3:
+        mlflow.log_param("stop", 2)
+    return trial.config["x"]
+"""
+
+
+def test_what_the_users_own_calls_of_mlflow_and_of_servers_raise_fails_their_trial(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    options = {"model": f"{tmp_path}/foreign.py:objective", "algorithm": "grid", "max_trials": 4}
+    study = start(options, "x: [0.1, 0.2, 0.3, 0.4]")
+    study.drive()
+    reasons = {t.config["x"]: t.reason for t in study.known}
+    assert (reasons[0.1], reasons[0.4]) == ("", "")
+    assert reasons[0.2] == "ConnectionError: HTTPConnectionPool: refused"
+    assert reasons[0.3].startswith("MlflowException: ")
+
+
+REFUSING = """
+import sqlite3
+def objective(trial):
+    with sqlite3.connect({file!r}) as store:
+        store.execute("ALTER TABLE logged_models RENAME TO gone")
+    try:
+        trial.log_model("sklearn", object())
+    finally:  # other tests share the store
+        with sqlite3.connect({file!r}) as store:
+            store.execute("ALTER TABLE gone RENAME TO logged_models")
+"""
+
+
+def test_a_store_that_refuses_what_a_function_hands_it_ends_the_study(
+    start: Start, connection: Connection, tmp_path: Path
+) -> None:
+    file = connection.uri.removeprefix("sqlite:///")
+    (tmp_path / "refusing.py").write_text(REFUSING.format(file=file))
+    study = start({"model": f"{tmp_path}/refusing.py:objective", "max_trials": 3}, SPACE)
+    with pytest.raises(StoreError, match=r"the tracking store refused: .*logged_models"):
+        study.drive()
+    assert [t.state for t in study.known] == [State.KILLED]
 
 
 def test_a_full_disk_ends_the_study_and_not_one_trial_after_the_other(

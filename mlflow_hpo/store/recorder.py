@@ -22,7 +22,7 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow_hpo.datasets import Data
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import Connection, to_json
+from mlflow_hpo.store.connection import Connection, store_errors, to_json
 from mlflow_hpo.store.fluent import use_store
 
 FIRST_FLUSH, LAST_FLUSH, GROWTH = 1.0, 30.0, 0.25  # seconds, seconds, part of the time so far
@@ -71,9 +71,10 @@ class Recorder:
             tags, self._tags = self._tags, {}
             self._flushed = monotonic()
         try:
-            self.connection.client.log_batch(
-                self.run_id, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items()]
-            )
+            with store_errors(files=False):
+                self.connection.client.log_batch(
+                    self.run_id, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items()]
+                )
         except BaseException:
             with self._lock:
                 self._metrics, self._tags = metrics + self._metrics, tags | self._tags
@@ -144,7 +145,8 @@ class Recorder:
         if inputs is not None:
             how |= {"signature": infer_signature(inputs, outputs), "input_example": inputs}
         client = self.connection.client
-        logged = client.create_logged_model(self._experiment_id, name="model", source_run_id=self.run_id)
+        with store_errors(files=False):
+            logged = client.create_logged_model(self._experiment_id, name="model", source_run_id=self.run_id)
         about = Model(
             artifact_path=logged.artifact_location,
             run_id=self.run_id,
@@ -152,17 +154,22 @@ class Recorder:
             model_id=logged.model_id,
         )
         with tempfile.TemporaryDirectory() as folder:
-            save = importlib.import_module(f"mlflow.{flavor}").save_model
-            first = {"path": folder, "python_model": model} if flavor == "pyfunc" else {}
-            try:
-                save(*(() if first else (model, folder)), mlflow_model=about, **first, **how)
-            except MlflowException as error:
-                raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
+            _save(flavor, model, folder, mlflow_model=about, **how)
             self.metrics({keys.MODEL_SIZE: _size(Path(folder))}, epochs)
-            client.log_model_artifacts(logged.model_id, folder)
-        client.finalize_logged_model(logged.model_id, "READY")
-        client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=epochs)])
+            with store_errors(files=False):
+                client.log_model_artifacts(logged.model_id, folder)
+                client.finalize_logged_model(logged.model_id, "READY")
+                client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=epochs)])
         return f"models:/{logged.model_id}"
+
+
+def _save(flavor: str, model: Any, folder: str, **how: Any) -> None:
+    save = importlib.import_module(f"mlflow.{flavor}").save_model
+    first = {"path": folder, "python_model": model} if flavor == "pyfunc" else {}
+    try:
+        save(*(() if first else (model, folder)), **first, **how)
+    except MlflowException as error:
+        raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
 
 
 def load_model(flavor: str, uri: str, tracking_uri: str) -> Any:
