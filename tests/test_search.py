@@ -25,7 +25,8 @@ WRONG = {
     "- rate: 0.1": "given.yaml: config 1: 'rate' is not active with the other values",
     "- {tool: b, rate: 3}": "given.yaml: config 1: rate 3 is not in the space",
     "- [": "given.yaml: not valid YAML",
-    "- units: 2020-13-45": "given.yaml: not valid YAML: month must be in 1..12",
+    "- units: 2020-13-45": "given.yaml: config 1: units '2020-13-45' is not in the space",
+    "- units: !!timestamp 2020-13-45": "given.yaml: not valid YAML: month must be in 1..12",
 }
 
 

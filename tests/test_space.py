@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlflow_hpo.errors import SpaceError
 from mlflow_hpo.models import BUILDERS, find_model
-from mlflow_hpo.space import Choice, Float, Int, load_space, parse_space
+from mlflow_hpo.space import Choice, Float, Int, dump_space, load_space, parse_space
 
 
 def draw(seed: int) -> dict[str, Any]:
@@ -136,9 +136,13 @@ def test_what_is_not_in_the_space_is_not_encoded(config: dict[str, Any]) -> None
 
 
 def test_numbers_and_booleans_are_those_of_yaml_1_2() -> None:
-    known = parse_space("a: [1e-3, 1E4, .5, -2, yes, on, true]", "s").parameters["a"]
-    assert isinstance(known, Choice)
-    assert [o.value for o in known.options] == [0.001, 10000.0, 0.5, -2, "yes", "on", True]
+    text = "a: [1e-3, 1E4, .5, -2, yes, on, true, 1:1, 16:9, 010, 0x1f, 0o17, 10_000, 2026-01-31, -08, '7']"
+    known = parse_space(text, "s")
+    choice = known.parameters["a"]
+    assert isinstance(choice, Choice)
+    first = [0.001, 10000.0, 0.5, -2, "yes", "on", True, "1:1", "16:9"]
+    assert [o.value for o in choice.options] == [*first, 10, 31, 15, 10_000, "2026-01-31", -8, "7"]
+    assert parse_space(dump_space(known), "s") == known
 
 
 FAULTS = {

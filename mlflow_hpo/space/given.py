@@ -15,13 +15,16 @@ def load_given(path: str) -> str:
     """The text of a file of configs.
 
     Raises:
-        SpaceError: it cannot be read.
+        SpaceError: it cannot be read, or is empty.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SpaceError(f"start-from {path!r} cannot be read: {reason}") from None
+    if not text.strip():
+        raise SpaceError(f"start-from {path!r} is empty: expected a list of configs, each as `name: value`")
+    return text
 
 
 def parse_given(text: str, source: str, space: Space, defaults: Config) -> list[dict[str, Any]]:
@@ -32,7 +35,7 @@ def parse_given(text: str, source: str, space: Space, defaults: Config) -> list[
     """
     try:
         found = yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError) as error:  # the second: a date that there is not
+    except (yaml.YAMLError, ValueError) as error:  # the second: a number or a date that there is not
         raise SpaceError(f"{source}: not valid YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(found, list) or not found or not all(isinstance(c, dict) for c in found):
         raise SpaceError(f"{source}: expected a list of configs, each as `name: value`")

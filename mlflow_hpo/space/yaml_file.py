@@ -32,11 +32,18 @@ def _is_path(name: str) -> bool:
     return posixpath.normpath(name) == name and name != "." and not name.startswith(("/", ".."))
 
 
+_ANEW = (":bool", ":float", ":int", ":timestamp")  # of YAML 1.1, as PyYAML has them
+
+
 class Loader(yaml.SafeLoader):
-    """Safe, with YAML 1.2's numbers and booleans: `1e-4` is a float, `yes`, `no`, `on`, `off` are words."""
+    """Safe, with YAML 1.2's numbers and booleans, and no dates.
+
+    `1e-4` is a float and `010` is ten; `yes`, `no`, `on`, `off`, `16:9` and `2026-01-31` are words.
+    Underscores may part the digits of a whole number, as in Python.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(_ANEW)]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -49,6 +56,19 @@ Loader.add_implicit_resolver(
     re.compile(r"([-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf)|\.nan)$"),
     list("-+0123456789."),
 )
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"([-+]?[0-9]+(_[0-9]+)*|0o[0-7]+|0x[0-9a-fA-F]+)$"),
+    list("-+0123456789"),
+)
+
+
+def _whole(loader: Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 def load_space(path: str) -> tuple[Space, str]:
