@@ -68,7 +68,7 @@ class Study:
         self._executor, self._observer = executor, observer
         self._algorithm = self.settings.make_algorithm(self.space)
         self._scheduler = self.settings.make_scheduler()
-        self._given, self._earlier, self._sure = inputs.given, inputs.earlier, inputs.sure
+        self.given, self._earlier, self._sure = inputs.given, inputs.earlier, inputs.sure
         self._watched = watched(self._earlier, self.plan.rungs)
         one = self.settings.folds == self.settings.repeats == 1  # several would train from rung to rung
         rungs = self.plan.rungs if one and self.settings.is_scored_at_any else ()
@@ -91,7 +91,8 @@ class Study:
     @property
     def _seen(self) -> list[Trial]:
         """The trials as deciders see them."""
-        return [trial.carried((*self.plan.rungs, *self._watched)) for trial in self.known]
+        rungs = (*self.plan.rungs, *self._watched)
+        return [trial.carried(rungs) for trial in self.known]
 
     @property
     def plan(self) -> Plan:
@@ -192,8 +193,8 @@ class Study:
             return explore(self.space, self.trials[source].config, model.changeable, number, seed)
         if number == 0:
             return model.baseline(self.space)
-        if number <= len(self._given):
-            return self._given[number - 1]
+        if number <= len(self.given):
+            return self.given[number - 1]
         return propose(self._algorithm, self.space, [*self._earlier, *self._seen], number, seed)
 
     def _tell(self, future: "Future[Result]", unit: Unit) -> None:
@@ -272,7 +273,8 @@ class Study:
         keep = self.settings.kept_models
         if keep is None:
             return
-        for number, what in to_drop(self.known, keep, self.settings.epochs, ended).items():
+        copies = self.settings.scheduler == "pbt" and not ended
+        for number, what in to_drop(self.known, keep, self.settings.epochs, ended, copies).items():
             self.trials[number] = self.run.trials.drop(self.trials[number], what)
 
     def _first_failure(self) -> str:
@@ -305,7 +307,8 @@ class Study:
         patience = self.settings.patience
         if patience is None:
             return False
-        return since_better(self._seen, self.plan.rungs, self.plan.firsts) >= patience
+        plan = self.plan
+        return since_better(self._seen, plan.rungs, plan.firsts) >= patience
 
     def _baseline_unit(self) -> Unit | None:
         """When nothing else is to be done: the baseline's way to the end, or gains would mean little."""

@@ -52,11 +52,11 @@ def test_one_that_may_yet_be_promoted_keeps_its_checkpoint_and_counts_for_nothin
     assert to_drop(over, 1, EPOCHS, ended=True) == dict.fromkeys((0, 2), Dropped.ALL)
 
 
-def test_the_source_of_a_copy_keeps_its_checkpoint_until_the_copy_has_its_own() -> None:
-    copy = Trial(2, "run2", State.KILLED, {}, start=3, source=1)
-    trials = [trial(0, 0.1), trial(1, 0.4, EPOCHS), copy]
-    assert to_drop(trials, 1, EPOCHS) == {1: Dropped.MODELS}
-    assert to_drop([*trials[:2], trial(2, 0.2, source=1)], 1, EPOCHS)[1] is Dropped.ALL
+def test_while_copies_may_begin_every_trial_keeps_its_checkpoint() -> None:
+    trials = [trial(0, 0.1), trial(1, 0.4), trial(2, 0.5, 3, State.FAILED), trial(3, 0.2, source=1)]
+    assert to_drop(trials, 1, EPOCHS, copies=True) == dict.fromkeys((1, 2, 3), Dropped.MODELS)
+    after = [replace(t, dropped=Dropped.MODELS) if t.number else t for t in trials]
+    assert to_drop(after, 1, EPOCHS, ended=True) == dict.fromkeys((1, 2, 3), Dropped.ALL)
 
 
 def test_what_was_dropped_is_not_dropped_again() -> None:
