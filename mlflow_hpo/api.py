@@ -76,7 +76,7 @@ def _driven(
 
     if resume is None:
         return begin(Request.from_options(options, places, _text(space)), console, shown)
-    return go_on(resume, options, console, shown, places)
+    return go_on(resume, options, console, shown, places, _text(space))
 
 
 class TunedStudy:

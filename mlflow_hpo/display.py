@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from mlflow_hpo import summary
-from mlflow_hpo.algorithms import GRID, grid_size
 from mlflow_hpo.study import Study
 from mlflow_hpo.trial import State, Trial, best
 
@@ -47,10 +46,8 @@ class Display:
             f"study {run.name} ({run.run_id}): {settings.max_trials} trials of {settings.model}{data}, "
             f"{settings.algorithm}{length}, {settings.worker_count} workers"
         )
-        if settings.algorithm == GRID:
-            self._say(summary.grid_line(grid_size(study.space, settings.grid_points), settings))
-        if settings.scheduler != "none":
-            self._say(summary.plan_line(settings, study.plan))
+        for line in summary.plan_lines(settings, study.space, study.given, study.plan):
+            self._say(line)
         if study.known:
             self._say(f"resumed: {self._taken_over} trials have results already")
         if self._console.is_terminal:

@@ -12,7 +12,7 @@ from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.models import Model, find_model
 from mlflow_hpo.resolve import check_space, resolved
 from mlflow_hpo.settings import Settings, make_settings, read_settings
-from mlflow_hpo.space import Space, load_given, load_space, parse_given, parse_space, same
+from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_given, parse_space, same
 from mlflow_hpo.subject import Facts, Subject
 from mlflow_hpo.trial import Config, Trial
 
@@ -116,26 +116,40 @@ class Inputs:
 
     @classmethod
     def from_study(
-        cls, run: "StudyRun", options: Mapping[str, Any], look: Look, places: Mapping[str, str] | None = None
+        cls,
+        run: "StudyRun",
+        options: Mapping[str, Any],
+        look: Look,
+        places: Mapping[str, str] | None = None,
+        space_text: str = "",
     ) -> Self:
-        """Those of a study that goes on; options that are None stay as they were."""
+        """Those of a study that goes on; options that are None stay as they were.
+
+        Args:
+            space_text: the space as it is given anew, where it is not in a file; empty: that of the study.
+        """
         from mlflow_hpo.store import keys
 
         settings, whole_grid = _counted(anew(run.settings, options), places)
-        text = load_space(settings.space or "")[1] if options.get("space") else run.space_text
-        space = parse_space(text, keys.SPACE_FILE)
+        space = parse_space(run.space_text, keys.SPACE_FILE)
+        if options.get("space"):
+            check_same_space(run, load_space(options["space"])[0], options["space"])
+        elif space_text:
+            check_same_space(run, parse_space(space_text, "space"), "the one given now")
         model, _ = _known(settings) if settings.is_known else look(settings.subject, settings.model)
-        first = run.start_text if settings.start_from else ""
+        first = _first_text(run, options.get("start_from"))
         given = _given(model, space, first, keys.START_FILE)
         if whole_grid:
             most = _whole(settings, space, [model.baseline(space), *given], wanted=True)
             settings = settings.model_copy(update={"max_trials": most})
-        return cls(settings, model, space, given, (text, first))
+        return cls(settings, model, space, given, (run.space_text, first))
 
     def as_begun(self, run: "StudyRun") -> Self:
-        """With the run id of the earlier study, which may have been given as a name or as `latest`."""
-        known = run.settings.get("warm_start")
-        if not (self.settings.warm_start and known):
+        """With the run id of the earlier study, whose name, or `latest`, may mean another one by now."""
+        from mlflow_hpo.store import LATEST, find_study
+
+        given, known = self.settings.warm_start, run.settings.get("warm_start")
+        if not (given and known) or given not in (LATEST, find_study(run.connection, known).name):
             return self
         return replace(self, settings=self.settings.model_copy(update={"warm_start": known}))
 
@@ -143,7 +157,7 @@ class Inputs:
         """With the trials of the earlier study; says which of them do not fit.
 
         Raises:
-            StudyError: there is no such study, or its metric is another one.
+            StudyError: there is no such study, or its metric or direction is another one.
         """
         from mlflow_hpo.store import find_study
 
@@ -151,10 +165,9 @@ class Inputs:
             return self
         study = find_study(connection, self.settings.warm_start)
         other = read_settings(study.settings)
-        if (other.metric, other.maximize) != (self.settings.metric, self.settings.maximize):
-            raise StudyError(
-                f"warm-start: study {study.name} optimised {other.metric}, this one {self.settings.metric}"
-            )
+        aims = [f"{'maximise' if s.maximize else 'minimise'}d {s.metric}" for s in (other, self.settings)]
+        if aims[0] != aims[1]:
+            raise StudyError(f"warm-start: study {study.name} {aims[0]}, this one {aims[1]}")
         own, theirs = (one.make_scheduler().plan.rungs for one in (self.settings, other))
         only = None if self.settings.is_scored_at_any else own
         trials = study.trials.load()
@@ -172,6 +185,19 @@ class Inputs:
 def anew(known: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """A study's settings with the options that are given anew; those that are None stay as they were."""
     return {**known, **{k: v for k, v in options.items() if v is not None}}
+
+
+def _first_text(run: "StudyRun", anew: str | None) -> str:
+    """The configs to try first: as the file that is given anew has them, or as the study keeps them."""
+    if anew:
+        return load_given(anew)
+    return run.start_text if run.settings.get("start_from") else ""
+
+
+def check_same_space(run: "StudyRun", space: Space, source: str) -> None:
+    """Raise StudyError where the space, which `source` names, is not that of the study."""
+    if dump_space(space) != dump_space(parse_space(run.space_text, "space")):
+        raise StudyError(f"study {run.run_id} began with another space than {source}")
 
 
 def countable(options: Mapping[str, Any]) -> dict[str, Any]:

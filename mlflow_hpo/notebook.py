@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.text import Text
 
 from mlflow_hpo import summary
 from mlflow_hpo.study import Study
@@ -19,7 +20,7 @@ class NotebookDisplay:
     """Shows a study while it runs; an `Observer`, and a context that leaves the last state behind."""
 
     def __init__(self, console: Console) -> None:
-        self._quiet = console.quiet
+        self._console = console
         self._study: Study | None = None
         self._handle: Any = None
         self._drawn = 0.0
@@ -35,6 +36,8 @@ class NotebookDisplay:
     def began(self, study: Study) -> None:
         """See `Observer.began`."""
         self._study = study
+        for line in summary.plan_lines(study.settings, study.space, study.given, study.plan):
+            self._console.print(Text(line), soft_wrap=True)
         self._draw()
 
     def changed(self, trial: Trial) -> None:
@@ -49,7 +52,7 @@ class NotebookDisplay:
     def _draw(self) -> None:
         from IPython.display import HTML, display
 
-        if self._study is None or self._quiet:
+        if self._study is None or self._console.quiet:
             return
         self._drawn = monotonic()
         picture = HTML(page(self._study))

@@ -19,7 +19,7 @@ from rich.console import Console
 from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
 from mlflow_hpo.executors import Executor, LocalExecutor, answered
 from mlflow_hpo.hardware import usable_cores
-from mlflow_hpo.inputs import Inputs, Look, Request, anew, countable
+from mlflow_hpo.inputs import Inputs, Look, Request, anew, check_same_space, countable
 from mlflow_hpo.libraries import libraries
 from mlflow_hpo.models import Model
 from mlflow_hpo.preloaded import Loaded
@@ -58,10 +58,11 @@ def begin(request: Request, console: Console, shown: Shown | None = None) -> "St
 
 def _begin(request: Request, console: Console, shown: Shown | None, tags: Mapping[str, str]) -> "Study":
     inputs = Inputs.of(request) if request.settings.is_known else None
+    count = (inputs or request).settings.worker_count
     run_id = os.environ.pop(PROJECT_RUN, None)
     if run_id:  # when `mlflow run` is ended, it takes its project along
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with workers(request.settings, request.settings.worker_count) as executor:
+    with workers(request.settings, count) as executor:
         executor.start()
         from mlflow_hpo.store import Connection, new_study, open_run, store_errors
 
@@ -92,12 +93,14 @@ def go_on(
     console: Console,
     shown: Shown | None = None,
     places: Mapping[str, str] | None = None,
+    space_text: str = "",
 ) -> "Study":
     """Go on with a study: finish what was cut, and train what is missing.
 
     Args:
         options: those that were given anew; others stay as they were.
         places: where the workers find what is given from Python again.
+        space_text: the space as Python gives it again; it must be that of the study.
 
     Raises:
         HpoError: it cannot go on.
@@ -114,8 +117,9 @@ def go_on(
             workers(found.settings, known.worker_count) as executor,
         ):
             places = {**(places or {}), **found.places}
-            inputs = Inputs.from_study(run, options, _look_with(executor), places)
+            inputs = Inputs.from_study(run, options, _look_with(executor), places, space_text)
             inputs = inputs.warmed(run.connection, console)
+            inputs.settings.make_algorithm(inputs.space)  # where it cannot be had, the study stays as it is
             with Signals() as signals:
                 _take_over(run, inputs)
                 with _ended(run):
@@ -289,13 +293,18 @@ def _take_over(run: "StudyRun", inputs: Inputs) -> None:
                 f"study {run.run_id} began with {key} {before[key]!r}, not {now[key]!r}: "
                 f"a resume may change {', '.join(RESUMABLE)}"
             )
-    if inputs.texts[0] != run.space_text:
-        raise StudyError(
-            f"study {run.run_id} began with another space than that of {settings.space or 'the model'}"
-        )
+    _check_texts(run, inputs)
     if other := run.other_driver():
         raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
     run.drive_again(settings.dump())
+
+
+def _check_texts(run: "StudyRun", inputs: Inputs) -> None:
+    """Raise StudyError where the space, or the configs to try first, are not those of the beginning."""
+    settings = inputs.settings
+    check_same_space(run, inputs.space, settings.space or f"that of model {settings.model!r}")
+    if settings.start_from and inputs.texts[1] != run.start_text:
+        raise StudyError(f"study {run.run_id} began with other configs than {settings.start_from} holds now")
 
 
 def print_registered(found: "Outcome | None", console: Console) -> None:

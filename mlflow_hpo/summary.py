@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from shlex import quote
 
+from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid
 from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.settings import Settings
-from mlflow_hpo.trial import State, Trial, best
+from mlflow_hpo.space import Space
+from mlflow_hpo.trial import Config, State, Trial, best
 
 EXAMPLE_NAME = "NAME"
 
@@ -116,6 +118,12 @@ def _in_python(settings: Settings, run_id: str, **options: str | bool) -> str:
     return f"mlflow_hpo.tune(model, space, data, resume={run_id!r}{given})"
 
 
+def plan_lines(settings: Settings, space: Space, given: Sequence[Config], plan: Plan) -> list[str]:
+    """What a study is about to do, where its algorithm or scheduler knows."""
+    grid = [grid_line(settings, space, given)] if settings.algorithm == GRID else []
+    return grid + ([plan_line(settings, plan)] if settings.scheduler != "none" else [])
+
+
 def plan_line(settings: Settings, plan: Plan) -> str:
     """What the scheduler is about to do, and what that saves."""
     full = settings.budget.full
@@ -144,9 +152,15 @@ def epochs_spent(settings: Settings, trials: Sequence[Trial]) -> tuple[int, int]
     return sum(spent.values()), full
 
 
-def grid_line(size: int, settings: Settings) -> str:
-    """How large the grid is, and how much of it will be tried."""
-    tried = min(size, settings.max_trials - 1)
+def grid_line(settings: Settings, space: Space, given: Sequence[Config]) -> str:
+    """How large the grid is, and how much of it will be tried.
+
+    Args:
+        given: configs to be tried first; those that are not on the grid take the place of one that is.
+    """
+    size, points = grid_size(space, settings.grid_points), settings.grid_points
+    elsewhere = sum(not is_on_grid(space, config, points) for config in given)
+    tried = max(0, min(size, settings.max_trials - 1 - elsewhere))
     return f"grid: {size} combinations, of which {tried} are tried beside the baseline"
 
 

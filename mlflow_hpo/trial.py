@@ -35,7 +35,7 @@ class Trial:
     Attributes:
         number: its place in the study, from 0 without gaps; 0 is the baseline.
         run_id: its MLflow run.
-        losses: epochs trained -> loss (what is minimised), one entry for each unit that ended.
+        losses: epochs trained -> loss (what is minimised), where units ended and at the rungs they passed.
         seconds: wall seconds its units took so far.
         reason: why it is not simply finished, in words.
         model_uri: its newest model in the tracking store, empty where there is none.

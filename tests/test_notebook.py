@@ -54,6 +54,7 @@ def test_a_function_of_the_notebooks_is_tuned_and_the_display_holds_the_best(uri
     assert "<th>x</th>" in html
     assert "<td>0.0000</td>" in html  # the best one's value, in the table
     assert not texts(tuned, "stderr")
+    assert "grid: 8 combinations, of which 7 are tried beside the baseline" in texts(tuned, "stdout")
     assert "mlflow-hpo report" in texts(tuned, "stdout")  # plain lines below the block
     assert "{'x': 3, 'y': 0} 0.0 8" in texts(asked, "stdout")
     [table] = [o for o in asked if o.output_type == "execute_result"]

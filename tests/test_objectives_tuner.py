@@ -77,6 +77,8 @@ class Looping(keras_tuner.HyperModel):  # type: ignore[misc, name-defined]
             scores = model.evaluate(*validation_data, verbose=0, return_dict=True)
             for callback in callbacks:
                 callback.on_epoch_end(epoch, {f"val_{k}": v for k, v in scores.items()})
+            if model.stop_training:
+                break
         return scores["accuracy"]
 
 
@@ -168,6 +170,14 @@ def test_a_loop_of_the_users_own_goes_on_by_training_all_epochs_again(tmp_path: 
     own.train(whole)
     assert sorted(handle.reported) == [2, 3]
     assert handle.reported[3] == pytest.approx(whole.reported[3], abs=2e-3)
+
+
+def test_a_loop_of_the_users_own_that_looks_at_stop_training_can_be_ended(tmp_path: Path) -> None:
+    handle = TestFunction().handle(tmp_path, 0, 4)
+    handle.goes_on = lambda epoch, metrics: epoch < 2
+    objective(Looping).train(handle)
+    assert sorted(handle.reported) == [1, 2]
+    assert handle.reached == 2
 
 
 def test_a_silent_loop_of_the_users_own_is_promoted_too(tmp_path: Path) -> None:

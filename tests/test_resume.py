@@ -124,7 +124,9 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
 
 def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    options = ["-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2"]
+    given = tmp_path / "given.yaml"
+    given.write_text("- {units: 32}\n")
+    options = ["-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2", f"-Pstart_from={given}"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
@@ -137,6 +139,9 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None
     again = [*MLFLOW_RUN, *options, "--run-id", study_in(uri).run_id]
     assert run_command([*again, "-Pdata=mnist"], uri).returncode != 0
     assert study_in(uri).state.startswith("killed: ")  # a refused resume leaves it as it was
+    given.write_text("- {units: 64}\n")
+    assert "began with other configs than" in run_command(again, uri).stderr
+    given.write_text("- {units: 32}\n")
     done = run_command(again, uri)
     assert done.returncode == 0, done.stderr
     assert "resumed: " in done.stdout

@@ -217,5 +217,10 @@ def test_given_configs_come_first_and_a_later_study_learns_from_an_earlier(tmp_p
     assert f"warm start from {first.name}: 0 of 4 trials" in later.stdout
     assert "left out: trial 0: " in later.stdout
     assert len(find_study(Connection(uri), LATEST).trials.load()) == 2  # the two studies do not mix
+    (tmp_path / "given.yaml").write_text("- {units: 64}\n")
+    given = ["--start-from", str(tmp_path / "given.yaml")]
+    refused = one_line_error(hpo(uri, "resume", "latest", *given))
+    assert f"began with start_from None, not '{tmp_path}/given.yaml'" in refused
+    assert "began with other configs than" in one_line_error(hpo(uri, "resume", first.run_id, *given))
     said = one_line_error(hpo(uri, "search", "--warm-start", first.run_id, "--metric", "val_loss"))
-    assert f"warm-start: study {first.name} optimised val_accuracy, this one val_loss" in said
+    assert f"warm-start: study {first.name} maximised val_accuracy, this one minimised val_loss" in said

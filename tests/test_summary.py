@@ -3,6 +3,7 @@ from dataclasses import replace
 from mlflow_hpo import summary
 from mlflow_hpo.outcome import Outcome, with_outcome
 from mlflow_hpo.settings import make_settings
+from mlflow_hpo.space import parse_space
 from mlflow_hpo.trial import State, Trial
 
 SETTINGS = make_settings({"max_trials": 3})
@@ -116,6 +117,18 @@ def test_the_plan_says_what_may_be_spent_and_what_that_saves() -> None:
         "halving: rungs at epochs 1, 3, 9; 21 epochs, 26% of the 81 that training every trial fully takes; "
         "8 more at most to train the baseline to the end; brackets: 9 to epoch 1, 3 to epoch 3, 1 to epoch 9"
     )
+
+
+def test_what_of_the_grid_is_tried_leaves_room_for_given_configs_beside_it() -> None:
+    space = parse_space(
+        "units: [32, 64]\nlearning_rate: {type: float, low: 1e-4, high: 1e-2, log: true}", "s"
+    )
+    settings = make_settings({"algorithm": "grid", "grid_points": 3, "max_trials": 5})
+    on, beside = {"units": 32, "learning_rate": 1e-2}, {"units": 32, "learning_rate": 5e-3}
+    assert summary.plan_lines(settings, space, [on], settings.make_scheduler().plan) == [
+        "grid: 6 combinations, of which 4 are tried beside the baseline"
+    ]
+    assert "of which 3 are" in summary.grid_line(settings, space, [on, beside])
 
 
 def test_what_was_saved_counts_a_copys_epochs_from_where_it_began() -> None:

@@ -134,6 +134,22 @@ def test_a_study_goes_on_where_it_is_given_the_same_again() -> None:
     whole = tune(square, SPACE, max_trials=4, seed=5)
     assert second.run_id == first.run_id
     assert [t.config for t in second.trials] == [t.config for t in whole.trials]
+    with pytest.raises(StudyError, match="began with another space than the one given now"):
+        tune(square, {"x": {"type": "float", "low": -9.0, "high": 9.0}}, resume=first.run_id, max_trials=5)
+    assert mlflow.get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_a_resume_without_its_algorithm_leaves_the_study_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.py").write_text("from hyperopt.rand import suggest\n")
+    monkeypatch.chdir(tmp_path / "own")
+    study = tune(square, SPACE, max_trials=2, algorithm="mine.py:suggest")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"mine\.py"):
+        tune(square, SPACE, max_trials=4, resume=study.run_id)
+    assert mlflow.get_run(study.run_id).info.status == "FINISHED"
 
 
 SCRIPT = """
