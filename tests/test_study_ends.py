@@ -279,3 +279,13 @@ def test_a_trial_that_ended_by_itself_as_its_store_failed_is_over(
     more = again(study)
     more.drive()
     assert [(t.state, t.losses) for t in more.known] == [(t.state, t.losses) for t in study.known]
+
+
+def test_a_project_that_goes_on_knows_its_earlier_study_by_name_and_takes_no_other(
+    start: Start, training: str
+) -> None:
+    earlier = start({"model": training}, SPACE).run
+    run = start({"model": training, "warm_start": earlier.run_id}, SPACE).run
+    for given, known in (("latest", earlier.run_id), (earlier.name, earlier.run_id), ("other", "other")):
+        inputs = Inputs.of(Request.from_options({"warm_start": given}))
+        assert inputs.as_begun(run).settings.warm_start == known
