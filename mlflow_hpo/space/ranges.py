@@ -7,6 +7,7 @@ that `hp.randint` would hide from TPE.
 
 import math
 import sys
+from abc import abstractmethod
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -25,9 +26,9 @@ class _Range(BaseModel):
     log: bool = False
 
     @property
+    @abstractmethod
     def whole(self) -> tuple[int, int] | None:
         """The first and last raw value where raw values are whole numbers; None where they are not."""
-        raise NotImplementedError
 
     @property
     def _ends(self) -> tuple[float, float]:
