@@ -167,11 +167,12 @@ def counting_proxy(port: int) -> Iterator[tuple[str, list[str]]]:
 
 def memory_part(trials: int, epochs: int) -> None:
     """What the workers hold after 10 trials and after all of them."""
-    from mlflow_hpo import commands, display
+    from mlflow_hpo import commands
+    from mlflow_hpo.study import terminal
 
     held: dict[int, float] = {}
 
-    class Watch(display.Display):
+    class Watch(terminal.Display):
         def changed(self, trial: Any) -> None:
             super().changed(trial)
             study = self._study
@@ -181,7 +182,7 @@ def memory_part(trials: int, epochs: int) -> None:
 
     with tempfile.TemporaryDirectory() as name:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{name}/mlflow.db"
-        display.Display = Watch  # type: ignore[misc]
+        terminal.Display = Watch  # type: ignore[misc]
         options = {"algorithm": "random", "max_trials": trials, "max_epochs": epochs}
         commands.search(options, Console(file=Path(os.devnull).open("w")))  # noqa: SIM115
     growth = held[trials] / held[10]

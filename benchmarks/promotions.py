@@ -5,8 +5,8 @@
 First, trials of random configs on the digits, in one worker's process: each trains its first rung, then each
 its second, and so on; with the models that the worker holds, and once more from checkpoints. `beyond` is what
 a promotion took beside its epochs: restoring, tracing, the metrics, the checkpoint, the model. Then a study
-with `tpe` and `asha`: of all promotions, how many were made within a unit whose trial cleared its bars, which
-costs nothing beside its epochs.
+with `tpe` and `asha`: of all promotions, how many were made within a unit whose trial cleared its thresholds,
+which costs nothing beside its epochs.
 """
 
 import argparse
@@ -22,15 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from mlflow_hpo.algorithms import algorithm, propose
-from mlflow_hpo.datasets import DataSpec
+from mlflow_hpo.data import DataSpec
 from mlflow_hpo.models import find_model
 from mlflow_hpo.objectives.keras import objective
-from mlflow_hpo.process import warm_up
+from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
-from mlflow_hpo.subject import Subject
 from mlflow_hpo.trial import Config, Unit
-from mlflow_hpo.worker import Assignment, Task, train
+from mlflow_hpo.worker.process import warm_up
+from mlflow_hpo.worker.train import Assignment, Task, train
 
 RUNGS = (1, 3, 9, 27)
 METRIC = "val_loss"
@@ -49,9 +49,9 @@ class Worker:
     def __init__(self, model: str, folder: Path) -> None:
         self.connection = Connection(f"sqlite:///{folder}/{model}.db")
         self.experiment = self.connection.client.create_experiment(model)
-        subject = Subject(model, DataSpec("digits", 0), metric=METRIC)
-        warm_up(subject, 1)
-        self.task = Task(subject, METRIC, False, None, RUNGS[-1], self.connection.uri, self.experiment)
+        spec = ObjectiveSpec(model, DataSpec("digits", 0), metric=METRIC)
+        warm_up(spec, 1)
+        self.task = Task(spec, METRIC, False, None, RUNGS[-1], self.connection.uri, self.experiment)
 
     def create(self) -> str:
         return str(self.connection.client.create_run(self.experiment).info.run_id)

@@ -26,6 +26,6 @@ def load() -> Any:
     """The data of the task that this process is to race on, in the project's own split."""
     from race_ours import SPLIT
 
-    from mlflow_hpo.datasets import DataSpec, load_data
+    from mlflow_hpo.data import DataSpec, load_data
 
     return load_data(DataSpec(name_of(os.environ[TASK]), SPLIT))

@@ -20,8 +20,8 @@ from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, Sql
 from rich.progress import track
 
 from mlflow_hpo.report.formats import formatted
+from mlflow_hpo.report.query import RankingQuery, read
 from mlflow_hpo.report.ranking import ranked
-from mlflow_hpo.report.reading import Wish, read
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.store import Connection, StudyRun, keys, new_study
 
@@ -83,7 +83,7 @@ def read_runs(run: StudyRun) -> int:
 
 
 def rank_runs(run: StudyRun, style: str) -> int:
-    found, order = read([run], Wish((run.run_id,)))
+    found, order = read([run], RankingQuery((run.run_id,)))
     return len(formatted(ranked(found, order), style, 10 if style == "table" else None))
 
 

@@ -112,7 +112,7 @@ def note(outcome: Outcome, at: float, loss: float) -> None:
 
 
 def finish(trials: list[Trial], number: int, unit: Unit, world: World) -> None:
-    rungs = [e for e in (*unit.bars, unit.stop) if unit.start < e <= unit.stop]
+    rungs = [e for e in (*unit.thresholds, unit.stop) if unit.start < e <= unit.stop]
     losses = {**trials[number].losses, **{e: world.loss(number, e) for e in rungs}}
     state = State.FINISHED if unit.stop == world.epochs else State.PAUSED
     trials[number] = replace(trials[number], losses=losses, state=state)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from mlflow_hpo.errors import ConfigError, HpoError, StudyError
-from mlflow_hpo.kernel import in_notebook, without_widgets
+from mlflow_hpo.study.kernel import in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial, best
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mlflow_hpo.outcome import Outcome
-    from mlflow_hpo.session import Shown
-    from mlflow_hpo.study import Observer, Study
+    from mlflow_hpo.store.registrations import Registration
+    from mlflow_hpo.study.driver import Observer, Study
+    from mlflow_hpo.study.lifecycle import Shown
 
 GIVEN_DATA = "given:data"
 
@@ -72,7 +72,7 @@ def _driven(
     shown: Any,
 ) -> "Study":
     from mlflow_hpo.inputs import Request
-    from mlflow_hpo.session import begin, go_on
+    from mlflow_hpo.study.lifecycle import begin, go_on
 
     if resume is None:
         return begin(Request.from_options(options, places, _text(space)), console, shown)
@@ -145,7 +145,7 @@ class TunedStudy:
 
     def register(
         self, name: str, alias: str | None = None, force: bool = False, dry_run: bool = False
-    ) -> "Outcome | None":
+    ) -> "Registration | None":
         """Make the best model a version of `name`, and move the alias to it if it is better than its holder.
 
         Args:
@@ -157,16 +157,16 @@ class TunedStudy:
             GateError: it is not better; nothing was registered.
             HpoError: see `report.registry.register`.
         """
-        from mlflow_hpo.report.registry import Way
-        from mlflow_hpo.session import register_best
+        from mlflow_hpo.registry import Way
         from mlflow_hpo.store import store_errors
+        from mlflow_hpo.study.lifecycle import register_best
 
         way = Way(name, alias or self._settings.alias, force, dry_run)
         with store_errors():
             return register_best(self._run, self._settings, self.trials, way, Console())
 
     def __repr__(self) -> str:
-        from mlflow_hpo.summary import headline
+        from mlflow_hpo.report.summary import headline
 
         return f"<study {self._run.name} ({self.run_id}): {headline(self._settings, self.trials)}>"
 
@@ -175,8 +175,8 @@ def _placed(
     model: Any, space: Any, data: Any, target: Any, folder: Any
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What the settings call model and data, and where the workers find those that were given as they are."""
-    from mlflow_hpo.datasets import save_given as save_data
-    from mlflow_hpo.references import GIVEN, save_given
+    from mlflow_hpo.data import save_given as save_data
+    from mlflow_hpo.user_code import GIVEN, save_given
 
     place = Path(folder.name)
     names: dict[str, Any] = {"model": model, "data": data}
@@ -218,7 +218,7 @@ def _notebook() -> "Shown":
     without_widgets()
 
     def shown(console: Console) -> "AbstractContextManager[Observer]":
-        from mlflow_hpo.notebook import NotebookDisplay
+        from mlflow_hpo.study.notebook import NotebookDisplay
 
         return NotebookDisplay(console)
 

@@ -242,7 +242,7 @@ def replay(trial: str, tolerance: float) -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Look for what breaks studies, and say the remedy of each: store, environment, GPU, disk.
+    """Describe for what breaks studies, and say the remedy of each: store, environment, GPU, disk.
 
     Ends with status 1 where something was found.
 

@@ -11,8 +11,8 @@ from mlflow_hpo.fields import check_registration
 from mlflow_hpo.inputs import Request
 from mlflow_hpo.project import project_request
 from mlflow_hpo.ready import ready
-from mlflow_hpo.session import PROJECT_RUN, begin, go_on, print_registered, register_best, workers
 from mlflow_hpo.settings import DEFAULT_ALIAS, read_settings
+from mlflow_hpo.study.lifecycle import PROJECT_RUN, begin, go_on, print_registered, register_best, workers
 
 if TYPE_CHECKING:
     from mlflow_hpo.report.pareto import Picture
@@ -50,19 +50,21 @@ def report(
     wanted = [*(option for option in ("alias", "force", "dry_run") if register[option]), *changed]
     check_registration(register["name"] or None, register["alias"] or DEFAULT_ALIAS, wanted=wanted)
     read_settings(changed)
-    from mlflow_hpo.report import formats, reading, registry, views
+    from mlflow_hpo import registry
+    from mlflow_hpo.report import command, formats
+    from mlflow_hpo.report.query import studies_of
     from mlflow_hpo.store import Connection, store_errors
 
     formats.check_format(view["style"])
     if view["html"]:
         formats.check_page_file("html", view["html"])
-    wish = views.wish(view)
-    if register["name"] and not wish.is_plain:
+    query = command.query_from(view)
+    if register["name"] and not query.is_plain:
         raise ConfigError("register: takes one whole study, by its own metric")
     os.environ.pop(PROJECT_RUN, None)
     with store_errors():
-        studies = reading.studies_of(Connection(), wish)
-        found, order = views.show(studies, wish, view, console)
+        studies = studies_of(Connection(), query)
+        found, order = command.show(studies, query, view, console)
         try:
             if register["name"]:
                 run, trials = studies[0], [entry.trial for entry in found]
@@ -71,7 +73,7 @@ def report(
                 print_registered(register_best(run, settings, trials, way, console), console)
         finally:  # the page says what was registered, or why not
             if view["html"]:
-                fronts = [views.front(found, order)] if view["pareto"] else []
+                fronts = [command.front(found, order)] if view["pareto"] else []
                 _write_page(studies[0], fronts, view, console)
 
 
@@ -89,7 +91,7 @@ def _write_page(
 def rollback(name: str, alias: str, console: Console) -> None:
     """Move the alias of a registered model back to the version that held it before."""
     check_registration(name, alias, "name")
-    from mlflow_hpo.report import registry
+    from mlflow_hpo import registry
     from mlflow_hpo.store import Connection, store_errors
 
     os.environ.pop(PROJECT_RUN, None)
@@ -101,8 +103,8 @@ def rollback(name: str, alias: str, console: Console) -> None:
 def replay(name: str, tolerance: float, console: Console) -> None:
     """Train a trial again from what its run records, and say how far that agrees."""
     os.environ.pop(PROJECT_RUN, None)
-    from mlflow_hpo.report.replay import replay, said
     from mlflow_hpo.store import Connection, find_trial, store_errors
+    from mlflow_hpo.study.replay import replay, said
 
     with store_errors():
         run, trial = find_trial(Connection(), name)
@@ -117,7 +119,7 @@ def replay(name: str, tolerance: float, console: Console) -> None:
 
 
 def doctor(console: Console) -> None:
-    """Look for what breaks studies; say the remedy of each.
+    """Describe for what breaks studies; say the remedy of each.
 
     Raises:
         StudyError: something was found.

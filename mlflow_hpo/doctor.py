@@ -14,9 +14,9 @@ import psutil
 
 from mlflow_hpo.errors import StoreError, StudyError
 from mlflow_hpo.hardware import machine
-from mlflow_hpo.session import PROJECT_RUN
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
+from mlflow_hpo.study.lifecycle import PROJECT_RUN
 
 NETWORK = ("nfs", "cifs", "smb", "afs", "sshfs", "9p", "lustre", "gpfs", "glusterfs", "ceph", "beegfs")
 LEAST_BYTES = 1 << 30  # free, where no study says how large its models are

@@ -9,11 +9,11 @@ from rich.text import Text
 
 from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid, warm_trials
 from mlflow_hpo.errors import ConfigError, StudyError
-from mlflow_hpo.models import Model, find_model
+from mlflow_hpo.models import ModelInfo, find_model
+from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.resolve import check_space, resolved
 from mlflow_hpo.settings import Settings, make_settings, read_settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_given, parse_space, same
-from mlflow_hpo.subject import Facts, Subject
 from mlflow_hpo.trial import Config, Trial
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ MEASURE = {  # what a loss is measured on, by the options' names
     "data-seed": "split_seed",
 }
 SHOWN = 5  # trials of an earlier study that do not fit, by name
-KNOWN_FACTS = Facts(task="classification")  # of the named data sets
+NAMED_DATA = DataInfo(task="classification")  # of the named data sets
 
-Look = Callable[[Subject, str], tuple[Model, Facts]]
+Describe = Callable[[ObjectiveSpec, str], tuple[ModelInfo, DataInfo]]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Inputs:
     """
 
     settings: Settings
-    model: Model
+    model: ModelInfo
     space: Space
     given: list[Config]
     texts: tuple[str, str]
@@ -87,7 +87,7 @@ class Inputs:
     sure: bool = True
 
     @classmethod
-    def of(cls, request: Request, look: Look | None = None) -> Self:
+    def of(cls, request: Request, look: Describe | None = None) -> Self:
         """Those of a request.
 
         Args:
@@ -97,7 +97,7 @@ class Inputs:
             HpoError: they cannot be loaded, or do not fit.
         """
         settings = request.settings
-        model, facts = _known(settings) if look is None else look(settings.subject, settings.model)
+        model, data_info = _known(settings) if look is None else look(settings.spec, settings.model)
         text = request.space_text or model.space_text
         if not text:
             raise ConfigError(
@@ -105,7 +105,7 @@ class Inputs:
             )
         space = parse_space(text, settings.space or f"{settings.model}.yaml")
         check_space(settings, model, space)
-        settings = resolved(settings, model, facts, space)
+        settings = resolved(settings, model, data_info, space)
         given = _given(model, space, request.first, settings.start_from or "")
         if settings.algorithm == GRID:
             first = [model.baseline(space), *given]
@@ -119,7 +119,7 @@ class Inputs:
         cls,
         run: "StudyRun",
         options: Mapping[str, Any],
-        look: Look,
+        look: Describe,
         places: Mapping[str, str] | None = None,
         space_text: str = "",
     ) -> Self:
@@ -136,7 +136,7 @@ class Inputs:
             check_same_space(run, load_space(options["space"])[0], options["space"])
         elif space_text:
             check_same_space(run, parse_space(space_text, "space"), "the one given now")
-        model, _ = _known(settings) if settings.is_known else look(settings.subject, settings.model)
+        model, _ = _known(settings) if settings.is_known else look(settings.spec, settings.model)
         first = _first_text(run, options.get("start_from"))
         given = _given(model, space, first, keys.START_FILE)
         if whole_grid:
@@ -215,11 +215,11 @@ def _counted(options: Mapping[str, Any], places: Mapping[str, str] | None) -> tu
     return settings, whole_grid
 
 
-def _known(settings: Settings) -> tuple[Model, Facts]:
-    return find_model(settings.model), KNOWN_FACTS
+def _known(settings: Settings) -> tuple[ModelInfo, DataInfo]:
+    return find_model(settings.model), NAMED_DATA
 
 
-def _given(model: Model, space: Space, text: str, source: str) -> list[Config]:
+def _given(model: ModelInfo, space: Space, text: str, source: str) -> list[Config]:
     """Those that are given, each once: none that is the baseline, trial 0."""
     known: list[Config] = [model.baseline(space)]
     for config in parse_given(text, source, space, model.defaults) if text else ():

@@ -11,9 +11,9 @@ from mlflow_hpo.api import TunedStudy
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.inputs import Request
 from mlflow_hpo.projects import given_project
-from mlflow_hpo.session import begin
 from mlflow_hpo.space import Space, parse_space, space_text
 from mlflow_hpo.space.dump import dump_space
+from mlflow_hpo.study.lifecycle import begin
 
 
 def tune_project(

@@ -3,35 +3,35 @@
 from collections.abc import Iterable
 
 from mlflow_hpo.errors import ConfigError, SetupError
-from mlflow_hpo.models import DEFAULT_EPOCHS, EPOCHS, Model, builtin_metrics, is_builtin
+from mlflow_hpo.models import DEFAULT_EPOCHS, EPOCHS, ModelInfo, builtin_metrics, is_builtin
+from mlflow_hpo.objectives.spec import DataInfo
 from mlflow_hpo.schedulers import PBT
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space
-from mlflow_hpo.subject import Facts
 
 FALLBACK_METRIC = "loss"
 
 
-def resolved(settings: Settings, model: Model, facts: Facts, space: Space) -> Settings:
+def resolved(settings: Settings, model: ModelInfo, data_info: DataInfo, space: Space) -> Settings:
     """The settings, complete.
 
     Raises:
         ConfigError: they do not fit the model, the data or the space.
     """
-    if model.needs_data and not facts.task:
+    if model.needs_data and not data_info.task:
         raise ConfigError(f"data: model {model.name!r} is trained on data: name a data set")
-    metric = settings.metric or model.metric.get(facts.task, FALLBACK_METRIC)
+    metric = settings.metric or model.metric.get(data_info.task, FALLBACK_METRIC)
     epochs = _max_epochs(settings, model, space)
     complete = settings.model_copy(update={"metric": metric, "max_epochs": epochs})
     _check_epochs(complete, model)
     _check_resource(complete, model)
     complete.make_scheduler()
     if is_builtin(model.name):
-        check_metric(complete, builtin_metrics(facts.task))
+        check_metric(complete, builtin_metrics(data_info.task))
     return complete
 
 
-def check_space(settings: Settings, model: Model, space: Space) -> None:
+def check_space(settings: Settings, model: ModelInfo, space: Space) -> None:
     """Raise ConfigError where the model or the scheduler has no use for the space."""
     model.check(space)
     if settings.scheduler == PBT and not space.names() & set(model.changeable):
@@ -56,7 +56,7 @@ def check_metric(settings: Settings, metrics: Iterable[str] | None) -> None:
     _ = settings.maximize
 
 
-def _max_epochs(settings: Settings, model: Model, space: Space) -> int:
+def _max_epochs(settings: Settings, model: ModelInfo, space: Space) -> int:
     """As given; or as many as the space asks for; or the default of the model's kind."""
     asked = _most(space)
     if asked is None or not model.limited:
@@ -79,7 +79,7 @@ def _most(space: Space) -> int | None:
     return parameter.value if isinstance(parameter, Fixed) and isinstance(parameter.value, int) else None
 
 
-def _check_epochs(settings: Settings, model: Model) -> None:
+def _check_epochs(settings: Settings, model: ModelInfo) -> None:
     if model.has_epochs:
         return
     remedy = (
@@ -98,6 +98,6 @@ def _check_epochs(settings: Settings, model: Model) -> None:
             )
 
 
-def _check_resource(settings: Settings, model: Model) -> None:
+def _check_resource(settings: Settings, model: ModelInfo) -> None:
     if settings.resource != "auto" and not model.has_resources:
         raise ConfigError(f"resource: {settings.resource!r} is for estimators, and {model.name!r} is none")

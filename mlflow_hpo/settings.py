@@ -14,8 +14,8 @@ from pydantic import (
 )
 
 from mlflow_hpo.algorithms import GRID, GRID_POINTS, Algorithm, algorithm, check_algorithm
-from mlflow_hpo.datasets import DataSpec, check_data
-from mlflow_hpo.datasets import is_builtin as is_named
+from mlflow_hpo.data import DataSpec, check_data
+from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.fields import (
     Count,
@@ -37,11 +37,11 @@ from mlflow_hpo.models import (
     find_model,
     is_builtin,
 )
+from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.projects import ProjectSpec, check_options
-from mlflow_hpo.references import GIVEN, check_reference, is_reference
 from mlflow_hpo.schedulers import PBT, Budget, Scheduler, check_scheduler, scheduler
 from mlflow_hpo.space import Space
-from mlflow_hpo.subject import Subject
+from mlflow_hpo.user_code import GIVEN, check_reference, is_reference
 
 DEFAULT_DATA = "digits"  # of the built-in models
 DEFAULT_ALIAS = "champion"
@@ -153,13 +153,13 @@ class Settings(BaseModel):
         if not is_builtin(self.model) and not is_reference(self.model):
             find_model(self.model)
         if not is_builtin(self.model):
-            check_reference(self.subject.model, "model")
+            check_reference(self.spec.model, "model")
         if self.target_column and (is_named(self.data or "") or not self.data):
             where = self.data or "no data"
             raise ConfigError(
                 f"target: {self.target_column!r} is no number to stop at, and {where} has no columns"
             )
-        check_data(self.subject.data)
+        check_data(self.spec.data)
         if self.folds > 1 and not self.data:
             raise ConfigError(f"folds: {self.folds} folds need data: name a data set")
 
@@ -176,7 +176,7 @@ class Settings(BaseModel):
         return max(self.trial_timeout - spent, 0.001) + (PROJECT_GRACE if self.project else 0)
 
     @property
-    def subject(self) -> Subject:
+    def spec(self) -> ObjectiveSpec:
         """What is trained on what."""
         data = DataSpec(
             name=self._places.get("data", self.data or ""),
@@ -188,7 +188,7 @@ class Settings(BaseModel):
         )
         whole = self.resource == "auto" and self.scheduler == "none"
         if self.project:
-            return Subject(
+            return ObjectiveSpec(
                 model=self.model,
                 data=DataSpec(""),
                 metric=self.metric,
@@ -196,7 +196,7 @@ class Settings(BaseModel):
                 early_stopping=self.early_stopping,
                 project=self._places.get("project", ""),
             )
-        return Subject(
+        return ObjectiveSpec(
             model=self._places.get("model", self.model),
             data=data,
             preprocess=self.preprocess,

@@ -42,7 +42,7 @@ class Trial:
         start, source: where it began, if not afresh: at that epoch, from that trial's checkpoint.
         complete: whether it ended by itself, before all epochs: more would not make it better.
         dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
-        ended_at: of one that is `carried`, the epoch at which it ended.
+        ended_at: of one that is `extended_to`, the epoch at which it ended.
     """
 
     number: int
@@ -79,7 +79,7 @@ class Trial:
         """Whether nothing is left to train."""
         return self.state in (State.FINISHED, State.FAILED)
 
-    def carried(self, rungs: Iterable[int]) -> Self:
+    def extended_to(self, rungs: Iterable[int]) -> Self:
         """As deciders see it: one that ended by itself has its last loss at the rungs beyond."""
         if not self.complete or self.loss is None:
             return self
@@ -94,18 +94,18 @@ class Unit:
     Attributes:
         trial: the trial's number; None asks for a new one.
         source: the number of the trial whose checkpoint at `start` it begins from; None begins afresh.
-        bars: epochs -> loss; at such an epoch the unit ends, unless the trial's loss is below.
+        thresholds: epochs -> loss; at such an epoch the unit ends, unless the trial's loss is below.
     """
 
     trial: int | None
     start: int
     stop: int
     source: int | None = None
-    bars: Mapping[int, float] = field(default_factory=dict)
+    thresholds: Mapping[int, float] = field(default_factory=dict)
 
     def goes_on(self, epoch: int, loss: float) -> bool:
         """Whether the unit trains on after an epoch."""
-        return epoch < self.stop and (epoch not in self.bars or loss < self.bars[epoch])
+        return epoch < self.stop and (epoch not in self.thresholds or loss < self.thresholds[epoch])
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from typing import Any
 import hypothesis
 import pytest
 
-from mlflow_hpo.datasets import load_data
-from mlflow_hpo.executors import LocalExecutor, answered
-from mlflow_hpo.inputs import Inputs, Look, Request
-from mlflow_hpo.process import warm_up
+from mlflow_hpo.data import load_data
+from mlflow_hpo.execution.local import LocalExecutor, answered
+from mlflow_hpo.inputs import Describe, Inputs, Request
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.store import Connection, StudyRun
-from mlflow_hpo.study import Study
-from mlflow_hpo.survey import look
+from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import Trial
+from mlflow_hpo.worker.inspect import describe
+from mlflow_hpo.worker.process import warm_up
 
 # Keras looks for its cache where this says when it is imported, here and in the workers.
 KERAS_HOME = Path(tempfile.mkdtemp(prefix="keras-home-"))
@@ -74,7 +74,7 @@ def own_uri(tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def executor() -> Iterator[LocalExecutor]:
     """A warm worker for everything that trains in this process's studies."""
-    with LocalExecutor(1, warm_up, (make_settings({}).subject, 1)) as workers:
+    with LocalExecutor(1, warm_up, (make_settings({}).spec, 1)) as workers:
         yield workers
 
 
@@ -109,9 +109,9 @@ class Recording:
         """Time passes."""
 
 
-def survey(executor: LocalExecutor) -> Look:
+def survey(executor: LocalExecutor) -> Describe:
     """What loads a user's model, as a session does."""
-    return lambda subject, name: answered(executor.submit(look, subject, name), "it was loaded")
+    return lambda spec, name: answered(executor.submit(describe, spec, name), "it was loaded")
 
 
 @pytest.fixture

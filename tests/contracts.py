@@ -14,9 +14,9 @@ import pytest
 from pebble import ProcessExpired
 
 from mlflow_hpo.algorithms import Algorithm, propose
-from mlflow_hpo.datasets import DataSpec, load_data
+from mlflow_hpo.data import DataSpec, load_data
 from mlflow_hpo.errors import NotFiniteError
-from mlflow_hpo.executors import Executor
+from mlflow_hpo.execution.local import Executor
 from mlflow_hpo.objectives.handle import Handle, Objective
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import Config, State, Trial
@@ -230,7 +230,7 @@ class ObjectiveContract:
         model = self.objective.describe("own", load_data(DataSpec(self.data, 0)))
         assert set(self.config) <= (model.takes or set(self.config))
         assert model.has_epochs
-        known = self.objective.rehearse(self.handle(tmp_path, 0, 1))
+        known = self.objective.dry_run(self.handle(tmp_path, 0, 1))
         assert known is None or self.metrics - {"learning_rate"} <= set(known)
 
     def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlflow_hpo.datasets import Data, DataSpec, check_data, load_data
+from mlflow_hpo.data import Data, DataSpec, check_data, load_data
 
 
 def load(name: str, **options: Any) -> Data:

@@ -52,7 +52,7 @@ class SchedulerContract:
 
     def seen(self, trials: Sequence[Trial]) -> list[Trial]:
         """As a study shows them."""
-        return [trial.carried(self.scheduler().plan.rungs) for trial in trials]
+        return [trial.extended_to(self.scheduler().plan.rungs) for trial in trials]
 
     def begin(self, trials: list[Trial], unit: Unit) -> Unit:
         if unit.trial is None:
@@ -73,7 +73,7 @@ class SchedulerContract:
     ) -> Unit:
         assert unit.trial is not None
         trial, passed, last = trials[unit.trial], dict[int, float](), ends(unit.trial)
-        for epochs in sorted({*unit.bars, unit.stop, last} - {e for e in (last,) if e <= unit.start}):
+        for epochs in sorted({*unit.thresholds, unit.stop, last} - {e for e in (last,) if e <= unit.start}):
             passed[epochs] = losses(unit.trial, epochs)
             if epochs == last or not unit.goes_on(epochs, passed[epochs]):
                 break
@@ -114,7 +114,7 @@ class SchedulerContract:
         seen = set[tuple[int | None, int]]()
         for unit in ended:
             assert (unit.start == 0) if unit.source is None else ((unit.source, unit.start) in seen)
-            seen |= {(unit.trial, epochs) for epochs in (*unit.bars, unit.stop) if epochs <= unit.stop}
+            seen |= {(unit.trial, epochs) for epochs in (*unit.thresholds, unit.stop) if epochs <= unit.stop}
 
     @pytest.mark.parametrize("workers", [1, 2, 5])
     def test_it_ends_although_trials_fail(self, workers: int) -> None:

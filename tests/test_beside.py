@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.executors import LocalExecutor
-from mlflow_hpo.report.beside import ended_at_last, trained
+from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.registry.beside import ended_at_last, trained
 from mlflow_hpo.store import Connection, keys
-from mlflow_hpo.study import Study
-from mlflow_hpo.tasks import make_task
+from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State, Trial, Unit
-from mlflow_hpo.worker import Assignment
+from mlflow_hpo.worker.dispatch import make_task
+from mlflow_hpo.worker.train import Assignment
 
 Start = Callable[..., Study]
 TRIAL = Trial(4, "", State.FINISHED, {"activation": "nonsense"})

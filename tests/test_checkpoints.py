@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_hpo import checkpoints
 from mlflow_hpo.errors import StoreError, TrialError
-from mlflow_hpo.store import Connection
+from mlflow_hpo.store import Connection, checkpoints
 
 
 @pytest.fixture

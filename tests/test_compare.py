@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_hpo.report.registry.compare import MEASURES, Rows, compare, measure_for
+from mlflow_hpo.registry.compare import MEASURES, Rows, compare, measure_for
 
 ACCURACY = MEASURES["accuracy"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from data_loading import load, sizes
 
-from mlflow_hpo.datasets import GIVEN, DataSpec, check_data, load_data, save_given
+from mlflow_hpo.data import GIVEN, DataSpec, check_data, load_data, save_given
 from mlflow_hpo.errors import ConfigError, DataError
 
 X, Y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
@@ -77,7 +77,7 @@ def test_a_function_may_return_tf_data(body: str, expected: list[int]) -> None:
 
 
 def test_tf_data_that_may_have_no_end_is_refused_when_memory_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlflow_hpo.datasets.values.MEMORY", 1e-9)  # of what is free
+    monkeypatch.setattr("mlflow_hpo.data.sources.values.MEMORY", 1e-9)  # of what is free
     endless = function(f"{TF}return ds.repeat().filter(lambda a, b: a[0] >= 0)")  # it is not known to be
     with pytest.raises(DataError, match=r"tf\.data\.Dataset does not fit into memory, or has no end"):
         load(endless)
@@ -138,7 +138,7 @@ def test_what_is_given_is_what_other_processes_load(tmp_path: Path) -> None:
     name = save_given((X, Y), tmp_path / "ours", None)
     data = load(name)
     assert (data.name, data.source, sizes(data)) == ("given", "given from Python", [38, 10, 12])
-    program = f"from mlflow_hpo.datasets import *; print(load_data(DataSpec({name!r})).digest)"
+    program = f"from mlflow_hpo.data import *; print(load_data(DataSpec({name!r})).digest)"
     other = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert other.stdout.strip() == data.digest
     assert load_data(DataSpec(name, 1)).digest != data.digest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from data_loading import load, sizes
 
-from mlflow_hpo.datasets import DataSpec, check_data, is_builtin, load_data
+from mlflow_hpo.data import DataSpec, check_data, is_builtin, load_data
 from mlflow_hpo.errors import ConfigError, DataError, HpoError
 
 RNG = np.random.default_rng(0)
@@ -207,7 +207,7 @@ def test_to_check_imports_nothing_heavy() -> None:
     Path("own.py").write_text("raise SystemExit")
     program = (
         "import sys\n"
-        "from mlflow_hpo.datasets import DataSpec, check_data\n"
+        "from mlflow_hpo.data import DataSpec, check_data\n"
         "for spec in (DataSpec('digits'), DataSpec('t.csv', target='y'), DataSpec('own.py:data')):\n"
         "    check_data(spec)\n"
         "print({'tensorflow', 'keras', 'sklearn', 'mlflow'} & set(sys.modules))"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_hpo.datasets import Data, DataSpec, check_data, folds, load_data, save_given, whole
+from mlflow_hpo.data import Data, DataSpec, check_data, folds, load_data, save_given, whole
 from mlflow_hpo.errors import ConfigError, DataError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlflow_hpo.datasets import DataSpec, check_data, load_data
+from mlflow_hpo.data import DataSpec, check_data, load_data
 from mlflow_hpo.errors import ConfigError, DataError, HpoError
 
 ROWS = 100

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_hpo.datasets import DataSpec, load_data
+from mlflow_hpo.data import DataSpec, load_data
 from mlflow_hpo.errors import ConfigError, DataError
 
 

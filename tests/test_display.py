@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from mlflow_hpo.display import Display, print_end
-from mlflow_hpo.study import Study
+from mlflow_hpo.study.driver import Study
+from mlflow_hpo.study.terminal import Display, print_end
 from mlflow_hpo.trial import State, Trial
 
 CONFIG = {"units": 32, "learning_rate": 0.00123456}

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from contracts import WAIT, ExecutorContract, answer
 
-from mlflow_hpo.executors import Executor, LocalExecutor
+from mlflow_hpo.execution.local import Executor, LocalExecutor
 
 held: list[bytes] = []
 

@@ -12,13 +12,13 @@ from mlflow.artifacts import load_text
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_hpo.errors import GateError, StudyError
-from mlflow_hpo.executors import LocalExecutor
-from mlflow_hpo.outcome import Outcome
-from mlflow_hpo.report.registry import Way, register, rollback
-from mlflow_hpo.report.registry.champion import holder
+from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.registry import Way, register, rollback
+from mlflow_hpo.registry.champion import holder
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, StudyRun, find_study, keys
-from mlflow_hpo.study import Study
+from mlflow_hpo.store.registrations import Registration
+from mlflow_hpo.study.driver import Study
 
 pytestmark = pytest.mark.slow
 Start = Callable[..., Study]
@@ -34,7 +34,7 @@ class Desk:
     name: str
     said: list[str] = field(default_factory=list)
 
-    def register(self, study: Study, gate: dict[str, Any] | None = None, **way: bool) -> Outcome | None:
+    def register(self, study: Study, gate: dict[str, Any] | None = None, **way: bool) -> Registration | None:
         settings = read_settings(study.settings.dump() | (gate or {}))
         where = Way(self.name, "champion", **way)
         return register(study.run, settings, study.known, where, self.executor, self.said.append)

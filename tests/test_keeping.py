@@ -18,14 +18,14 @@ from mlflow.entities import LoggedModel, Run
 from test_resume import begun, new_store, running_after, study_in, trials_in, wait_until
 
 from mlflow_hpo.errors import GateError
-from mlflow_hpo.executors import LocalExecutor
-from mlflow_hpo.keeping import to_drop
-from mlflow_hpo.report.final import train_final
-from mlflow_hpo.report.registry import Way, register
-from mlflow_hpo.report.replay import replay
+from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.registry import Way, register
+from mlflow_hpo.registry.final import train_final
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, keys
-from mlflow_hpo.study import Study
+from mlflow_hpo.study.driver import Study
+from mlflow_hpo.study.replay import replay
+from mlflow_hpo.study.retention import to_drop
 from mlflow_hpo.trial import Dropped, State, Trial, best
 
 Start = Callable[..., Study]

@@ -19,7 +19,7 @@ import pytest
 from conftest import COMMAND_SECONDS, PROJECT, environment, hpo, run_command
 from mlflow.entities import Run
 
-from mlflow_hpo.datasets import DataSpec, load_data
+from mlflow_hpo.data import DataSpec, load_data
 from mlflow_hpo.store import Connection, find_study
 
 pytestmark = pytest.mark.slow

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mlflow_hpo.errors import ConfigError, TrialError
-from mlflow_hpo.models import BUILDERS, Model, find_model
+from mlflow_hpo.models import BUILDERS, ModelInfo, find_model
 from mlflow_hpo.models.training import learning_rate_at
+from mlflow_hpo.objectives.spec import DataInfo
 from mlflow_hpo.resolve import check_space, resolved
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.space import parse_space
-from mlflow_hpo.subject import Facts
 
 
 def test_a_constant_schedule_stays() -> None:
@@ -54,13 +54,13 @@ def test_the_cnn_takes_images_down_to_a_few_pixels(layers: int) -> None:
 
 def test_what_a_space_fixes_holds_for_the_baseline_too() -> None:
     space = parse_space("units: 7\nloss: hinge\ndepth: [1, 2]\nkind: [a, {b: {rate: 0.5}}]", "s")
-    model = Model("own", defaults={"units": 32, "depth": 9, "kind": "b", "rate": 0.1})
+    model = ModelInfo("own", defaults={"units": 32, "depth": 9, "kind": "b", "rate": 0.1})
     assert model.baseline(space) == {"units": 7, "loss": "hinge", "depth": 9, "kind": "b", "rate": 0.5}
 
 
 def test_defaults_are_as_a_config_has_them_or_none() -> None:
     given = {"hidden": (50, 2), "rate": np.float64(0.5), "size": np.int64(3), "relu": max, "none": None}
-    model = Model("own", defaults=given)
+    model = ModelInfo("own", defaults=given)
     assert model.defaults == {"hidden": [50, 2], "rate": 0.5, "size": 3, "none": None}
     assert [type(model.defaults[name]) for name in ("rate", "size")] == [float, int]
     space = parse_space("hidden: [[50, 2], [8]]\nrelu: [tanh, relu]", "s")
@@ -72,16 +72,16 @@ def test_defaults_are_as_a_config_has_them_or_none() -> None:
 def test_only_a_model_that_is_limited_by_its_epochs_has_them_from_the_space() -> None:
     space = parse_space("epochs: [10, 40]", "s")
     settings = make_settings({"model": "own.module:build", "metric": "loss"})
-    limited = Model("own", limited=True, needs_data=False)
-    assert resolved(settings, limited, Facts(""), space).max_epochs == 40
-    assert resolved(settings, replace(limited, limited=False), Facts(""), space).max_epochs == 10
-    once = Model("own", takes=frozenset({"epochs"}), has_epochs=False, needs_data=False)
-    assert resolved(settings, once, Facts(""), space).max_epochs == 1
+    limited = ModelInfo("own", limited=True, needs_data=False)
+    assert resolved(settings, limited, DataInfo(""), space).max_epochs == 40
+    assert resolved(settings, replace(limited, limited=False), DataInfo(""), space).max_epochs == 10
+    once = ModelInfo("own", takes=frozenset({"epochs"}), has_epochs=False, needs_data=False)
+    assert resolved(settings, once, DataInfo(""), space).max_epochs == 1
 
 
 def test_pbt_is_refused_where_nothing_may_change_and_says_for_what_it_is() -> None:
     settings = make_settings({"model": "own.module:build", "metric": "loss", "scheduler": "pbt"})
     with pytest.raises(ConfigError, match="while a Keras model trains, and 'own' has none that may change"):
-        check_space(settings, Model("own"), parse_space("x: [1, 2]", "s"))
+        check_space(settings, ModelInfo("own"), parse_space("x: [1, 2]", "s"))
     with pytest.raises(ConfigError, match="'pbt' changes lr while a trial trains, and the space has none"):
-        check_space(settings, Model("own", changeable=("lr",)), parse_space("x: [1, 2]", "s"))
+        check_space(settings, ModelInfo("own", changeable=("lr",)), parse_space("x: [1, 2]", "s"))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from contracts import ObjectiveContract
 
-from mlflow_hpo.datasets import Data, DataSpec, Part, load_data
+from mlflow_hpo.data import Data, DataSpec, Part, load_data
 from mlflow_hpo.errors import ConfigError, SetupError
+from mlflow_hpo.objectives.early_stopping import early_stopping
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords
-from mlflow_hpo.objectives.patience import early_stopping
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.trial import Config
 
@@ -176,13 +176,13 @@ def test_data_that_do_not_fit_are_named_with_their_shape() -> None:
         return model
 
     with pytest.raises(SetupError, match=r"does not fit data 'digits', whose inputs have shape \(8, 8, 1\)"):
-        objective(narrow).rehearse(rows(load_data(DataSpec("digits", 0))))
+        objective(narrow).dry_run(rows(load_data(DataSpec("digits", 0))))
 
 
 @pytest.mark.parametrize("returned", [None, 3, "model"])
 def test_a_builder_that_returns_no_model_is_refused(returned: Any) -> None:
     with pytest.raises(SetupError, match=f"returned {type(returned).__name__}: expected a compiled"):
-        objective(lambda: returned).rehearse(rows(load_data(DataSpec("digits", 0))))
+        objective(lambda: returned).dry_run(rows(load_data(DataSpec("digits", 0))))
 
 
 def in_unit(unit: float, part: Part) -> Part:

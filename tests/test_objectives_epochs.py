@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_hpo.datasets import Data, DataSpec, Part, load_data
+from mlflow_hpo.data import Data, DataSpec, Part, load_data
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective
-from mlflow_hpo.objectives.keras.epochs import epochs_of, is_plain, tensor
+from mlflow_hpo.objectives.keras.fast_epochs import epochs_of, is_plain, tensor
 from mlflow_hpo.objectives.keras.fit import Fit
 
 KerasObjective(BuiltIn("mlp")).warm_up()

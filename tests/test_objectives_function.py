@@ -10,13 +10,7 @@ from contracts import ObjectiveContract
 from sklearn.linear_model import SGDClassifier
 
 from mlflow_hpo.errors import SetupError, TrialError
-from mlflow_hpo.objectives.function import (
-    CONFIG_FORM,
-    KEYWORD_FORM,
-    TRIAL_FORM,
-    FunctionObjective,
-    form_of,
-)
+from mlflow_hpo.objectives.function import CONFIG_FORM, KEYWORD_FORM, TRIAL_FORM, FunctionObjective, form_of
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.trial import Config
 

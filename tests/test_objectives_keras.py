@@ -7,7 +7,7 @@ from contracts import ObjectiveContract
 
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective
-from mlflow_hpo.objectives.keras.log import SERVING
+from mlflow_hpo.objectives.keras.save import SERVING
 from mlflow_hpo.trial import Config
 
 

@@ -11,26 +11,26 @@ from sklearn.linear_model import SGDClassifier
 from test_objectives_function import objective as by_hand
 
 from mlflow_hpo.errors import SetupError
+from mlflow_hpo.objectives.cross_validation import Repeated
 from mlflow_hpo.objectives.function import TRIAL_FORM, FunctionObjective
-from mlflow_hpo.objectives.members import Members
 from mlflow_hpo.objectives.sklearn import SklearnObjective
 from mlflow_hpo.trial import Config
 
 
 class TestFolds(ObjectiveContract):
-    objective = Members(SklearnObjective(SGDClassifier, "partial_fit"), folds=3, repeats=2, seed=0)
+    objective = Repeated(SklearnObjective(SGDClassifier, "partial_fit"), folds=3, repeats=2, seed=0)
     config: ClassVar[Config] = {"alpha": 1e-3}
     metrics: ClassVar[set[str]] = {"accuracy", "val_accuracy", "val_accuracy_std"}
     broken: ClassVar[Config] = {"rate": 1e300}
 
     def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
-        self.objective = Members(FunctionObjective(by_hand, TRIAL_FORM), folds=2, repeats=1, seed=0)
+        self.objective = Repeated(FunctionObjective(by_hand, TRIAL_FORM), folds=2, repeats=1, seed=0)
         super().test_a_loss_that_is_not_finite_fails(tmp_path)
 
     def test_the_driver_knows_what_it_may_tune(self, tmp_path: Path) -> None:
         model = self.objective.describe("own", None)
         assert model.has_epochs
-        assert {"accuracy", "val_accuracy"} <= set(self.objective.rehearse(self.handle(tmp_path, 0, 1)) or ())
+        assert {"accuracy", "val_accuracy"} <= set(self.objective.dry_run(self.handle(tmp_path, 0, 1)) or ())
 
     def test_each_members_curve_has_its_own_name_and_their_mean_is_the_trials(self, tmp_path: Path) -> None:
         curves: dict[str, list[float]] = {}
@@ -52,7 +52,7 @@ class TestFolds(ObjectiveContract):
         assert curves[members[0]] != curves[members[2]]  # other rows
 
     def test_a_member_that_stops_early_counts_with_its_last_value(self, tmp_path: Path) -> None:
-        self.objective = Members(
+        self.objective = Repeated(
             FunctionObjective(falling_then_not, TRIAL_FORM), folds=1, repeats=2, seed=0, patience=1
         )
         trial = self.handle(tmp_path, 0, 4)
@@ -63,7 +63,7 @@ class TestFolds(ObjectiveContract):
         assert trial.reported[3]["loss"] == trial.reported[2]["loss"]
 
     def test_an_objective_that_tells_only_its_last_epoch_is_repeated_too(self, tmp_path: Path) -> None:
-        members = Members(
+        members = Repeated(
             FunctionObjective(lambda trial: trial.seed / 2**31, TRIAL_FORM), folds=1, repeats=2, seed=0
         )
         trial = self.handle(tmp_path, 0, 3)
@@ -83,7 +83,7 @@ def falling_then_not(trial: "object") -> None:
 
 
 def test_folds_need_data(tmp_path: Path) -> None:
-    members = Members(FunctionObjective(falling_then_not, TRIAL_FORM), folds=2, repeats=1, seed=0)
+    members = Repeated(FunctionObjective(falling_then_not, TRIAL_FORM), folds=2, repeats=1, seed=0)
     trial = TestFolds().handle(tmp_path, 0, 1)
     trial.data = None
     with pytest.raises(SetupError, match="folds: 2 folds need data"):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_hpo.datasets import Data, DataSpec, load_data
+from mlflow_hpo.data import Data, DataSpec, load_data
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import KerasObjective, Keywords
 from mlflow_hpo.objectives.keras.seeding import begin, go_on

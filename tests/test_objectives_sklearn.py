@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from mlflow_hpo.datasets import Data, DataSpec, load_data, whole
+from mlflow_hpo.data import Data, DataSpec, load_data, whole
 from mlflow_hpo.errors import ConfigError, NotFiniteError, SetupError, TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn import SklearnObjective
@@ -117,7 +117,7 @@ def test_a_scorer_of_scikit_learns_is_reported_where_the_metric_names_it(tmp_pat
         metric="val_f1_macro",
     )
     objective = SklearnObjective(RandomForestClassifier, metric="val_f1_macro")
-    assert "val_f1_macro" in (objective.rehearse(trial) or ())
+    assert "val_f1_macro" in (objective.dry_run(trial) or ())
     objective.train(trial)
     assert 0 < reported[-1]["val_f1_macro"] < 1
 
@@ -137,7 +137,7 @@ def rehearsed(
         on_report=lambda epoch, metrics: None,
         on_model=lambda *args, **how: "",
     )
-    return objective.rehearse(handle)
+    return objective.dry_run(handle)
 
 
 def test_a_pipeline_that_does_not_take_the_table_is_refused_before_any_trial(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contracts import ObjectiveContract
 
 keras_tuner = pytest.importorskip("keras_tuner", reason="KerasTuner is an extra")
 
-from mlflow_hpo.datasets import DataSpec, load_data  # noqa: E402
+from mlflow_hpo.data import DataSpec, load_data  # noqa: E402
 from mlflow_hpo.errors import ConfigError, SetupError  # noqa: E402
 from mlflow_hpo.objectives.keras import KerasObjective, Tuner, is_hypermodel  # noqa: E402
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space, parse_space  # noqa: E402
@@ -227,4 +227,4 @@ def test_a_model_that_is_not_compiled_is_refused(tmp_path: Path) -> None:
         return keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 9))])
 
     with pytest.raises(SetupError, match="'build' returned a Keras model that is not compiled"):
-        objective(build).rehearse(TestFunction().handle(tmp_path, 0, 1))
+        objective(build).dry_run(TestFunction().handle(tmp_path, 0, 1))

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from conftest import hpo, one_line_error
 from mlflow.artifacts import load_text
-from page_facts import facts, failed, finished, many
+from page_snapshot import failed, finished, many, snapshot
 from rich.console import Console
 
-from mlflow_hpo import session
-from mlflow_hpo.outcome import Outcome
-from mlflow_hpo.report.facts import Facts, read_facts
 from mlflow_hpo.report.page import configs, duration, log_page, machines, page, tiles
 from mlflow_hpo.report.plots import PLOTS
+from mlflow_hpo.report.snapshot import StudySnapshot, read_snapshot
 from mlflow_hpo.store import Connection, keys
-from mlflow_hpo.study import Study
+from mlflow_hpo.store.registrations import Registration
+from mlflow_hpo.study import lifecycle
+from mlflow_hpo.study.driver import Study
 
 MOST_BYTES = 5_000_000
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -99,9 +99,9 @@ def test_a_page_is_the_same_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "study", [facts([]), facts([failed(n) for n in range(5)]), facts([finished(0, 0.5)])]
+    "study", [snapshot([]), snapshot([failed(n) for n in range(5)]), snapshot([finished(0, 0.5)])]
 )
-def test_a_study_without_results_has_a_page(study: Facts) -> None:
+def test_a_study_without_results_has_a_page(study: StudySnapshot) -> None:
     found = Page(page(study))
     assert "What stands out" in found.text
     assert "Too few trials to tell" in found.text
@@ -110,7 +110,7 @@ def test_a_study_without_results_has_a_page(study: Facts) -> None:
 def test_names_and_reasons_cannot_break_out() -> None:
     space = f"optimizer: [adam, {json.dumps(EVIL)}]"
     seen = [finished(0, 0.5, optimizer="adam"), finished(1, 0.9, optimizer=EVIL), failed(2, EVIL)]
-    found = Page(page(facts(seen, space=space, name=EVIL)))
+    found = Page(page(snapshot(seen, space=space, name=EVIL)))
     assert found.tags.count("script") == 3
     assert "img" not in found.tags
     assert f"1 of 3 trials failed: {EVIL}." in found.text
@@ -120,7 +120,7 @@ def test_names_and_reasons_cannot_break_out() -> None:
 
 
 def test_the_head_says_what_came_out() -> None:
-    study = facts([finished(0, 0.5, units=64), finished(1, 0.75, units=128), failed(2)])
+    study = snapshot([finished(0, 0.5, units=64), finished(1, 0.75, units=128), failed(2)])
     assert dict(tiles(study)) == {
         "best val_accuracy": "0.7500", "baseline": "0.5000", "gain": "+0.2500", "trials": "3", "failed": "1",
         "epochs trained": "20", "took": "2.5 s",
@@ -133,25 +133,25 @@ def test_the_head_says_what_came_out() -> None:
 
 
 def test_a_study_that_was_registered_says_so_and_loads_and_serves_that_version() -> None:
-    study = facts([finished(0, 0.5), finished(1, 0.75)])
-    taken = Outcome("digits", "champion", 1, "nobody held it", "2", {"test_accuracy": 0.7})
-    refused = Outcome("digits", "champion", 1, "version 2 is this very model")
-    text = Page(page(replace(study, outcomes=(refused, taken)))).text
+    study = snapshot([finished(0, 0.5), finished(1, 0.75)])
+    taken = Registration("digits", "champion", 1, "nobody held it", "2", {"test_accuracy": 0.7})
+    refused = Registration("digits", "champion", 1, "version 2 is this very model")
+    text = Page(page(replace(study, registrations=(refused, taken)))).text
     assert "Trial 1 was registered as digits version 2 (test_accuracy 0.7000), which took the alias" in text
     assert "Trial 1 was not registered as digits@champion: version 2 is this very model." in text
     assert 'mlflow.pyfunc.load_model("models:/digits/2")' in text
     assert "mlflow models serve -m models:/digits/2 " in text
     assert "--register" not in text
-    text = Page(page(replace(study, outcomes=(refused,)))).text
+    text = Page(page(replace(study, registrations=(refused,)))).text
     assert 'mlflow.pyfunc.load_model("models:/m-1")' in text
     assert "mlflow-hpo report 0123456789abcdef --register digits --force" in text
 
 
 def test_each_machine_is_named_once() -> None:
-    assert machines(facts([finished(n, 0.5) for n in range(3)])) == [
+    assert machines(snapshot([finished(n, 0.5) for n in range(3)])) == [
         "box: a CPU, 2 cores, 8.0 GB, python 3.11.7"
     ]
-    assert machines(facts([])) == []
+    assert machines(snapshot([])) == []
 
 
 def test_durations_are_read_at_a_glance() -> None:
@@ -166,7 +166,7 @@ def test_durations_are_read_at_a_glance() -> None:
 def test_a_study_reads_back_with_its_curves_and_units(start: Callable[..., Study]) -> None:
     study = start({"max_trials": 4, "max_epochs": 3, "scheduler": "asha"})
     study.drive()
-    found = read_facts(study.run)
+    found = read_snapshot(study.run)
     assert [s.trial for s in found.seen] == study.known
     for seen in found.seen:
         assert [epoch for epoch, _ in seen.curve] == list(range(1, seen.trial.epochs + 1))
@@ -183,7 +183,7 @@ def test_a_study_reads_back_with_its_curves_and_units(start: Callable[..., Study
 def test_a_failed_trial_has_its_time(start: Callable[..., Study]) -> None:
     study = start({"max_trials": 3, "max_epochs": 1}, "activation: [nonsense, absurd]")
     study.drive()
-    found = read_facts(study.run)
+    found = read_snapshot(study.run)
     assert [s.number for s in found.failed] == [1, 2]
     for seen in found.failed:
         [span] = seen.spans
@@ -209,7 +209,7 @@ def test_a_page_that_cannot_be_drawn_is_one_line(
     study.drive()
     folder = Path(connection.client.get_run(study.run.run_id).info.artifact_uri)
     (folder / keys.SPACE_FILE).unlink()
-    session.log_page(study.run, Console())
+    lifecycle.log_page(study.run, Console())
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("the page could not be drawn: StudyError: study ")
 

@@ -4,42 +4,42 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from page_facts import facts, failed, finished, many
+from page_snapshot import failed, finished, many, snapshot
 
 from mlflow_hpo.report import advice
-from mlflow_hpo.report.facts import Facts, Seen
+from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 from mlflow_hpo.store import Span
 from mlflow_hpo.trial import State, Trial
 
 RATE = "learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}"
 
 
-def rates(*values: float, **options: Any) -> Facts:
+def rates(*values: float, **options: Any) -> StudySnapshot:
     """A study whose trials get better with their number, of these learning rates."""
-    return facts(
+    return snapshot(
         [finished(n, 0.5 + n / 100, learning_rate=rate) for n, rate in enumerate(values)], RATE, **options
     )
 
 
-def curve(number: int, *values: float, epochs: int | None = None) -> Seen:
+def curve(number: int, *values: float, epochs: int | None = None) -> TrialView:
     """A trial with this learning curve."""
     seen = finished(number, values[-1], epochs or len(values), learning_rate=0.01)
     return replace(seen, curve=tuple(enumerate(values, 1)))
 
 
 def test_of_nothing_nothing_is_said() -> None:
-    assert advice.advice(facts([])) == []
-    assert advice.advice(facts([finished(0, 0.9, curve=0)])) == []
+    assert advice.advice(snapshot([])) == []
+    assert advice.advice(snapshot([finished(0, 0.9, curve=0)])) == []
 
 
 def test_failures_come_with_their_commonest_reason() -> None:
     seen = [finished(0, 0.5), *(failed(n) for n in range(1, 28)), *(finished(n, 0.4) for n in range(28, 40))]
-    assert advice.failures(facts(seen)) == "27 of 40 trials failed: loss became nan at epoch 1."
+    assert advice.failures(snapshot(seen)) == "27 of 40 trials failed: loss became nan at epoch 1."
     seen[5] = failed(5, "out of memory")
-    study = facts(seen)
+    study = snapshot(seen)
     assert advice.failures(study) == "27 of 40 trials failed; 26 of them: loss became nan at epoch 1."
     assert advice.reason_counts(study) == [("loss became nan at epoch 1", 26), ("out of memory", 1)]
-    assert advice.failures(facts([finished(0, 0.5)])) == ""
+    assert advice.failures(snapshot([finished(0, 0.5)])) == ""
 
 
 def test_the_best_at_the_edge_of_its_range() -> None:
@@ -58,7 +58,7 @@ def test_the_best_alone_at_the_edge_may_be_luck() -> None:
 
 def test_a_whole_number_at_the_last_of_few_values_lies_at_the_edge() -> None:
     seen = [finished(n, 0.5 + n / 100, layers=1 if n < 7 else 3) for n in range(11)]
-    said = advice.edges(facts(seen, "layers: {type: int, low: 1, high: 3}"))
+    said = advice.edges(snapshot(seen, "layers: {type: int, low: 1, high: 3}"))
     assert said.startswith(
         "The best value of layers, 3, lies at the upper edge of its range (1 to 3), and 4 of the best 5"
     )
@@ -66,17 +66,17 @@ def test_a_whole_number_at_the_last_of_few_values_lies_at_the_edge() -> None:
 
 def test_what_begins_at_0_cannot_be_widened_below() -> None:
     seen = [finished(n, 0.5 + n / 100, dropout=0.0) for n in range(11)]
-    assert advice.edges(facts(seen, "dropout: {type: float, low: 0.0, high: 0.5}")) == ""
+    assert advice.edges(snapshot(seen, "dropout: {type: float, low: 0.0, high: 0.5}")) == ""
 
 
 def test_the_top_five_within_noise() -> None:
     noisy = [curve(n, 0.5, 0.9, 0.85, 0.9, 0.86, 0.9, 0.86 + n / 1000) for n in range(5)]
-    assert advice.top_noise(facts(noisy)).startswith(
+    assert advice.top_noise(snapshot(noisy)).startswith(
         "The top five are within noise: they differ by 0.004, and"
     )
     calm = [curve(n, 0.5, 0.6, 0.7, 0.8, 0.9, 0.9 + n / 10) for n in range(5)]
-    assert advice.top_noise(facts(calm)) == ""
-    assert advice.top_noise(facts(noisy[:4])) == ""
+    assert advice.top_noise(snapshot(calm)) == ""
+    assert advice.top_noise(snapshot(noisy[:4])) == ""
 
 
 def test_a_trend_is_no_noise() -> None:
@@ -86,49 +86,51 @@ def test_a_trend_is_no_noise() -> None:
 
 
 def test_no_trial_beats_the_baseline() -> None:
-    assert advice.gain(facts([finished(0, 0.9), finished(1, 0.8)])).startswith("No trial beats the baseline")
-    assert advice.gain(facts([finished(0, 0.5), finished(1, 0.9)])) == ""
-    assert advice.gain(facts([finished(1, 0.5), finished(2, 0.9)])) == ""
+    assert advice.gain(snapshot([finished(0, 0.9), finished(1, 0.8)])).startswith(
+        "No trial beats the baseline"
+    )
+    assert advice.gain(snapshot([finished(0, 0.5), finished(1, 0.9)])) == ""
+    assert advice.gain(snapshot([finished(1, 0.5), finished(2, 0.9)])) == ""
 
 
 def test_a_gain_within_noise() -> None:
     seen = [curve(n, 0.5, 0.9, 0.85, 0.9, 0.86, 0.9, 0.86 + n / 1000) for n in range(2)]
-    assert advice.gain(facts(seen)).startswith("The gain over the baseline, 0.001, is within noise")
+    assert advice.gain(snapshot(seen)).startswith("The gain over the baseline, 0.001, is within noise")
 
 
 def test_the_best_was_still_learning() -> None:
     rising = curve(0, *(0.1 * n for n in range(1, 10)))
-    said = advice.still_learning(facts([rising], max_epochs=9))
+    said = advice.still_learning(snapshot([rising], max_epochs=9))
     assert said.startswith("Trial 0, the best, was still learning when it ended: its val_accuracy gained 0.3")
-    assert advice.still_learning(facts([rising], max_epochs=27)) == "", "it was stopped, not ended"
+    assert advice.still_learning(snapshot([rising], max_epochs=27)) == "", "it was stopped, not ended"
     flat = curve(0, 0.1, 0.5, 0.8, 0.9, 0.91, 0.9, 0.91, 0.9, 0.91)
-    assert advice.still_learning(facts([flat], max_epochs=9)) == ""
+    assert advice.still_learning(snapshot([flat], max_epochs=9)) == ""
 
 
 def test_luck_is_when_the_best_came() -> None:
     assert advice.luck(rates(*[0.01] * 12)).startswith("The best came late, trial 11 of 12")
     early = [finished(n, 0.9 if n == 2 else 0.5) for n in range(20)]
-    assert advice.luck(facts(early)) == (
+    assert advice.luck(snapshot(early)) == (
         "The best came early, trial 2, and 17 trials since then brought none better: more of the same "
         "will hardly help."
     )
-    assert advice.luck(facts(early[:8])) == ""
+    assert advice.luck(snapshot(early[:8])) == ""
 
 
 def test_what_pruning_saved() -> None:
     seen = [finished(0, 0.9, 10), finished(1, 0.5, 1), finished(2, 0.5, 1)]
-    assert advice.pruning(facts(seen, scheduler="asha")) == (
+    assert advice.pruning(snapshot(seen, scheduler="asha")) == (
         "Pruning saved 60% of the epochs: 12 were trained, not 30; 2 of 3 trials were stopped early."
     )
-    assert advice.pruning(facts(seen)) == ""
+    assert advice.pruning(snapshot(seen)) == ""
 
 
-def work(*units: tuple[float, float], **options: Any) -> Facts:
+def work(*units: tuple[float, float], **options: Any) -> StudySnapshot:
     seen = [
-        Seen(Trial(n, "", State.FINISHED, {}, {10: 0.0}, end - begin), 0.0, (Span(begin, end, 10),))
+        TrialView(Trial(n, "", State.FINISHED, {}, {10: 0.0}, end - begin), 0.0, (Span(begin, end, 10),))
         for n, (begin, end) in enumerate(units)
     ]
-    return facts(seen, **options)
+    return snapshot(seen, **options)
 
 
 def test_idle_workers() -> None:
@@ -144,7 +146,7 @@ def test_the_time_between_two_drivers_is_not_idle() -> None:
 
 def test_with_few_units_idleness_is_not_told() -> None:
     assert advice.idle_share(work((0, 10), (0, 1), workers=2)) is None
-    assert advice.idle_share(facts([])) is None
+    assert advice.idle_share(snapshot([])) is None
 
 
 def test_of_very_many_trials_it_is_said_quickly() -> None:

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
-from page_facts import config, facts, finished, many
+from page_snapshot import config, finished, many, snapshot
 
-from mlflow_hpo.report.facts import Facts
 from mlflow_hpo.report.importance import FEWEST, MOST, importance, table
 from mlflow_hpo.report.plots import contours
-from mlflow_hpo.report.plots import importance as bars
+from mlflow_hpo.report.plots import importance as thresholds
+from mlflow_hpo.report.snapshot import StudySnapshot
 
 
-def study(count: int, noise: float = 0.0, seed: int = 1) -> Facts:
+def study(count: int, noise: float = 0.0, seed: int = 1) -> StudySnapshot:
     """Only the learning rate matters; with noise alone, nothing does."""
     random = np.random.default_rng(seed)
     seen = []
@@ -19,7 +19,7 @@ def study(count: int, noise: float = 0.0, seed: int = 1) -> Facts:
         own = config(random)
         value = float(random.normal()) if noise else -abs(np.log10(own["learning_rate"]) + 2.5)
         seen.append(finished(number, value, **own))
-    return facts(seen)
+    return snapshot(seen)
 
 
 def test_what_matters_comes_first_and_its_interval_is_above_0() -> None:
@@ -36,7 +36,7 @@ def test_with_few_trials_nothing_is_told() -> None:
     found = importance(study(FEWEST - 1))
     assert found.missing == f"too few trials to tell: {FEWEST - 1} have results, and it takes {FEWEST}"
     assert not found.titles
-    assert bars.compute(study(3)).missing.startswith("Too few trials to tell")
+    assert thresholds.compute(study(3)).missing.startswith("Too few trials to tell")
 
 
 def test_of_noise_nothing_is_told() -> None:
@@ -48,9 +48,9 @@ def test_of_noise_nothing_is_told() -> None:
 def test_what_was_not_varied_is_left_out() -> None:
     seen = [finished(n, float(n), units=64, dropout=n / 50) for n in range(20)]
     space = "units: [64, 128]\ndropout: {type: float, low: 0.0, high: 0.5}"
-    assert importance(facts(seen, space=space)).titles == ("dropout",)
-    assert contours.compute(facts(seen, space=space)).missing == "Only one hyperparameter was varied."
-    assert "was varied" in importance(facts(seen, space="units: [64, 128]")).missing
+    assert importance(snapshot(seen, space=space)).titles == ("dropout",)
+    assert contours.compute(snapshot(seen, space=space)).missing == "Only one hyperparameter was varied."
+    assert "was varied" in importance(snapshot(seen, space="units: [64, 128]")).missing
 
 
 def test_it_is_the_same_each_time() -> None:
@@ -61,14 +61,14 @@ def test_a_value_that_diverged_changes_nothing_but_its_place() -> None:
     one = study(40)
     worst = min(one.scored, key=lambda s: s.value or 0.0)
     far = replace(worst, value=-1e30, trial=replace(worst.trial, losses={10: 1e30}))
-    other = facts([far if s is worst else s for s in one.seen])
+    other = snapshot([far if s is worst else s for s in one.seen])
     assert importance(other) == importance(one)
 
 
 def test_trials_that_were_stopped_early_come_after_those_that_were_not() -> None:
     seen = [finished(n, 0.5 + n / 1000, units=64) for n in range(12)]
     seen += [finished(n, 0.9, epochs=3, units=32) for n in range(12, 16)]
-    found = table(facts(seen, scheduler="asha", max_epochs=10))
+    found = table(snapshot(seen, scheduler="asha", max_epochs=10))
     places = dict(zip(found.numbers, found.places, strict=True))
     assert places[11] == 0
     assert min(places[n] for n in range(12, 16)) > max(places[n] for n in range(12))

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page_facts import facts, failed, finished, many
+from page_snapshot import failed, finished, many, snapshot
 
-from mlflow_hpo.report.facts import MOST_READ, Seen, chosen
 from mlflow_hpo.report.page import script_json
 from mlflow_hpo.report.plots import (
     PLOTS,
@@ -24,17 +23,18 @@ from mlflow_hpo.report.plots import (
     timeline,
     wall,
 )
+from mlflow_hpo.report.snapshot import MOST_READ, TrialView, chosen
 from mlflow_hpo.store import Span
 from mlflow_hpo.trial import State, Trial
 
 RATE: dict[str, Any] = {"learning_rate": 0.01}
 STUDIES = {
-    "no trial": facts([]),
-    "one trial": facts([finished(0, 0.9, units=64, optimizer="adam", dropout=0.1, **RATE)]),
-    "only failed ones": facts([failed(n) for n in range(3)]),
-    "one that runs": facts([Seen(Trial(0, "run0", State.RUNNING, {"units": 64}))]),
-    "all the same": facts([finished(n, 0.5, units=64, **RATE) for n in range(20)]),
-    "a baseline that has no place on the scales": facts(
+    "no trial": snapshot([]),
+    "one trial": snapshot([finished(0, 0.9, units=64, optimizer="adam", dropout=0.1, **RATE)]),
+    "only failed ones": snapshot([failed(n) for n in range(3)]),
+    "one that runs": snapshot([TrialView(Trial(0, "run0", State.RUNNING, {"units": 64}))]),
+    "all the same": snapshot([finished(n, 0.5, units=64, **RATE) for n in range(20)]),
+    "a baseline that has no place on the scales": snapshot(
         [finished(0, 0.9, units=None, learning_rate=0, dropout="auto"), finished(1, 0.8, units=64, **RATE)]
     ),
     "10,000 trials": many(10_000),
@@ -70,7 +70,7 @@ def test_without_trials_every_plot_says_so() -> None:
 
 
 def test_the_best_so_far_never_gets_worse() -> None:
-    data = history.compute(facts([finished(0, 0.5), failed(1), finished(2, 0.8), finished(3, 0.6)]))
+    data = history.compute(snapshot([finished(0, 0.5), failed(1), finished(2, 0.8), finished(3, 0.6)]))
     assert data.steps == ((0, 0.5), (2, 0.8), (3, 0.8))
     assert data.failed == (1,)
     assert data.baseline == 0.5
@@ -78,8 +78,8 @@ def test_the_best_so_far_never_gets_worse() -> None:
 
 def test_where_less_is_better_the_best_so_far_falls() -> None:
     seen = [finished(n, value) for n, value in enumerate((0.5, 0.8, 0.3))]
-    turned = [Seen(_with_loss(s.trial, s.value or 0.0), s.value, s.spans) for s in seen]
-    assert history.compute(facts(turned, metric="val_loss")).steps == ((0, 0.5), (2, 0.3), (2, 0.3))
+    turned = [TrialView(_with_loss(s.trial, s.value or 0.0), s.value, s.spans) for s in seen]
+    assert history.compute(snapshot(turned, metric="val_loss")).steps == ((0, 0.5), (2, 0.3), (2, 0.3))
 
 
 def _with_loss(trial: Trial, loss: float) -> Trial:
@@ -89,23 +89,23 @@ def _with_loss(trial: Trial, loss: float) -> Trial:
 def test_wall_time_orders_results_by_when_they_came() -> None:
     late, early = finished(0, 0.9), finished(1, 0.7)
     seen = [
-        Seen(late.trial, 0.9, (Span(0, 60, 10),)),
-        Seen(early.trial, 0.7, (Span(0, 5, 10),)),
+        TrialView(late.trial, 0.9, (Span(0, 60, 10),)),
+        TrialView(early.trial, 0.7, (Span(0, 5, 10),)),
     ]
-    data = wall.compute(facts(seen))
+    data = wall.compute(snapshot(seen))
     assert (data.seconds, data.values, data.numbers) == ((5, 60, 60), (0.7, 0.9, 0.9), (1, 0, 0))
 
 
 def test_wall_time_counts_what_a_trial_had_at_each_rung() -> None:
     trial = Trial(0, "run0", State.FINISHED, {}, {1: -0.4, 3: -0.6})
-    data = wall.compute(facts([Seen(trial, 0.6, (Span(0, 2, 1), Span(7, 9, 3)))]))
+    data = wall.compute(snapshot([TrialView(trial, 0.6, (Span(0, 2, 1), Span(7, 9, 3)))]))
     assert data.seconds == (2, 9, 9)
     assert data.values == (0.4, 0.6, 0.6)
 
 
 def test_curves_are_sorted_by_what_became_of_their_trials() -> None:
     seen = [finished(0, 0.5), finished(1, 0.9), finished(2, 0.6), finished(3, 0.4, epochs=3, curve=3)]
-    data = curves.compute(facts(seen, scheduler="asha", max_epochs=10))
+    data = curves.compute(snapshot(seen, scheduler="asha", max_epochs=10))
     assert (set(data.whole), set(data.stopped)) == ({2}, {3})
     assert data.best_number == 1
     assert data.baseline[-1][0] == 10
@@ -113,13 +113,13 @@ def test_curves_are_sorted_by_what_became_of_their_trials() -> None:
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
-    data = curves.compute(facts([finished(0, 0.9, 1000, 1000)], max_epochs=1000))
+    data = curves.compute(snapshot([finished(0, 0.9, 1000, 1000)], max_epochs=1000))
     assert len(data.best) <= curves.MOST_POINTS + 1
     assert (data.best[0][0], data.best[-1][0]) == (1, 1000)
 
 
 def test_one_epoch_makes_no_curve() -> None:
-    assert curves.compute(facts([finished(0, 0.9, 1, 1)], max_epochs=1)).missing.endswith(
+    assert curves.compute(snapshot([finished(0, 0.9, 1, 1)], max_epochs=1)).missing.endswith(
         "there are no curves."
     )
 
@@ -145,10 +145,10 @@ def test_a_hyperparameter_that_is_not_active_is_a_gap() -> None:
         finished(0, 0.5, optimizer="adam", **one),
         finished(1, 0.9, optimizer="sgd", momentum=0.99, **one),
     ]
-    data = parallel.compute(facts(seen))
+    data = parallel.compute(snapshot(seen))
     assert data.axes[2] == "momentum (optimizer sgd)"
     assert {number: places[2] for number, _, places in data.lines} == {0: None, 1: 1.0}
-    shown = {s.title: s for s in slices.compute(facts(seen)).slices}
+    shown = {s.title: s for s in slices.compute(snapshot(seen)).slices}
     momentum = shown["momentum (optimizer sgd)"]
     assert [p[:2] for p in (*momentum.whole, *momentum.best)] == [(1, 0.99)]
 
@@ -164,7 +164,7 @@ def test_a_slice_is_logarithmic_where_the_space_is() -> None:
 
 def test_a_baseline_outside_the_space_is_shown_in_its_slice() -> None:
     seen = [finished(0, 0.5, learning_rate=1.0), finished(1, 0.6, learning_rate=0.1)]
-    [one] = slices.compute(facts(seen, space="learning_rate: {type: float, low: 1e-2, high: 0.1}")).slices
+    [one] = slices.compute(snapshot(seen, space="learning_rate: {type: float, low: 1e-2, high: 0.1}")).slices
     assert one.whole == ((0, 1.0, 0.5),)
 
 
@@ -172,16 +172,16 @@ def test_a_baseline_outside_the_space_is_shown_in_its_slice() -> None:
 def test_a_value_without_a_place_on_the_scale_is_not_in_its_slice(rate: Any) -> None:
     seen = [finished(0, 0.5, learning_rate=rate), finished(1, 0.6, learning_rate=0.1)]
     text = "learning_rate: {type: float, low: 1e-2, high: 0.1, log: true}"
-    [one] = slices.compute(facts(seen, space=text)).slices
+    [one] = slices.compute(snapshot(seen, space=text)).slices
     assert [p[:2] for p in (*one.whole, *one.best)] == [(1, 0.1)]
-    [figure] = slices.draw(slices.compute(facts(seen, space=text)))
+    [figure] = slices.draw(slices.compute(snapshot(seen, space=text)))
     assert figure.to_plotly_json()["layout"]["xaxis"]["range"] == pytest.approx([-2.04, -0.96])
 
 
 def test_units_that_overlap_are_in_lanes_of_their_own() -> None:
     spans = [(0, 4), (1, 2), (2, 3), (5, 6)]
-    seen = [Seen(finished(n, 0.5).trial, 0.5, (Span(*span, 10),)) for n, span in enumerate(spans)]
-    data = timeline.compute(facts(seen))
+    seen = [TrialView(finished(n, 0.5).trial, 0.5, (Span(*span, 10),)) for n, span in enumerate(spans)]
+    data = timeline.compute(snapshot(seen))
     assert [b.lane for b in data.bars] == [0, 1, 1, 0]
     assert data.lanes == 2
 
@@ -189,10 +189,10 @@ def test_units_that_overlap_are_in_lanes_of_their_own() -> None:
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 30)), min_size=1, max_size=40))
 def test_no_two_units_of_a_lane_overlap(units: list[tuple[float, float]]) -> None:
     seen = [
-        Seen(Trial(n, "", State.FAILED, {}), spans=(Span(begin, begin + length, 0),))
+        TrialView(Trial(n, "", State.FAILED, {}), spans=(Span(begin, begin + length, 0),))
         for n, (begin, length) in enumerate(units)
     ]
-    data = timeline.compute(facts(seen))
+    data = timeline.compute(snapshot(seen))
     for lane in range(data.lanes):
         bars = sorted((b for b in data.bars if b.lane == lane), key=lambda b: b.begin)
         assert all(a.end <= b.begin + timeline.SLACK for a, b in pairwise(bars))
@@ -205,7 +205,7 @@ def test_of_very_many_units_neighbours_are_one_bar() -> None:
 
 
 def test_time_and_memory_are_those_of_the_trial() -> None:
-    data = hardware.compute(facts([finished(0, 0.5, epochs=3), failed(1)]))
+    data = hardware.compute(snapshot([finished(0, 0.5, epochs=3), failed(1)]))
     assert {m.title: m.points for m in data.measures} == {
         "wall time (seconds)": ((0, 1.5),),
         "wall time of an epoch (seconds)": ((0, 0.5),),
@@ -271,7 +271,7 @@ def test_no_name_is_too_long_for_an_axis(plot: Plot[Any]) -> None:
     space = f"{rate}: {{type: float, low: 0.0, high: 1.0}}\n{choice}: {options}"
     configs: list[dict[str, Any]] = [{rate: i / 40, choice: options[i % 3]} for i in range(40)]
     seen = [finished(i, i / 40 + i % 3, **own) for i, own in enumerate(configs)]
-    data = plot.compute(facts(seen, space))
+    data = plot.compute(snapshot(seen, space))
     assert not data.missing
     for figure in plot.draw(data):
         layout = figure.to_plotly_json()["layout"]

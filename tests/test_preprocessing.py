@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlflow_hpo.datasets import Data, DataSpec, load_data, save_given, whole
-from mlflow_hpo.preprocessing import kind_of, needs_preprocessing, prepared, trusted_types
+from mlflow_hpo.data import Data, DataSpec, load_data, save_given, whole
+from mlflow_hpo.data.preprocess import kind_of, needs_preprocessing, prepared, trusted_types
 
 ROWS = 200
 WORDS = np.array(["late", "train", "cheap", "seat", "window", "coffee", "cold", "queue", "fast", "kind"])

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from project_folders import runs, wait_until
 
-from mlflow_hpo.objectives import command
-from mlflow_hpo.objectives.command import Command
+from mlflow_hpo.objectives.project.process import Command
 
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from mlflow_hpo.objectives.command import Command
+from mlflow_hpo.objectives.project.process import Command
 Command(sys.argv[1], ".", os.environ, Path("output.txt"))
 time.sleep(600)
 """
@@ -63,7 +62,7 @@ def test_what_it_leaves_running_behind_it_ends_too() -> None:
 
 
 def test_what_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("mlflow_hpo.objectives.project.process.GRACE_SECONDS", 0.3)
     with start("trap '' TERM; echo $$ > leader; while true; do sleep 0.1; done") as it:
         leader = pid("leader")
     assert not runs(leader)

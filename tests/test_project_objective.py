@@ -7,9 +7,9 @@ import pytest
 from project_folders import project
 
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
-from mlflow_hpo.objectives import project as objectives
 from mlflow_hpo.objectives.handle import Handle, Place
-from mlflow_hpo.objectives.project import ProjectObjective
+from mlflow_hpo.objectives.project import objective as objectives
+from mlflow_hpo.objectives.project.objective import ProjectObjective
 from mlflow_hpo.projects import Prepared
 from mlflow_hpo.store import Connection
 

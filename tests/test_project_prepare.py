@@ -12,7 +12,7 @@ import pytest
 from conftest import PROJECT
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.objectives.project import ProjectObjective
+from mlflow_hpo.objectives.project.objective import ProjectObjective
 from mlflow_hpo.project import project_request
 from mlflow_hpo.projects import Prepared, given_project
 from mlflow_hpo.ready import ready
@@ -195,13 +195,13 @@ def test_a_worker_for_projects_loads_no_framework() -> None:
     with prepared(ELASTICNET, RATES) as project:
         code = (
             "import sys\n"
-            "from mlflow_hpo.datasets import DataSpec\n"
-            "from mlflow_hpo.process import warm_up\n"
-            "from mlflow_hpo.subject import Subject\n"
-            f"subject = Subject('elasticnet', DataSpec(''), metric='rmse', project={project.text!r})\n"
-            "warm_up(subject, 1)\n"
+            "from mlflow_hpo.data import DataSpec\n"
+            "from mlflow_hpo.worker.process import warm_up\n"
+            "from mlflow_hpo.objectives.spec import ObjectiveSpec\n"
+            f"spec = ObjectiveSpec('elasticnet', DataSpec(''), metric='rmse', project={project.text!r})\n"
+            "warm_up(spec, 1)\n"
             "from mlflow_hpo.objectives.find import find_objective\n"
-            "assert find_objective(subject).prepared.takes == ('alpha', 'l1_ratio')\n"
+            "assert find_objective(spec).prepared.takes == ('alpha', 'l1_ratio')\n"
             "print([name for name in ('tensorflow', 'keras', 'sklearn', 'torch') if name in sys.modules])"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

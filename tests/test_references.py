@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.references import load_reference
+from mlflow_hpo.user_code import load_reference
 
 
 @pytest.fixture(autouse=True)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.executors import LocalExecutor
-from mlflow_hpo.report.replay import Replay, replay, said
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.store import Connection, find_trial, keys
-from mlflow_hpo.store.records import COMMIT, DATA, Record
-from mlflow_hpo.study import Study
+from mlflow_hpo.store.provenance import COMMIT, DATA, Record
+from mlflow_hpo.study.driver import Study
+from mlflow_hpo.study.replay import Replay, replay, said
 from mlflow_hpo.trial import State, Trial
 
 Start = Callable[..., Study]

@@ -15,7 +15,7 @@ from mlflow_hpo.report.order import Aim
 from mlflow_hpo.report.pareto import Picture, Point, fronts, picture
 from mlflow_hpo.report.plots import front
 from mlflow_hpo.store import Connection
-from mlflow_hpo.study import Study
+from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import Result, State
 
 Start = Callable[..., Study]

@@ -71,12 +71,12 @@ class TestAsha(SchedulerContract):
         assert [t.epochs for t in trials] == [27, 1, 1, 1]
 
     def test_a_poor_trial_that_ended_by_itself_does_not_stand_for_the_winner(self) -> None:
-        poor = Trial(0, "", State.FINISHED, {}, {1: 9.0}, complete=True).carried((2, 9))
+        poor = Trial(0, "", State.FINISHED, {}, {1: 9.0}, complete=True).extended_to((2, 9))
         others = [Trial(n, "", State.PAUSED, {}, {2: float(n)}) for n in (1, 2)]
         assert scheduler("asha", Budget(3, 9, 1, 4)).next([poor, *others]) == Unit(1, 2, 9, 1)
 
     def test_where_only_that_one_got_high_the_best_below_goes_on(self) -> None:
-        poor = Trial(0, "", State.FINISHED, {}, {1: 0.5, 2: 9.0}, complete=True).carried((1, 3, 9, 27))
+        poor = Trial(0, "", State.FINISHED, {}, {1: 0.5, 2: 9.0}, complete=True).extended_to((1, 3, 9, 27))
         better = [Trial(n, "", State.PAUSED, {}, {1: n / 9, 3: n / 9}) for n in (1, 2)]
         asha = scheduler("asha", Budget(3, 27, 1, 3))
         assert asha._finale([poor, *better]) == Unit(1, 3, 27, 1)  # type: ignore[attr-defined]
@@ -155,7 +155,7 @@ class TestPopulationBasedTraining(SchedulerContract):
 
     def test_what_ended_by_itself_is_not_copied(self) -> None:
         trials = [Trial(n, "", State.PAUSED, {}, {9: float(n)}) for n in range(6)]
-        trials[0] = Trial(0, "", State.FINISHED, {}, {7: 0.0}, complete=True).carried((9, 18, 27))
+        trials[0] = Trial(0, "", State.FINISHED, {}, {7: 0.0}, complete=True).extended_to((9, 18, 27))
         unit = scheduler("pbt", Budget(10, 27, 9, 3)).next(trials)
         assert unit == Unit(None, 9, 18, source=1)
 

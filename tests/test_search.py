@@ -7,10 +7,10 @@ import pytest
 from conftest import hpo, one_line_error
 
 from mlflow_hpo.algorithms import algorithm, observed_at, propose, warm_trials, watched
-from mlflow_hpo.algorithms.explore import explore
 from mlflow_hpo.algorithms.propose import standing
 from mlflow_hpo.errors import ConfigError, SpaceError
 from mlflow_hpo.inputs import Inputs, Request
+from mlflow_hpo.schedulers.explore import explore
 from mlflow_hpo.space import parse_given, parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
 from mlflow_hpo.trial import State, Trial

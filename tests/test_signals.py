@@ -12,8 +12,8 @@ from rich.console import Console
 
 from mlflow_hpo.errors import Interrupted
 from mlflow_hpo.inputs import Request
-from mlflow_hpo.session import begin, go_on
 from mlflow_hpo.store import LATEST, Connection, find_study
+from mlflow_hpo.study.lifecycle import begin, go_on
 from mlflow_hpo.trial import STOPPED, State, Trial
 
 OPTIONS = {

@@ -10,7 +10,7 @@ from conftest import hpo, one_line_error
 
 from mlflow_hpo.errors import SetupError, StoreError, StudyError
 from mlflow_hpo.store import Connection, Recorder, StudyRun, find_study, keys
-from mlflow_hpo.study import Study
+from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import Result, State
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "tracking.md"

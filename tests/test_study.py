@@ -11,10 +11,10 @@ import pytest
 from conftest import Recording
 
 from mlflow_hpo.errors import DataError, StudyError
-from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.store import Connection
-from mlflow_hpo.study import Study
+from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State, Trial, Unit
 
 Start = Callable[..., Study]

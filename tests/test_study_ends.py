@@ -8,10 +8,10 @@ import pytest
 from conftest import Recording, survey
 
 from mlflow_hpo.errors import ConfigError, StoreError, StudyError
-from mlflow_hpo.executors import LocalExecutor
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.inputs import Inputs, Request
 from mlflow_hpo.store import Connection, StudyRun, keys
-from mlflow_hpo.study import Study
+from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State, Trial
 
 Start = Callable[..., Study]

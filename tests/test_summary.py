@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-from mlflow_hpo import summary
-from mlflow_hpo.outcome import Outcome, with_outcome
+from mlflow_hpo.report import summary
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.space import parse_space
+from mlflow_hpo.store.registrations import Registration, with_registration
 from mlflow_hpo.trial import State, Trial
 
 SETTINGS = make_settings({"max_trials": 3})
@@ -72,8 +72,8 @@ def test_a_model_that_is_registered_is_served_under_its_name() -> None:
     assert "models:/digits@champion" in steps["serve it"]
 
 
-NEW = Outcome("digits", "champion", 1, "nobody held it", "2", {"test_accuracy": 0.5})
-REFUSED = Outcome("digits", "champion", 0, "it is not better")
+NEW = Registration("digits", "champion", 1, "nobody held it", "2", {"test_accuracy": 0.5})
+REFUSED = Registration("digits", "champion", 0, "it is not better")
 
 
 def test_a_registered_version_is_served_itself_and_what_was_refused_can_be_forced() -> None:
@@ -94,14 +94,14 @@ def test_the_description_says_how_registrations_came_out() -> None:
 
 
 def test_a_new_outcome_takes_the_place_of_the_one_before_but_a_refusal_not_of_a_version() -> None:
-    assert with_outcome([REFUSED], NEW) == [NEW]
-    assert with_outcome([NEW], REFUSED) == [REFUSED, NEW]
+    assert with_registration([REFUSED], NEW) == [NEW]
+    assert with_registration([NEW], REFUSED) == [REFUSED, NEW]
     again = replace(REFUSED, why="still not")
-    assert with_outcome([REFUSED, NEW], again) == [again, NEW]
+    assert with_registration([REFUSED, NEW], again) == [again, NEW]
     third = replace(NEW, version="3")
-    assert with_outcome([again, NEW], third) == [third]
+    assert with_registration([again, NEW], third) == [third]
     others = [replace(NEW, alias=alias) for alias in "abc"]
-    assert with_outcome(others, NEW) == [NEW, *others[:2]]
+    assert with_registration(others, NEW) == [NEW, *others[:2]]
 
 
 def test_the_plan_says_what_may_be_spent_and_what_that_saves() -> None:

@@ -17,26 +17,26 @@ import pytest
 from contracts import WAIT, answer
 from pebble import ProcessExpired
 
-from mlflow_hpo.datasets import DataSpec
-from mlflow_hpo.executors import LocalExecutor, answered
-from mlflow_hpo.libraries import libraries
-from mlflow_hpo.preloaded import Loaded
-from mlflow_hpo.process import environment, warm_up
-from mlflow_hpo.subject import Subject
+from mlflow_hpo.data import DataSpec
+from mlflow_hpo.execution.imports import libraries
+from mlflow_hpo.execution.local import LocalExecutor, answered
+from mlflow_hpo.execution.preload import Preload
+from mlflow_hpo.objectives.spec import ObjectiveSpec
+from mlflow_hpo.worker.process import environment, warm_up
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 
-NUMPY = Loaded(("numpy",), {"OPENBLAS_NUM_THREADS": "1"})
+NUMPY = Preload(("numpy",), {"OPENBLAS_NUM_THREADS": "1"})
 SLOW = "import time\ntime.sleep(30)\n"
-FUNCTION = Subject("nothing.py:objective", DataSpec(""))
+FUNCTION = ObjectiveSpec("nothing.py:objective", DataSpec(""))
 DRIVER = """
 import os, sys, time
-from mlflow_hpo.datasets import DataSpec
-from mlflow_hpo.executors import LocalExecutor
-from mlflow_hpo.process import warm_up
-from mlflow_hpo.subject import Subject
+from mlflow_hpo.data import DataSpec
+from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.worker.process import warm_up
+from mlflow_hpo.objectives.spec import ObjectiveSpec
 
-workers = LocalExecutor(2, warm_up, (Subject("nothing.py:objective", DataSpec("")), 1))
+workers = LocalExecutor(2, warm_up, (ObjectiveSpec("nothing.py:objective", DataSpec("")), 1))
 pids = [f.result() for f in [workers.submit(os.getpid) for _ in range(2)]]
 print(workers.submit(os.getppid).result(), *pids, flush=True)
 time.sleep(600)
@@ -97,8 +97,8 @@ def test_workers_do_not_draw_the_same_random_numbers() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_with_all_libraries_the_template_has_one_thread(threads: int) -> None:
-    subject = Subject("mlp", DataSpec("digits"))
-    loaded = Loaded(libraries(subject), environment(subject, threads))
+    spec = ObjectiveSpec("mlp", DataSpec("digits"))
+    loaded = Preload(libraries(spec), environment(spec, threads))
     with LocalExecutor(1, loaded=loaded) as workers:
         template = psutil.Process(workers.submit(os.getppid).result(WAIT))
         maps = Path(f"/proc/{template.pid}/maps").read_text()
@@ -113,8 +113,8 @@ def test_what_is_loaded_follows_from_the_subject(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
 
     def loads(model: str, data: str = "", project: str = "") -> tuple[bool, bool]:
-        found = libraries(Subject(model, DataSpec(data), project=project))
-        assert "mlflow_hpo.worker" in found
+        found = libraries(ObjectiveSpec(model, DataSpec(data), project=project))
+        assert "mlflow_hpo.worker.train" in found
         return "tensorflow" in found, "sklearn.base" in found
 
     assert loads("mlp") == loads("nets.py:build") == loads("nets:build") == (True, True)
@@ -159,7 +159,7 @@ def test_a_shutdown_does_not_wait_for_what_is_being_loaded(
 ) -> None:
     (tmp_path / "slow_to_load.py").write_text(SLOW)
     monkeypatch.syspath_prepend(str(tmp_path))
-    workers = LocalExecutor(2, loaded=Loaded(("slow_to_load",))).start()
+    workers = LocalExecutor(2, loaded=Preload(("slow_to_load",))).start()
     began = time.monotonic()
     futures = [workers.submit(answer, number) for number in range(3)]
     assert until(lambda: any("forkserver" in " ".join(p.cmdline()) for p in psutil.Process().children()))
@@ -188,7 +188,7 @@ def test_a_template_killed_while_it_loads_fails_the_future_in_a_line(
 ) -> None:
     (tmp_path / "mortal.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with LocalExecutor(1, loaded=Loaded(("mortal",))) as workers:
+    with LocalExecutor(1, loaded=Preload(("mortal",))) as workers:
         for _ in range(2):
             with pytest.raises(Exception, match=r"^a worker died while it was tried: the process that loads"):
                 answered(workers.submit(answer, 1), "it was tried")
@@ -199,7 +199,7 @@ def test_a_library_that_cannot_be_imported_is_left_to_the_worker(
 ) -> None:
     (tmp_path / "broken.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with LocalExecutor(1, loaded=Loaded(("broken", "missing", "numpy"))) as workers:
+    with LocalExecutor(1, loaded=Preload(("broken", "missing", "numpy"))) as workers:
         assert workers.submit(answer, 4).result(WAIT) == 8
 
 

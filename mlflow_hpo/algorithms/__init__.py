@@ -33,13 +33,13 @@ GRID_POINTS = 5
 
 # name -> module and function: what an algorithm needs is imported when it is chosen
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
-    "tpe": ("from_hyperopt", "tpe"),
-    "random": ("from_hyperopt", "random"),
-    "anneal": ("from_hyperopt", "anneal"),
-    "atpe": ("from_hyperopt", "atpe"),
+    "tpe": ("hyperopt", "tpe"),
+    "random": ("hyperopt", "random"),
+    "anneal": ("hyperopt", "anneal"),
+    "atpe": ("hyperopt", "atpe"),
     "gp": ("gp", "gp"),
     "evolution": ("evolution", "evolution"),
-    "cmaes": ("cma", "cma"),
+    "cmaes": ("cmaes", "cma"),
 }
 
 
@@ -65,11 +65,11 @@ def algorithm(name: str, grid_points: int = GRID_POINTS, seed: int = 0) -> Algor
 
         return grid(grid_points)
     if name.startswith("optuna:"):
-        from mlflow_hpo.algorithms.from_optuna import from_optuna
+        from mlflow_hpo.algorithms.optuna import from_optuna
 
         return from_optuna(name.removeprefix("optuna:"), seed)
     if ":" in name:
-        from mlflow_hpo.algorithms.from_user import from_user
+        from mlflow_hpo.algorithms.user import from_user
 
         return from_user(name)
     module, function = ALGORITHMS[name]

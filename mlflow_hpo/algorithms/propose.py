@@ -72,7 +72,7 @@ def warm_trials(
     kept, notes = list[Trial](), list[str]()
     shared, end = [rung for rung in rungs if rung <= max_epochs], max((t.number for t in trials), default=0)
     for trial in trials:
-        known = trial.carried(shared).losses
+        known = trial.extended_to(shared).losses
         losses = {e: known[e] for e in known if e <= max_epochs and (only is None or e in only)}
         useless = "it failed" if trial.state is State.FAILED else "" if losses else _nowhere(max_epochs, only)
         if fault := space.fault(trial.config) or useless:

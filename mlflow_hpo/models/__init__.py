@@ -20,7 +20,7 @@ EPOCHS = "epochs"  # a hyperparameter of this name says how long a trial trains
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelInfo:
     """A model that can be tuned.
 
     Attributes:
@@ -96,7 +96,7 @@ def is_builtin(name: str) -> bool:
     return name in BUILDERS
 
 
-def find_model(name: str) -> Model:
+def find_model(name: str) -> ModelInfo:
     """The built-in model with this name.
 
     Raises:
@@ -105,7 +105,7 @@ def find_model(name: str) -> Model:
     if name not in BUILDERS:
         raise unknown("model", name, (*BUILDERS, "package.module:NAME", "path/to/file.py:NAME"))
     defaults = own_defaults(BUILDERS[name]) | train_defaults()
-    return Model(
+    return ModelInfo(
         name=name,
         defaults=defaults,
         takes=frozenset(defaults),

@@ -7,13 +7,13 @@ from typing import Any
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import is_builtin
+from mlflow_hpo.objectives.cross_validation import Repeated
 from mlflow_hpo.objectives.function import KEYWORD_FORM, FunctionObjective, form_of
 from mlflow_hpo.objectives.handle import Objective
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
-from mlflow_hpo.objectives.members import Members
 from mlflow_hpo.objectives.sklearn import SklearnObjective, is_estimator
-from mlflow_hpo.references import load_reference
-from mlflow_hpo.subject import Subject
+from mlflow_hpo.objectives.spec import ObjectiveSpec
+from mlflow_hpo.user_code import load_reference
 
 EXPECTED = (
     "expected a KerasTuner hypermodel, a function that returns a compiled Keras model or an estimator, "
@@ -22,31 +22,29 @@ EXPECTED = (
 
 
 @lru_cache(maxsize=2)
-def find_objective(subject: Subject) -> Objective:
+def find_objective(spec: ObjectiveSpec) -> Objective:
     """The objective of a study; kept, so that the user's code is loaded once.
 
     Raises:
         ConfigError: the user's code cannot be loaded, or is nothing that can be tuned.
     """
-    if subject.project:
-        from mlflow_hpo.objectives.project import ProjectObjective
+    if spec.project:
+        from mlflow_hpo.objectives.project.objective import ProjectObjective
         from mlflow_hpo.projects import Prepared
 
-        return ProjectObjective(Prepared.read(subject.project), subject.metric, subject.maximize)
-    single = _single(subject)
-    if subject.folds == 1 and subject.repeats == 1:
+        return ProjectObjective(Prepared.read(spec.project), spec.metric, spec.maximize)
+    single = _single(spec)
+    if spec.folds == 1 and spec.repeats == 1:
         return single
-    return Members(
-        single, subject.folds, subject.repeats, subject.data.seed, subject.early_stopping, subject.maximize
-    )
+    return Repeated(single, spec.folds, spec.repeats, spec.data.seed, spec.early_stopping, spec.maximize)
 
 
-def _single(subject: Subject) -> Objective:
-    kind, target = _classified(subject.model)
+def _single(spec: ObjectiveSpec) -> Objective:
+    kind, target = _classified(spec.model)
     if kind == "estimator":
-        return SklearnObjective(target, subject.resource, subject.preprocess, subject.metric)
+        return SklearnObjective(target, spec.resource, spec.preprocess, spec.metric)
     if kind == "keras":
-        return KerasObjective(target, subject.preprocess)
+        return KerasObjective(target, spec.preprocess)
     found: Objective = target
     return found
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError
-from mlflow_hpo.models import Model, own_defaults
+from mlflow_hpo.models import ModelInfo, own_defaults
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.scores import scored
 
@@ -40,10 +40,10 @@ class FunctionObjective:
     def warm_up(self) -> None:
         """Nothing: loading the function imported what it needs."""
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`."""
         keywords = self.form == KEYWORD_FORM
-        return Model(
+        return ModelInfo(
             name=name,
             defaults=own_defaults(self.function) if keywords else {},
             takes=frozenset(own_defaults(self.function)) if keywords else None,
@@ -52,8 +52,8 @@ class FunctionObjective:
             needs_data=False,
         )
 
-    def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
-        """See `Objective.rehearse`: what it reports, only a call can tell."""
+    def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
+        """See `Objective.dry_run`: what it reports, only a call can tell."""
         return None
 
     def train(self, trial: Handle) -> None:
@@ -64,7 +64,7 @@ class FunctionObjective:
         answer = self._called(trial)
         if answer is not None or not (trial.reported or trial.start):
             self._conclude(trial, _metrics(answer, trial.metric))
-        alone = trial.told_at is None or trial.told_at < trial.reached  # nobody's word ended it
+        alone = trial.stop_epoch is None or trial.stop_epoch < trial.reached  # nobody's word ended it
         if alone and trial.reached != trial.epochs:
             trial.ended = trial.ended or trial.itself
 
@@ -74,7 +74,7 @@ class FunctionObjective:
         That is the last it reported, if it reported each or was told to end; else it trained for all.
         """
         each = len(trial.reported) == trial.reached - trial.start
-        if not trial.reported or not (each or trial.told_at):
+        if not trial.reported or not (each or trial.stop_epoch):
             trial.report(trial.epochs, metrics)
             return
         known = trial.reported[trial.reached]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
-from mlflow_hpo.models import Model
+from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.cost import INFERENCE, PARAMETERS, inference_ms
 from mlflow_hpo.trial import Config
 
@@ -49,7 +49,7 @@ class Handle:
         reported: epoch -> metrics, as far as this unit got.
         limited: the epochs that the config itself asks for, if any.
         ended: why its training ended early, in words; empty where it did not.
-        told_at: the epoch whose report was answered by a False; None: none was.
+        stop_epoch: the epoch whose report was answered by a False; None: none was.
         stopped: where it was ended for good as it fell behind, in words; empty where it was not.
         place: where it is kept; None where it is only tried.
         child_cpu_seconds, child_peak_bytes: what a process of its own used, beside this one.
@@ -75,7 +75,7 @@ class Handle:
     fetch: Callable[[], None] | None = None
     limited: int | None = None
     ended: str = ""
-    told_at: int | None = None
+    stop_epoch: int | None = None
     stopped: str = ""
     place: Place | None = None
     child_cpu_seconds: float = 0.0
@@ -126,7 +126,7 @@ class Handle:
             return ""
         if self.ended or self.reached == self.limited:
             return self.ended or f"trained for its {self.limited} epochs"
-        return self.itself if self.reached < self.epochs and self.told_at is None else ""
+        return self.itself if self.reached < self.epochs and self.stop_epoch is None else ""
 
     @property
     def itself(self) -> str:
@@ -158,8 +158,8 @@ class Handle:
             if not math.isfinite(value):
                 raise NotFiniteError(f"{name} became {value} at epoch {epoch}")
         goes_on = self.goes_on(epoch, values)
-        if not goes_on and self.told_at is None:
-            self.told_at = epoch
+        if not goes_on and self.stop_epoch is None:
+            self.stop_epoch = epoch
         return goes_on and epoch < self.epochs
 
     def log_model(self, flavor: str, model: Any, **how: Any) -> None:
@@ -216,10 +216,10 @@ class Objective(Protocol):
     def packages(self) -> tuple[str, ...]:
         """What its models need, for their requirements and the run's tags."""
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """What a driver must know of the model; `name` is how it was named."""
 
-    def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
+    def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
         """Build a config's model and try it on a few rows, as cheaply as that can be done.
 
         Returns:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
 from mlflow_hpo.errors import TrialError
 
 ACCURACY, LOSS, SQUARED, ABSOLUTE, TARGET = "accuracy", "loss", "squared", "absolute", "target"

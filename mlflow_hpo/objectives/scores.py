@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.datasets import Data, Part
+from mlflow_hpo.data import Data, Part
 
 
 def scored(data: Data, part: Part, predictions: Any) -> dict[str, float]:

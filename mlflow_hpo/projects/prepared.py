@@ -43,7 +43,7 @@ class Prepared:
 
     @property
     def text(self) -> str:
-        """As JSON: what a `Subject` holds."""
+        """As JSON: what a `ObjectiveSpec` holds."""
         return json.dumps(asdict(self))
 
     def command(self, config: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a good engineer would say of a study: rules over its facts, each one sentence or nothing."""
+"""What a good engineer would say of a study: rules over its snapshot, each one sentence or nothing."""
 
 import re
 from collections import Counter
@@ -6,77 +6,78 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median, stdev
 
-from mlflow_hpo import summary
-from mlflow_hpo.report.columns import Column, columns
-from mlflow_hpo.report.facts import Facts, Seen
+from mlflow_hpo.report import summary
+from mlflow_hpo.report.hyperparameters import Column, columns
 from mlflow_hpo.report.plots import timeline
+from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 
 TOP = 5  # the trials that are compared with the best
 FEWEST = 10  # trials with a value, below which nothing is said of ranges and of luck
 AT_EDGE, NEAR_EDGE = 0.05, 0.15  # of a range: where the best lies, and where most of the top do
-LAST_EPOCHS, FEWEST_EPOCHS = 6, 4  # of a curve, to judge its noise
+LAST_EPOCHS, FEWEST_EPOCHS = 6, 4  # of a curve, to tell its noise
 IDLE = 0.2  # share of the workers' time that is worth a word
 AWAY = 60.0  # seconds in which nothing ran: then no driver was at work
 
 
-def advice(facts: Facts) -> list[str]:
+def advice(snapshot: StudySnapshot) -> list[str]:
     """All that is to be said, the most urgent first."""
-    return [said for rule in RULES if (said := rule(facts))]
+    return [said for rule in RULES if (said := rule(snapshot))]
 
 
-def failures(facts: Facts) -> str:
+def failures(snapshot: StudySnapshot) -> str:
     """How many failed, and the commonest reason."""
-    reasons = reason_counts(facts)
+    reasons = reason_counts(snapshot)
     if not reasons:
         return ""
     reason, count = reasons[0]
-    share = f"{len(facts.failed):,} of {len(facts.seen):,} trials failed"
-    return f"{share}: {reason}." if count == len(facts.failed) else f"{share}; {count:,} of them: {reason}."
+    failed = len(snapshot.failed)
+    share = f"{failed:,} of {len(snapshot.seen):,} trials failed"
+    return f"{share}: {reason}." if count == failed else f"{share}; {count:,} of them: {reason}."
 
 
-def reason_counts(facts: Facts) -> list[tuple[str, int]]:
+def reason_counts(snapshot: StudySnapshot) -> list[tuple[str, int]]:
     """Reasons of failures, the commonest first; those that differ in a number are one."""
     counts, first = Counter[str](), dict[str, str]()
-    for seen in facts.failed:
+    for seen in snapshot.failed:
         kind = re.sub(r"\d+", "0", seen.trial.reason)
         counts[kind] += 1
         first.setdefault(kind, seen.trial.reason or "no reason was given")
     return [(first[kind], count) for kind, count in counts.most_common()]
 
 
-def gain(facts: Facts) -> str:
+def gain(snapshot: StudySnapshot) -> str:
     """Whether the search brought anything."""
-    best, base = facts.best, facts.baseline
-    if best is None or base is None or len(facts.scored) < 2:
+    best, base = snapshot.best, snapshot.baseline
+    if best is None or base is None or len(snapshot.scored) < 2:
         return ""
     if best is base:
         return "No trial beats the baseline: search longer, or around its values, or take it that it is good."
-    better, noise = summary.gain(facts.settings, best.trial, facts.trials), noise_of(facts)
+    better, noise = summary.gain(snapshot.settings, best.trial, snapshot.trials), noise_of(snapshot)
     if noise and better is not None and better < 2 * noise:
         return (
             f"The gain over the baseline, {better:.3g}, is within noise: a trial's own "
-            f"{facts.settings.metric} still varies by {noise:.2g} from epoch to epoch "
+            f"{snapshot.settings.metric} still varies by {noise:.2g} from epoch to epoch "
             "(standard deviation over the last epochs)."
         )
     return ""
 
 
-def edges(facts: Facts) -> str:
+def edges(snapshot: StudySnapshot) -> str:
     """Hyperparameters whose best values lie at an end of their range."""
-    if len(facts.scored) < FEWEST:
+    if len(snapshot.scored) < FEWEST:
         return ""
-    return " ".join(said for column in columns(facts) if (said := _edge(facts, column)))
+    return " ".join(said for column in columns(snapshot) if (said := _edge(snapshot, column)))
 
 
-def _edge(facts: Facts, column: Column) -> str:
-    best = facts.best
+def _edge(snapshot: StudySnapshot, column: Column) -> str:
+    best = snapshot.best
     if column.is_choice or best is None or best.number not in column.parts:
         return ""
     side = _side(column, best.number, AT_EDGE)
     (low, _), (high, _) = column.ends()
     if not side or (side == "lower" and low == "0"):  # what cannot be less than nothing
         return ""
-    top = [s.number for s in facts.ranked[:TOP] if s.number in column.parts]
+    top = [s.number for s in snapshot.ranked[:TOP] if s.number in column.parts]
     near = sum(_side(column, n, NEAR_EDGE) == side for n in top)
     if near <= TOP // 2:
         return ""
@@ -95,9 +96,9 @@ def _side(column: Column, number: int, within: float) -> str:
     return "upper" if part >= 1 - within or value == column.at(1.0) else ""
 
 
-def top_noise(facts: Facts) -> str:
+def top_noise(snapshot: StudySnapshot) -> str:
     """Whether the best can be told apart."""
-    top, noise = facts.ranked[:TOP], noise_of(facts)
+    top, noise = snapshot.ranked[:TOP], noise_of(snapshot)
     if len(top) < TOP or noise is None:
         return ""
     first, last = top[0].value or 0.0, top[-1].value or 0.0
@@ -105,18 +106,20 @@ def top_noise(facts: Facts) -> str:
         return ""
     return (
         f"The top five are within noise: they differ by {abs(first - last):.2g}, and the "
-        f"{facts.settings.metric} of each still varies by {noise:.2g} from epoch to epoch "
+        f"{snapshot.settings.metric} of each still varies by {noise:.2g} from epoch to epoch "
         "(standard deviation over its last epochs). "
         "Train them with other seeds before you choose, or take the cheapest."
     )
 
 
-def noise_of(facts: Facts) -> float | None:
+def noise_of(snapshot: StudySnapshot) -> float | None:
     """How much the metric of the best trials varies from epoch to epoch, their trends apart; or None.
 
     The standard deviation of a curve's last steps over the root of two; the median of the best trials.
     """
-    found = [noise for s in facts.ranked[:TOP] if (noise := curve_noise([v for _, v in s.curve])) is not None]
+    found = [
+        noise for s in snapshot.ranked[:TOP] if (noise := curve_noise([v for _, v in s.curve])) is not None
+    ]
     return median(found) if found else None
 
 
@@ -128,34 +131,33 @@ def curve_noise(values: Sequence[float]) -> float | None:
     return stdev([b - a for a, b in pairwise(last)]) / 2**0.5
 
 
-def still_learning(facts: Facts) -> str:
+def still_learning(snapshot: StudySnapshot) -> str:
     """Whether the best would have gained from more epochs."""
-    best = facts.best
+    best = snapshot.best
     values = [v for _, v in best.curve] if best else []
     noise = curve_noise(values)
-    if best is None or noise is None or best.stopped(facts.settings):
+    if best is None or noise is None or best.stopped(snapshot.settings):
         return ""
     third = values[-(len(values) // 3) - 1]
-    more = facts.settings.loss(third) - facts.settings.loss(values[-1])
-    if more <= 3 * noise or values[-1] != min(values, key=facts.settings.loss):
+    more = snapshot.settings.loss(third) - snapshot.settings.loss(values[-1])
+    if more <= 3 * noise or values[-1] != min(values, key=snapshot.settings.loss):
         return ""
     return (
-        f"Trial {best.number}, the best, was still learning when it ended: its {facts.settings.metric} "
+        f"Trial {best.number}, the best, was still learning when it ended: its {snapshot.settings.metric} "
         f"gained {more:.2g} in the last third of its epochs. More max_epochs may help."
     )
 
 
-def luck(facts: Facts) -> str:
+def luck(snapshot: StudySnapshot) -> str:
     """Whether more trials would find more."""
-    best, count = facts.best, len(facts.scored)
+    best, count = snapshot.best, len(snapshot.scored)
     if best is None or count < FEWEST:
         return ""
-    since = sum(s.number > best.number for s in facts.scored)
+    since = sum(s.number > best.number for s in snapshot.scored)
     if since <= count // 10:
-        return (
-            f"The best came late, trial {best.number} of {len(facts.seen)}: more trials may find better ones."
-        )
-    if since >= 0.6 * count and best is not facts.baseline:
+        place = f"trial {best.number} of {len(snapshot.seen)}"
+        return f"The best came late, {place}: more trials may find better ones."
+    if since >= 0.6 * count and best is not snapshot.baseline:
         return (
             f"The best came early, trial {best.number}, and {since} trials since then brought none better: "
             "more of the same will hardly help."
@@ -163,21 +165,21 @@ def luck(facts: Facts) -> str:
     return ""
 
 
-def pruning(facts: Facts) -> str:
+def pruning(snapshot: StudySnapshot) -> str:
     """What a scheduler saved."""
-    if facts.settings.scheduler == "none" or not facts.scored:
+    if snapshot.settings.scheduler == "none" or not snapshot.scored:
         return ""
-    spent, full = summary.epochs_spent(facts.settings, facts.trials)
-    early = sum(s.stopped(facts.settings) for s in facts.scored)
+    spent, full = summary.epochs_spent(snapshot.settings, snapshot.trials)
+    early = sum(s.stopped(snapshot.settings) for s in snapshot.scored)
     return (
         f"Pruning saved {100 * (full - spent) / max(full, 1):.0f}% of the epochs: {spent:,} were trained, "
-        f"not {full:,}; {early:,} of {len(facts.seen):,} trials were stopped early."
+        f"not {full:,}; {early:,} of {len(snapshot.seen):,} trials were stopped early."
     )
 
 
-def idle(facts: Facts) -> str:
+def idle(snapshot: StudySnapshot) -> str:
     """Whether workers waited."""
-    share = idle_share(facts)
+    share = idle_share(snapshot)
     if share is None or share < IDLE:
         return ""
     return (
@@ -186,29 +188,29 @@ def idle(facts: Facts) -> str:
     )
 
 
-def idle_share(facts: Facts) -> float | None:
+def idle_share(snapshot: StudySnapshot) -> float | None:
     """The part of the workers' time in which they trained nothing; None where that cannot be told.
 
     Pauses of all workers together that are longer than `AWAY` do not count: no driver was at work then.
     """
-    spans = sorted((span.begin, span.end) for s in facts.seen for span in s.spans)
-    given = facts.settings.workers
-    workers = timeline.compute(facts).lanes if given == "auto" else given
-    if not spans or len(facts.scored) < 2 * workers:
+    spans = sorted((span.begin, span.end) for s in snapshot.seen for span in s.spans)
+    given = snapshot.settings.workers
+    workers = timeline.compute(snapshot).lanes if given == "auto" else given
+    if not spans or len(snapshot.scored) < 2 * workers:
         return None
     end, time = spans[0][0], 0.0
     for begin, stop in spans:
         time += max(stop - end, 0.0) if begin - end <= AWAY else stop - begin
         end = max(end, stop)
-    busy = sum(_worked(s) for s in facts.seen)
+    busy = sum(_worked(s) for s in snapshot.seen)
     return max(1 - busy / max(time * workers, 1e-9), 0.0)
 
 
-def _worked(seen: Seen) -> float:
+def _worked(seen: TrialView) -> float:
     return max(seen.trial.seconds, sum(span.end - span.begin for span in seen.spans))
 
 
-RULES: tuple[Callable[[Facts], str], ...] = (
+RULES: tuple[Callable[[StudySnapshot], str], ...] = (
     failures,
     gain,
     edges,

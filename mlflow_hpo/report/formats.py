@@ -9,8 +9,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from mlflow_hpo import summary
 from mlflow_hpo.errors import ConfigError, unknown
+from mlflow_hpo.report import summary
 from mlflow_hpo.trial import STOPPED, State
 
 PAGE_SUFFIXES = (".html", ".htm")

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlflow_hpo.algorithms.propose import observed_at, standing
-from mlflow_hpo.report.columns import Column, columns
-from mlflow_hpo.report.facts import Facts
+from mlflow_hpo.report.hyperparameters import Column, columns
+from mlflow_hpo.report.snapshot import StudySnapshot
 
 FEWEST = 15  # trials below which nothing is said
 MOST = 600  # trials that are looked at: more would say little more, and take long
@@ -65,13 +65,13 @@ class Table:
 
 
 @lru_cache(maxsize=1)
-def importance(facts: Facts) -> Importance:
+def importance(snapshot: StudySnapshot) -> Importance:
     """Permutation importance (Breiman 2001) on held-out trials.
 
     What is predicted is a trial's place in the ranking, not its value, so that a few that diverged do not
     decide. Trials that were stopped early come after those at the rung that the algorithm looks at.
     """
-    found, shown = table(facts), columns(facts)
+    found, shown = table(snapshot), columns(snapshot)
     if len(found.places) < FEWEST:
         n = len(found.places)
         return Importance(f"too few trials to tell: {n} have results, and it takes {FEWEST}")
@@ -86,18 +86,18 @@ def importance(facts: Facts) -> Importance:
             f"(R² {fit:.2f})",
             fit=fit,
         )
-    return _sorted(varied, falls, fit, n, observed_at(facts.trials) or 0)
+    return _sorted(varied, falls, fit, n, observed_at(snapshot.trials) or 0)
 
 
-def table(facts: Facts) -> Table:
+def table(snapshot: StudySnapshot) -> Table:
     """The trials that ended and did not fail, at most `MOST` of them, as numbers."""
-    places = standing(facts.trials)
+    places = standing(snapshot.trials)
     known = sorted(places)
     ranks = np.argsort(np.argsort([places[n] for n in known], kind="stable"), kind="stable")
     share = ranks / max(len(known) - 1, 1)
     kept = [i * len(known) // min(len(known), MOST) for i in range(min(len(known), MOST))]
     numbers = tuple(known[i] for i in kept)
-    shown, inputs, groups = columns(facts), list[Array](), dict[str, list[int]]()
+    shown, inputs, groups = columns(snapshot), list[Array](), dict[str, list[int]]()
     for column in shown:
         own = list(_inputs(column, numbers))
         groups[column.label] = list(range(len(inputs), len(inputs) + len(own)))

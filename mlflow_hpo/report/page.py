@@ -11,11 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo import __version__, summary
+from mlflow_hpo import __version__
 from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.report import summary
 from mlflow_hpo.report.advice import advice, reason_counts
-from mlflow_hpo.report.facts import Facts, Seen, read_facts
 from mlflow_hpo.report.plots import PLOTS, Plot, timeline
+from mlflow_hpo.report.snapshot import StudySnapshot, TrialView, read_snapshot
 from mlflow_hpo.store import StudyRun
 
 TOP = 10  # trials in the table
@@ -34,7 +35,7 @@ def write_page(run: StudyRun, path: str, more: Sequence[Plot[Any]] = ()) -> None
     Raises:
         ConfigError: the file cannot be written.
     """
-    written = page(read_facts(run), more)  # before the file is opened, which empties it
+    written = page(read_snapshot(run), more)  # before the file is opened, which empties it
     try:
         Path(path).write_text(written, encoding="utf-8")
     except OSError as error:
@@ -43,109 +44,113 @@ def write_page(run: StudyRun, path: str, more: Sequence[Plot[Any]] = ()) -> None
 
 def log_page(run: StudyRun) -> None:
     """Keep a study's page among the artifacts of its run."""
-    run.show_page(page(read_facts(run)))
+    run.show_page(page(read_snapshot(run)))
 
 
-def page(facts: Facts, more: Sequence[Plot[Any]] = ()) -> str:
+def page(snapshot: StudySnapshot, more: Sequence[Plot[Any]] = ()) -> str:
     """The page as HTML; `more` are plots beside those of every page."""
     from jinja2 import Environment
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(_part("page.html")).render(
         **_parts(),
-        facts=facts,
-        headline=summary.headline(facts.settings, facts.trials),
-        tiles=tiles(facts),
-        about=about(facts),
-        advice=advice(facts),
-        configs=configs(facts),
-        commands=commands(facts),
-        top=top(facts),
-        reasons=reason_counts(facts)[:SHOWN_REASONS],
+        snapshot=snapshot,
+        headline=summary.headline(snapshot.settings, snapshot.trials),
+        tiles=tiles(snapshot),
+        about=about(snapshot),
+        advice=advice(snapshot),
+        configs=configs(snapshot),
+        commands=commands(snapshot),
+        top=top(snapshot),
+        reasons=reason_counts(snapshot)[:SHOWN_REASONS],
         version=__version__,
-        **_plots(facts, more),
+        **_plots(snapshot, more),
     )
 
 
-def commands(facts: Facts) -> list[tuple[str, str]]:
+def commands(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     """(purpose, command) pairs: how to see the study, and how to get its model served."""
-    see = summary.see_commands(facts.uri, facts.experiment_id, facts.run_id)
-    rank = ("rank the trials", summary.rank_command(facts.run_id))
-    served = summary.registry_commands(facts.settings, facts.run_id, facts.outcome)
-    return [*see, rank, *(served if facts.model_uri else [])]
+    see = summary.see_commands(snapshot.uri, snapshot.experiment_id, snapshot.run_id)
+    rank = ("rank the trials", summary.rank_command(snapshot.run_id))
+    served = summary.registry_commands(snapshot.settings, snapshot.run_id, snapshot.registration)
+    return [*see, rank, *(served if snapshot.model_uri else [])]
 
 
-def tiles(facts: Facts) -> list[tuple[str, str]]:
+def tiles(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     """(what, number) pairs for the head of the page."""
-    best, base = facts.best, facts.baseline
-    better = summary.gain(facts.settings, best.trial, facts.trials) if best else None
-    spent, _ = summary.epochs_spent(facts.settings, facts.trials)
-    found = [(f"best {facts.settings.metric}", _number(best)), ("baseline", _number(base))]
+    best, base = snapshot.best, snapshot.baseline
+    better = summary.gain(snapshot.settings, best.trial, snapshot.trials) if best else None
+    spent, _ = summary.epochs_spent(snapshot.settings, snapshot.trials)
+    found = [(f"best {snapshot.settings.metric}", _number(best)), ("baseline", _number(base))]
     found += [("gain", "–" if better is None else f"{better:+.4f}")]
-    found += [("trials", f"{len(facts.seen):,}")]
-    found += [("failed", f"{len(facts.failed):,}")] if facts.failed else []
-    return [*found, ("epochs trained", f"{spent:,}"), ("took", duration(facts.seconds))]
+    found += [("trials", f"{len(snapshot.seen):,}")]
+    found += [("failed", f"{len(snapshot.failed):,}")] if snapshot.failed else []
+    return [*found, ("epochs trained", f"{spent:,}"), ("took", duration(snapshot.seconds))]
 
 
-def about(facts: Facts) -> list[tuple[str, str]]:
+def about(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     """(what, in words) pairs: what was searched, with what, when, and on which machine."""
-    settings = facts.settings
+    settings = snapshot.settings
     goal = "maximized" if settings.maximize else "minimized"
-    rungs = ", ".join(map(str, facts.rungs))
+    rungs = ", ".join(map(str, snapshot.rungs))
     schedule = f"{settings.scheduler}, rungs at epochs {rungs}" if rungs else "every trial to the end"
-    searched = ", ".join(label.split("|")[-1] for label in facts.space.leaves)
-    began = datetime.fromtimestamp(facts.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    searched = ", ".join(label.split("|")[-1] for label in snapshot.space.leaves)
+    began = datetime.fromtimestamp(snapshot.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return [
-        ("study", f"{facts.name} ({facts.run_id}), {facts.state}"),
+        ("study", f"{snapshot.name} ({snapshot.run_id}), {snapshot.state}"),
         ("model and data", settings.model + (f" on {settings.data}" if settings.data else "")),
         ("metric", f"{settings.metric}, {goal}"),
         ("searched", searched),
         ("algorithm", f"{settings.algorithm}, seed {settings.seed}"),
         ("scheduler", f"{schedule}; {settings.epochs} epochs at most"),
-        ("workers", _workers(facts)),
-        ("began", f"{began}, took {duration(facts.seconds)}"),
-        *(("machine" if i == 0 else "", m) for i, m in enumerate(machines(facts))),
+        ("workers", _workers(snapshot)),
+        ("began", f"{began}, took {duration(snapshot.seconds)}"),
+        *(("machine" if i == 0 else "", m) for i, m in enumerate(machines(snapshot))),
     ]
 
 
-def _workers(facts: Facts) -> str:
-    lanes = timeline.compute(facts).lanes
-    return f"{facts.settings.workers}, {lanes} at once" if lanes else str(facts.settings.workers)
+def _workers(snapshot: StudySnapshot) -> str:
+    lanes = timeline.compute(snapshot).lanes
+    return f"{snapshot.settings.workers}, {lanes} at once" if lanes else str(snapshot.settings.workers)
 
 
-def machines(facts: Facts) -> list[str]:
+def machines(snapshot: StudySnapshot) -> list[str]:
     """Each machine that trials ran on, in words, those with the most trials first."""
-    counts = Counter(_machine(s.machine) for s in facts.seen if s.machine)
+    counts = Counter(_machine(s.machine) for s in snapshot.seen if s.machine)
     shown = counts.most_common(SHOWN_MACHINES)
     many = [f"{words} ({count} trials)" for words, count in shown]
     more = [f"and {len(counts) - len(shown)} more"] if len(counts) > len(shown) else []
     return [words for words, _ in shown] if len(counts) == 1 else [*many, *more]
 
 
-def _machine(facts: Mapping[str, str]) -> str:
-    parts = [facts.get("cpu", ""), _with(facts, "cpu_cores", "{} cores"), _with(facts, "memory_gb", "{} GB")]
-    parts += [_with(facts, "gpu", "{}"), facts.get("os", "")]
-    parts += [f"{name} {facts[name]}" for name in VERSIONS if name in facts]
-    return f"{facts.get('host', '')}: " + ", ".join(part for part in parts if part)
+def _machine(machine: Mapping[str, str]) -> str:
+    parts = [
+        machine.get("cpu", ""),
+        _with(machine, "cpu_cores", "{} cores"),
+        _with(machine, "memory_gb", "{} GB"),
+    ]
+    parts += [_with(machine, "gpu", "{}"), machine.get("os", "")]
+    parts += [f"{name} {machine[name]}" for name in VERSIONS if name in machine]
+    return f"{machine.get('host', '')}: " + ", ".join(part for part in parts if part)
 
 
-def _with(facts: Mapping[str, str], key: str, words: str) -> str:
-    return words.format(facts[key]) if facts.get(key) else ""
+def _with(machine: Mapping[str, str], key: str, words: str) -> str:
+    return words.format(machine[key]) if machine.get(key) else ""
 
 
-def configs(facts: Facts) -> list[tuple[str, str, str]]:
+def configs(snapshot: StudySnapshot) -> list[tuple[str, str, str]]:
     """(hyperparameter, best, baseline) rows."""
-    best = facts.best.trial.config if facts.best else {}
-    base = facts.baseline.trial.config if facts.baseline else {}
+    best = snapshot.best.trial.config if snapshot.best else {}
+    base = snapshot.baseline.trial.config if snapshot.baseline else {}
     names = dict.fromkeys((*best, *base))
     return [(name, _cell(best, name), _cell(base, name)) for name in names]
 
 
-def top(facts: Facts) -> tuple[list[str], list[list[str]]]:
+def top(snapshot: StudySnapshot) -> tuple[list[str], list[list[str]]]:
     """The best trials: the table's head and rows."""
-    seen = facts.ranked[:TOP]
+    seen = snapshot.ranked[:TOP]
     names = list(dict.fromkeys(name for s in seen for name in s.trial.config))
-    head = ["rank", "trial", facts.settings.metric, "epochs", "seconds", *names]
+    head = ["rank", "trial", snapshot.settings.metric, "epochs", "seconds", *names]
     rows = [
         [str(i + 1), str(s.number), _number(s), str(s.trial.epochs), f"{s.trial.seconds:.1f}"]
         + [_cell(s.trial.config, name) for name in names]
@@ -159,7 +164,7 @@ def _cell(config: Mapping[str, Any], name: str) -> str:
     return text if len(text) <= CELL else text[: CELL - 1] + "…"
 
 
-def _number(seen: Seen | None) -> str:
+def _number(seen: TrialView | None) -> str:
     return "–" if seen is None or seen.value is None else f"{seen.value:.4f}"
 
 
@@ -173,18 +178,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _plots(facts: Facts, more: Sequence[Plot[Any]]) -> dict[str, Any]:
+def _plots(snapshot: StudySnapshot, more: Sequence[Plot[Any]]) -> dict[str, Any]:
     """The sections of the page, and their figures as JSON, by the id of their place."""
     sections, figures = list[dict[str, Any]](), dict[str, Any]()
     for plot in (*PLOTS, *more):
-        section, drawn = _section(plot, facts)
+        section, drawn = _section(plot, snapshot)
         sections.append(section)
         figures |= drawn
     return {"sections": sections, "figures": script_json(figures)}
 
 
-def _section(plot: Plot[Any], facts: Facts) -> tuple[dict[str, Any], dict[str, Any]]:
-    data = plot.compute(facts)
+def _section(plot: Plot[Any], snapshot: StudySnapshot) -> tuple[dict[str, Any], dict[str, Any]]:
+    data = plot.compute(snapshot)
     drawn = [] if data.missing else plot.draw(data)
     figures = {f"{plot.name}-{i}": one.to_plotly_json() for i, one in enumerate(drawn)}
     places = [{"id": name, "height": one["layout"]["height"]} for name, one in figures.items()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from mlflow_hpo import summary
+from mlflow_hpo.report import summary
 from mlflow_hpo.report.order import Aim, places
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.trial import State, Trial

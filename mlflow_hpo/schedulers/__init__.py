@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.schedulers.asha import Asha
 from mlflow_hpo.schedulers.base import Budget, Plan, Scheduler, onward, since_better
-from mlflow_hpo.schedulers.full import FullTraining
 from mlflow_hpo.schedulers.halving import Bracket, Hyperband, halving
 from mlflow_hpo.schedulers.median import MedianStopping
+from mlflow_hpo.schedulers.none import FullTraining
 from mlflow_hpo.schedulers.pbt import PopulationBasedTraining
 from mlflow_hpo.schedulers.stopping import Stopping, stopping_asha, stopping_median
 

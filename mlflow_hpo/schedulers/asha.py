@@ -16,9 +16,10 @@ from mlflow_hpo.trial import State, Trial, Unit
 class Asha:
     """Promotes, whenever a worker is free, a trial in the top 1/eta of its rung; else starts a new one.
 
-    This is the paper's algorithm 2. Two things are added. A unit carries bars: what its trial must beat at
-    each rung to be in the top 1/eta there, as known when the unit starts; a trial that does goes straight
-    on in its worker. And when all is done and no trial got to the end, the best one is trained to the end.
+    This is the paper's algorithm 2. Two things are added. A unit carries thresholds: what its trial must beat
+    at each rung to be in the top 1/eta there, as known when the unit starts; a trial that does goes
+    straight on in its worker. And when all is done and no trial got to the end, the best one is trained
+    to the end.
     """
 
     budget: Budget
@@ -52,8 +53,8 @@ class Asha:
     def _unit(self, trial: Trial | None, trials: Sequence[Trial]) -> Unit:
         unit = onward(trial, self.budget.max_epochs) if trial else Unit(None, 0, self.budget.max_epochs)
         others = [t for t in trials if trial is None or t.number != trial.number]
-        bars = {rung: self._bar(others, rung) for rung in self.budget.rungs[:-1] if rung > unit.start}
-        return Unit(unit.trial, unit.start, unit.stop, unit.source, bars)
+        thresholds = {rung: self._bar(others, rung) for rung in self.budget.rungs[:-1] if rung > unit.start}
+        return Unit(unit.trial, unit.start, unit.stop, unit.source, thresholds)
 
     def _bar(self, others: Sequence[Trial], rung: int) -> float:
         """The loss to stay below, to be one of the top 1/eta of the rung, oneself included."""

@@ -35,8 +35,8 @@ class Stopping:
         if chosen is None and not (more and len(trials) < self.budget.max_trials):
             return None
         unit = onward(chosen, self.budget.max_epochs) if chosen else Unit(None, 0, self.budget.max_epochs)
-        bars = {rung: self.bar(trials, rung, self.budget.eta) for rung in self.budget.rungs[:-1]}
-        return Unit(unit.trial, unit.start, unit.stop, unit.source, bars)
+        thresholds = {rung: self.bar(trials, rung, self.budget.eta) for rung in self.budget.rungs[:-1]}
+        return Unit(unit.trial, unit.start, unit.stop, unit.source, thresholds)
 
 
 def top_share(trials: Sequence[Trial], rung: int, eta: int) -> float:

@@ -1,13 +1,13 @@
 """The space: hyperparameters and their distributions, from YAML to a Hyperopt expression to a config."""
 
+from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Searched, same
+from mlflow_hpo.space.configs import load_given, parse_given
+from mlflow_hpo.space.convert.hyperopt import is_expression
+from mlflow_hpo.space.convert.python import space_text
+from mlflow_hpo.space.convert.structure import Structure
+from mlflow_hpo.space.distributions import Float, Int
 from mlflow_hpo.space.dump import dump_space
-from mlflow_hpo.space.from_hyperopt import is_expression
-from mlflow_hpo.space.given import load_given, parse_given
-from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter, Searched, same
-from mlflow_hpo.space.python import space_text
-from mlflow_hpo.space.ranges import Float, Int
 from mlflow_hpo.space.space import Space
-from mlflow_hpo.space.structure import Structure
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 
 __all__ = [

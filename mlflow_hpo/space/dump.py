@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from mlflow_hpo.errors import SpaceError
-from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter
+from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter
 from mlflow_hpo.space.plain import Plain
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import Loader

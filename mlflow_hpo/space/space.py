@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mlflow_hpo.space.parameters import Choice, Fixed, Parameter, Searched, usual
-from mlflow_hpo.space.ranges import Float
+from mlflow_hpo.space.choices import Choice, Fixed, Parameter, Searched, usual
+from mlflow_hpo.space.distributions import Float
 from mlflow_hpo.trial import Config
 
 Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] where it is not active

@@ -19,8 +19,8 @@ import yaml
 from pydantic import ValidationError
 
 from mlflow_hpo.errors import SpaceError
-from mlflow_hpo.space.parameters import Choice, Fixed, Option, Parameter, Scalar
-from mlflow_hpo.space.ranges import Float, Int
+from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Scalar
+from mlflow_hpo.space.distributions import Float, Int
 from mlflow_hpo.space.space import Space
 
 _RANGES: dict[str, type[Float] | type[Int]] = {"float": Float, "int": Int}

@@ -1,20 +1,13 @@
 """The study in the tracking store: the only place, with checkpoints and registry, that talks to MLflow."""
 
-from mlflow_hpo.store.afterwards import set_status_after
 from mlflow_hpo.store.connection import Connection, filter_names, store_errors
 from mlflow_hpo.store.fluent import fluent_run
+from mlflow_hpo.store.history import Observed, Span, curve, observe, spans
+from mlflow_hpo.store.late_status import set_status_after
 from mlflow_hpo.store.models import default_store, flavors_of, signature_of
-from mlflow_hpo.store.observed import Observed, Span, curve, observe, spans
+from mlflow_hpo.store.provenance import find_trial, record_of, tag_context
 from mlflow_hpo.store.recorder import Recorder, load_model, load_native
-from mlflow_hpo.store.records import find_trial, record_of, tag_context
-from mlflow_hpo.store.studies import (
-    LATEST,
-    StudyRun,
-    find_studies,
-    find_study,
-    new_study,
-    open_run,
-)
+from mlflow_hpo.store.studies import LATEST, StudyRun, find_studies, find_study, new_study, open_run
 from mlflow_hpo.store.trials import Trials
 
 __all__ = [

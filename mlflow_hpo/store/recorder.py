@@ -19,7 +19,7 @@ from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.utils.time import get_current_time_millis
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors, to_json

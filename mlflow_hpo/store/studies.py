@@ -14,9 +14,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.outcome import Outcome
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
+from mlflow_hpo.store.registrations import Registration
 from mlflow_hpo.store.trials import Trials
 from mlflow_hpo.trial import State
 
@@ -140,11 +140,11 @@ class StudyRun:
         self._tag({keys.FINAL: to_json([number, run_id, uri])})
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def registrations(self) -> list[Registration]:
         """How its registrations came out, the newest first."""
-        return [Outcome(**one) for one in json.loads(self.tags.get(keys.REGISTERED, "[]"))]
+        return [Registration(**one) for one in json.loads(self.tags.get(keys.REGISTERED, "[]"))]
 
-    def keep_outcomes(self, found: Sequence[Outcome], note: str) -> None:
+    def keep_registrations(self, found: Sequence[Registration], note: str) -> None:
         """Keep how registrations came out, and describe the study with them."""
         kept = [asdict(replace(one, why=one.why[:MAX_WHY])) for one in found]
         self._tag({keys.REGISTERED: to_json(kept), keys.NOTE: note[: keys.MAX_TAG]})

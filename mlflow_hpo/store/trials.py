@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, checked, store_errors, to_json
-from mlflow_hpo.store.space import delete_artifacts, delete_models
+from mlflow_hpo.store.deletion import delete_artifacts, delete_models
 from mlflow_hpo.trial import Dropped, Result, State, Trial
 
 STATUS = {State.FINISHED: "FINISHED", State.FAILED: "FAILED", State.KILLED: "KILLED"}

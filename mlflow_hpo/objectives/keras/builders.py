@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError
-from mlflow_hpo.models import BUILDERS, EPOCHS, KERAS_METRICS, Model, find_model, own_defaults
+from mlflow_hpo.models import BUILDERS, EPOCHS, KERAS_METRICS, ModelInfo, find_model, own_defaults
 from mlflow_hpo.models.training import compile_model, learning_rate_at, train_defaults
 from mlflow_hpo.trial import Config
 
@@ -22,7 +22,7 @@ CHANGEABLE = ("learning_rate", "lr", "momentum", "weight_decay", "dropout", "bat
 class Builder(Protocol):
     """Makes and fits the models of one kind."""
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`."""
 
     def build(self, config: Config, data: Data | None) -> Any:
@@ -50,7 +50,7 @@ class BuiltIn:
     name: str
     has_own_fit = False
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`."""
         return find_model(self.name)
 
@@ -92,12 +92,12 @@ class Keywords:
     function: Callable[..., Any]
     has_own_fit = False
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`."""
         defaults = own_defaults(self.function)
         any_name = any(p.kind is p.VAR_KEYWORD for p in self._parameters.values())
         takes = {p for p in self._parameters if p not in self._filled} | {*OF_FIT}
-        return Model(
+        return ModelInfo(
             name=name,
             defaults=defaults | {BATCH_SIZE: defaults.get(BATCH_SIZE, train_defaults()[BATCH_SIZE])},
             takes=None if any_name else frozenset(takes),

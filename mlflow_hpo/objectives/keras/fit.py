@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.datasets import Data, Part
+from mlflow_hpo.data import Data, Part
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.keras.epochs import (
+from mlflow_hpo.objectives.keras.fast_epochs import (
     EVALUATED_AT_ONCE,
     Epochs,
     Rows,

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
+from mlflow_hpo.data.model_inputs import Ready, ready
 from mlflow_hpo.errors import SetupError, TrialError
-from mlflow_hpo.models import Model
+from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, batches, scalars, targets
-from mlflow_hpo.objectives.keras.log import log
+from mlflow_hpo.objectives.keras.save import log
 from mlflow_hpo.objectives.keras.seeding import begin, go_on
 from mlflow_hpo.objectives.scores import scored
-from mlflow_hpo.objectives.tables import Ready, ready
 
 FILE = "model.weights.h5"
 OWN_LOOP = "own_loop"  # marks the checkpoint of a model that a loop of the user's own trained
@@ -43,12 +43,12 @@ class KerasObjective:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`."""
         return self.builder.describe(name, data)
 
-    def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
-        """See `Objective.rehearse`: one forward pass, which traces nothing."""
+    def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
+        """See `Objective.dry_run`: one forward pass, which traces nothing."""
         rows = ready(trial.data, self.preprocess)
         model = _built(self.builder, trial, rows)
         if rows.data is None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.models import KERAS_METRICS, Model
+from mlflow_hpo.models import KERAS_METRICS, ModelInfo
 from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, changeable, compiled
 from mlflow_hpo.objectives.keras.tuner_space import explored, tuner_space
 from mlflow_hpo.space import dump_space
@@ -37,11 +37,11 @@ class Tuner:
 
     target: Any
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`: the space is found by building, as KerasTuner does."""
         found = explored(lambda hp: self._shown(hp, data))
         space = tuner_space(found)
-        return Model(
+        return ModelInfo(
             name=name,
             defaults={hp.name: hp.default for hp in reversed(found)},
             takes=frozenset(hp.name for hp in found),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.datasets import Data, Part
+from mlflow_hpo.data import Data, Part
 from mlflow_hpo.objectives.scores import cross_entropy, scored
 
 EXAMPLE_ROWS = 2

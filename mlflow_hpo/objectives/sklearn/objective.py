@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.datasets import Data
+from mlflow_hpo.data import Data
+from mlflow_hpo.data.model_inputs import Ready, ready
+from mlflow_hpo.data.preprocess import needs_preprocessing
 from mlflow_hpo.errors import ConfigError, SetupError, TrialError, worded
 from mlflow_hpo.hardware import versions
-from mlflow_hpo.models import CLASSIFICATION, REGRESSION, Model, own_defaults
+from mlflow_hpo.models import CLASSIFICATION, REGRESSION, ModelInfo, own_defaults
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn.estimators import (
     flat,
@@ -22,8 +24,6 @@ from mlflow_hpo.objectives.sklearn.estimators import (
     taken,
     targets,
 )
-from mlflow_hpo.objectives.tables import Ready, ready
-from mlflow_hpo.preprocessing import needs_preprocessing
 from mlflow_hpo.trial import Config
 
 FILE = "estimator.joblib"
@@ -55,12 +55,12 @@ class SklearnObjective:
         """Import scikit-learn."""
         import sklearn.base  # noqa: F401
 
-    def describe(self, name: str, data: Data | None) -> Model:
+    def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`."""
         every, own = self._estimator({}).get_params(), self._own
         self._check_resource(name, every)
         takes = {*every, *own, *(("batch_size",) if self._resource == PARTIAL_FIT else ())}
-        return Model(
+        return ModelInfo(
             name=name,
             defaults={**every, **own},
             takes=frozenset(takes - {self._resource}),
@@ -69,8 +69,8 @@ class SklearnObjective:
             has_resources=True,
         )
 
-    def rehearse(self, trial: Handle) -> tuple[str, ...] | None:
-        """See `Objective.rehearse`: it is fitted on a few rows, and where that fails on all of them.
+    def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
+        """See `Objective.dry_run`: it is fitted on a few rows, and where that fails on all of them.
 
         Some estimators need more rows than a few: that alone does not speak against them.
         """

@@ -9,7 +9,7 @@ from html import escape
 from math import floor, isfinite
 from typing import Any, Generic, TypeVar
 
-from mlflow_hpo.report.facts import Facts, Seen
+from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 
 BEST, BASELINE, PLAIN, STOPPED = "var(--best)", "var(--baseline)", "var(--plain)", "var(--stopped)"
 FAILED, RULE, PAPER = "var(--failed)", "var(--rule)", "var(--paper)"
@@ -48,7 +48,7 @@ class Plot(Generic[Data]):
 
     name: str
     title: str
-    compute: Callable[[Facts], Data]
+    compute: Callable[[StudySnapshot], Data]
     draw: Callable[[Data], list[Any]]
     width: Callable[[Data], int] = lambda data: 0
 
@@ -91,11 +91,11 @@ def of_all(shown: int, count: int, what: str = "trials") -> str:
     return f"{shown:,} of {count:,} {what} are drawn." if shown < count else ""
 
 
-def cloud(facts: Facts) -> list[Seen]:
+def cloud(snapshot: StudySnapshot) -> list[TrialView]:
     """Trials with a value for a scatter, by number; of many a sample, with the best ten and the baseline."""
-    chosen = {s.number for s in facts.ranked[:10]} | {0}
-    keep = [i for i, s in enumerate(facts.scored) if s.number in chosen]
-    return [facts.scored[i] for i in thinned(len(facts.scored), MOST_POINTS, keep)]
+    chosen = {s.number for s in snapshot.ranked[:10]} | {0}
+    keep = [i for i, s in enumerate(snapshot.scored) if s.number in chosen]
+    return [snapshot.scored[i] for i in thinned(len(snapshot.scored), MOST_POINTS, keep)]
 
 
 def clear_range(values: Sequence[float], maximize: bool) -> tuple[float, float] | None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.report.columns import Column, columns
-from mlflow_hpo.report.facts import Facts
+from mlflow_hpo.report.hyperparameters import Column, columns
 from mlflow_hpo.report.importance import Array, Table, encoded, forest, importance, table
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot
 
 STEPS = 16  # of a number's range
 BACKGROUND = 40  # trials whose other hyperparameters are averaged over
@@ -45,22 +45,22 @@ class Contours(base.Shown):
     points: tuple[tuple[int, float | int | str, float | int | str], ...] = ()
 
 
-def compute(facts: Facts) -> Contours:
+def compute(snapshot: StudySnapshot) -> Contours:
     """The data of the plot: the partial dependence (Friedman 2001) of a forest on all trials."""
-    found = importance(facts)
+    found = importance(snapshot)
     if found.missing:
         return Contours(missing="Which two matter most is not known: see above.")
     if len(found.labels) < 2:
         return Contours(missing="Only one hyperparameter was varied.")
-    shown = {c.label: c for c in columns(facts)}
+    shown = {c.label: c for c in columns(snapshot)}
     one, other = (shown[label] for label in found.labels[:2])
-    both = [s for s in base.cloud(facts) if s.number in one.parts and s.number in other.parts]
+    both = [s for s in base.cloud(snapshot) if s.number in one.parts and s.number in other.parts]
     return Contours(
         note=f"What a random forest on {found.trials} trials predicts, averaged over the other "
         "hyperparameters.",
         x=_axis(one),
         y=_axis(other),
-        better=_predicted(table(facts), one, other),
+        better=_predicted(table(snapshot), one, other),
         points=tuple((s.number, _shown(one, s.number), _shown(other, s.number)) for s in both),
     )
 

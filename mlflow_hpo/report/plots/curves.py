@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlflow_hpo.report.facts import MOST_READ, Facts, Seen
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import MOST_READ, StudySnapshot, TrialView
 
 Curve = tuple[tuple[int, float], ...]
 MOST_POINTS = 40  # of one curve
@@ -34,22 +34,22 @@ class Curves(base.Shown):
     limits: tuple[float, float] | None = None
 
 
-def compute(facts: Facts) -> Curves:
+def compute(snapshot: StudySnapshot) -> Curves:
     """The data of the plot."""
-    known = [s for s in facts.seen if s.curve]
-    best, first = facts.best, facts.baseline
+    known = [s for s in snapshot.seen if s.curve]
+    best, first = snapshot.best, snapshot.baseline
     apart = {s.number for s in (best, first) if s}
-    early = [s for s in known if s.stopped(facts.settings)]
+    early = [s for s in known if s.stopped(snapshot.settings)]
     failed = [s for s in known if s.value is None]
     over = [s for s in known if s not in early and s not in failed]
     values = [value for s in known for _, value in s.curve]
-    limits = base.clear_range(values, facts.settings.maximize)
+    limits = base.clear_range(values, snapshot.settings.maximize)
     return Curves(
-        missing=_missing(facts, bool(known)),
-        note=base.sentences(_marks(facts, early), _sample(facts), base.beyond(values, limits)),
-        metric=facts.settings.metric,
-        max_epochs=facts.settings.epochs,
-        rungs=facts.rungs,
+        missing=_missing(snapshot, bool(known)),
+        note=base.sentences(_marks(snapshot, early), _sample(snapshot), base.beyond(values, limits)),
+        metric=snapshot.settings.metric,
+        max_epochs=snapshot.settings.epochs,
+        rungs=snapshot.rungs,
         whole=_thin(s for s in over if s.number not in apart),
         stopped=_thin(s for s in early if s.number not in apart),
         failed=_thin(failed),
@@ -60,27 +60,27 @@ def compute(facts: Facts) -> Curves:
     )
 
 
-def _missing(facts: Facts, known: bool) -> str:
-    if facts.settings.epochs == 1:
+def _missing(snapshot: StudySnapshot, known: bool) -> str:
+    if snapshot.settings.epochs == 1:
         return "A trial has one epoch: there are no curves."
     return "" if known else "No trial has a learning curve yet."
 
 
-def _marks(facts: Facts, early: Sequence[Seen]) -> str:
-    rungs = "Dotted lines are the rungs at which trials were compared." if facts.rungs else ""
+def _marks(snapshot: StudySnapshot, early: Sequence[TrialView]) -> str:
+    rungs = "Dotted lines are the rungs at which trials were compared." if snapshot.rungs else ""
     return base.sentences(rungs, "A ring is where a trial was stopped." if early else "")
 
 
-def _sample(facts: Facts) -> str:
-    if facts.curves_read >= len(facts.scored):
+def _sample(snapshot: StudySnapshot) -> str:
+    if snapshot.curves_read >= len(snapshot.scored):
         return ""
     return (
-        f"{facts.curves_read:,} of {len(facts.seen):,} curves are drawn: those of the best "
+        f"{snapshot.curves_read:,} of {len(snapshot.seen):,} curves are drawn: those of the best "
         f"{MOST_READ // 2} trials, and a sample of the others."
     )
 
 
-def _thin(seen: Iterable[Seen]) -> dict[int, Curve]:
+def _thin(seen: Iterable[TrialView]) -> dict[int, Curve]:
     return {s.number: _points(s.curve) for s in seen}
 
 

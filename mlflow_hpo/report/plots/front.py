@@ -37,4 +37,4 @@ def draw(data: Front) -> list[object]:
 def plot(picture: pareto.Picture) -> base.Plot[Front]:
     """The plot of one picture."""
     title = f"{picture.x} against {picture.y}"
-    return base.Plot("front", title, lambda facts: compute(picture), draw)
+    return base.Plot("front", title, lambda snapshot: compute(picture), draw)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow_hpo.report.facts import Facts, Seen
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 from mlflow_hpo.store import keys
 
 
@@ -24,23 +24,23 @@ class Hardware(base.Shown):
     measures: tuple[Measure, ...] = ()
 
 
-def _seconds(seen: Seen) -> float | None:
+def _seconds(seen: TrialView) -> float | None:
     return seen.trial.seconds or None
 
 
-def _per_epoch(seen: Seen) -> float | None:
+def _per_epoch(seen: TrialView) -> float | None:
     epochs = seen.trial.epochs - seen.trial.start
     return seen.trial.seconds / epochs if epochs > 0 and seen.trial.seconds else None
 
 
-def _cores(seen: Seen) -> float | None:
+def _cores(seen: TrialView) -> float | None:
     """CPU seconds are those of the last unit."""
     if keys.CPU_SECONDS not in seen.used or not seen.spans:
         return None
     return seen.used[keys.CPU_SECONDS] / max(seen.spans[-1].end - seen.spans[-1].begin, 1e-3)
 
 
-QUANTITIES: tuple[tuple[str, Callable[[Seen], float | None]], ...] = (
+QUANTITIES: tuple[tuple[str, Callable[[TrialView], float | None]], ...] = (
     ("wall time (seconds)", _seconds),
     ("wall time of an epoch (seconds)", _per_epoch),
     ("CPU cores kept busy", _cores),
@@ -49,9 +49,9 @@ QUANTITIES: tuple[tuple[str, Callable[[Seen], float | None]], ...] = (
 )
 
 
-def compute(facts: Facts) -> Hardware:
+def compute(snapshot: StudySnapshot) -> Hardware:
     """The data of the plot."""
-    drawn = [facts.seen[i] for i in base.thinned(len(facts.seen))]
+    drawn = [snapshot.seen[i] for i in base.thinned(len(snapshot.seen))]
     found = [(title, [(s.number, quantity(s)) for s in drawn]) for title, quantity in QUANTITIES]
     measures = tuple(
         Measure(title, tuple((n, v) for n, v in points if v is not None))
@@ -59,7 +59,7 @@ def compute(facts: Facts) -> Hardware:
         if any(v is not None for _, v in points)
     )
     missing = "" if measures else "Nothing has been measured yet."
-    return Hardware(missing=missing, note=base.of_all(len(drawn), len(facts.seen)), measures=measures)
+    return Hardware(missing=missing, note=base.of_all(len(drawn), len(snapshot.seen)), measures=measures)
 
 
 def draw(data: Hardware) -> list[Any]:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mlflow_hpo.report.facts import Facts
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,35 +25,35 @@ class History(base.Shown):
     limits: tuple[float, float] | None = None
 
 
-def compute(facts: Facts) -> History:
+def compute(snapshot: StudySnapshot) -> History:
     """The data of the plot."""
-    if not facts.scored:
+    if not snapshot.scored:
         return History(missing="No trial has a value yet.")
-    shown = base.cloud(facts)
-    early = {s.number for s in shown if s.stopped(facts.settings)}
+    shown = base.cloud(snapshot)
+    early = {s.number for s in shown if s.stopped(snapshot.settings)}
     pairs = [(s.number, s.value) for s in shown if s.value is not None]
-    values = [s.value for s in facts.scored if s.value is not None]
-    limits = base.clear_range(values, facts.settings.maximize)
-    failed = [s.number for s in facts.failed]
+    values = [s.value for s in snapshot.scored if s.value is not None]
+    limits = base.clear_range(values, snapshot.settings.maximize)
+    failed = [s.number for s in snapshot.failed]
     return History(
-        note=base.sentences(base.of_all(len(shown), len(facts.scored)), base.beyond(values, limits)),
-        metric=facts.settings.metric,
+        note=base.sentences(base.of_all(len(shown), len(snapshot.scored)), base.beyond(values, limits)),
+        metric=snapshot.settings.metric,
         whole=tuple(p for p in pairs if p[0] not in early),
         stopped=tuple(p for p in pairs if p[0] in early),
-        steps=steps(facts),
+        steps=steps(snapshot),
         failed=tuple(failed[i] for i in base.thinned(len(failed))),
-        baseline=facts.baseline.value if facts.baseline else None,
+        baseline=snapshot.baseline.value if snapshot.baseline else None,
         limits=limits,
     )
 
 
-def steps(facts: Facts) -> tuple[tuple[int, float], ...]:
+def steps(snapshot: StudySnapshot) -> tuple[tuple[int, float], ...]:
     """(number, value) wherever the best so far changed, in order of the numbers, and at the last trial."""
     found = list[tuple[int, float]]()
-    for seen in facts.scored:
-        if seen.value is not None and (not found or facts.better(seen.value, found[-1][1])):
+    for seen in snapshot.scored:
+        if seen.value is not None and (not found or snapshot.better(seen.value, found[-1][1])):
             found.append((seen.number, seen.value))
-    return (*found, (facts.seen[-1].number, found[-1][1])) if found else ()
+    return (*found, (snapshot.seen[-1].number, found[-1][1])) if found else ()
 
 
 def draw(data: History) -> list[object]:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow_hpo.report.facts import Facts
 from mlflow_hpo.report.importance import INTERVAL, SPLITS, importance
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot
 
 MOST_LETTERS = 22  # of a hyperparameter's name: the bars need room on a narrow screen
 
@@ -20,9 +20,9 @@ class Bars(base.Shown):
     highs: tuple[float, ...] = ()
 
 
-def compute(facts: Facts) -> Bars:
+def compute(snapshot: StudySnapshot) -> Bars:
     """The data of the plot."""
-    found = importance(facts)
+    found = importance(snapshot)
     if found.missing:
         return Bars(missing=found.missing[0].upper() + found.missing[1:] + ".")
     low, high = INTERVAL

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow_hpo.report.columns import Column, columns
-from mlflow_hpo.report.facts import Facts, Seen
+from mlflow_hpo.report.hyperparameters import Column, columns
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 
 MOST = 300  # lines: more are one blur
 GROUPS = (("the best tenth", 0.1), ("to a quarter", 0.25), ("to a half", 0.5), ("to three quarters", 0.75),
@@ -33,25 +33,26 @@ class Parallel(base.Shown):
     lines: tuple[Line, ...] = ()
 
 
-def compute(facts: Facts) -> Parallel:
+def compute(snapshot: StudySnapshot) -> Parallel:
     """The data of the plot."""
-    shown = columns(facts)
-    if not facts.scored:
+    shown = columns(snapshot)
+    if not snapshot.scored:
         return Parallel(missing="No trial has a value yet.")
-    places = base.thinned(len(facts.ranked), MOST, range(10))
-    values = [s.value for s in facts.scored if s.value is not None]
-    limits = base.clear_range(values, facts.settings.maximize) or (min(values), max(values))
-    gaps = any(len(c.values) < len(facts.seen) for c in shown)
-    last = max(len(facts.ranked) - 1, 1)
+    places = base.thinned(len(snapshot.ranked), MOST, range(10))
+    values = [s.value for s in snapshot.scored if s.value is not None]
+    limits = base.clear_range(values, snapshot.settings.maximize) or (min(values), max(values))
+    gaps = any(len(c.values) < len(snapshot.seen) for c in shown)
+    last = max(len(snapshot.ranked) - 1, 1)
     return Parallel(
         note=base.sentences(
-            base.of_all(len(places), len(facts.ranked)),
+            base.of_all(len(places), len(snapshot.ranked)),
             "A line has a gap where a hyperparameter is not active." if gaps else "",
         ),
-        axes=(*(c.title for c in shown), facts.settings.metric),
+        axes=(*(c.title for c in shown), snapshot.settings.metric),
         ticks=(*(_ticks(c) for c in shown), _value_ticks(limits)),
         lines=tuple(
-            (s.number, i / last, _line(shown, s, limits)) for i, s in ((i, facts.ranked[i]) for i in places)
+            (s.number, i / last, _line(shown, s, limits))
+            for i, s in ((i, snapshot.ranked[i]) for i in places)
         ),
     )
 
@@ -69,7 +70,7 @@ def _value_ticks(limits: tuple[float, float]) -> tuple[tuple[float, str], ...]:
     return tuple((i / 4, f"{low + i / 4 * (high - low):.4g}") for i in range(5))
 
 
-def _line(shown: Sequence[Column], seen: Seen, limits: tuple[float, float]) -> tuple[float | None, ...]:
+def _line(shown: Sequence[Column], seen: TrialView, limits: tuple[float, float]) -> tuple[float | None, ...]:
     low, high = limits
     value = low if seen.value is None else seen.value
     place = min(max((value - low) / max(high - low, 1e-12), 0.0), 1.0)

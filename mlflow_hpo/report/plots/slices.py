@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from math import log10
 from typing import Any
 
-from mlflow_hpo.report.columns import Column, columns
-from mlflow_hpo.report.facts import Facts, Seen
+from mlflow_hpo.report.hyperparameters import Column, columns
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 
 MOST_TICKS = 8
 OPTION_LETTERS = 16
@@ -44,26 +44,26 @@ class Slices(base.Shown):
     limits: tuple[float, float] | None = None
 
 
-def compute(facts: Facts) -> Slices:
+def compute(snapshot: StudySnapshot) -> Slices:
     """The data of the plot."""
-    drawn = base.cloud(facts)
-    shown = [c for c in columns(facts) if any(s.number in c.values for s in drawn)]
+    drawn = base.cloud(snapshot)
+    shown = [c for c in columns(snapshot) if any(s.number in c.values for s in drawn)]
     if not shown:
         return Slices(missing="No trial has a value yet.")
-    values = [s.value for s in facts.scored if s.value is not None]
-    limits = base.clear_range(values, facts.settings.maximize)
+    values = [s.value for s in snapshot.scored if s.value is not None]
+    limits = base.clear_range(values, snapshot.settings.maximize)
     return Slices(
-        note=base.sentences(base.of_all(len(drawn), len(facts.scored)), base.beyond(values, limits)),
-        metric=facts.settings.metric,
-        slices=tuple(_slice(facts, c, drawn) for c in shown),
+        note=base.sentences(base.of_all(len(drawn), len(snapshot.scored)), base.beyond(values, limits)),
+        metric=snapshot.settings.metric,
+        slices=tuple(_slice(snapshot, c, drawn) for c in shown),
         limits=limits,
     )
 
 
-def _slice(facts: Facts, column: Column, drawn: list[Seen]) -> Slice:
+def _slice(snapshot: StudySnapshot, column: Column, drawn: list[TrialView]) -> Slice:
     active = [s for s in drawn if s.number in column.values]
-    early = [s for s in active if s.stopped(facts.settings)]
-    best = [s for s in active if s is facts.best]
+    early = [s for s in active if s.stopped(snapshot.settings)]
+    best = [s for s in active if s is snapshot.best]
     rest = [s for s in active if s not in early and s not in best]
     early = [s for s in early if s not in best]
     groups = (tuple(_point(column, s) for s in group) for group in (rest, early, best))
@@ -72,7 +72,7 @@ def _slice(facts: Facts, column: Column, drawn: list[Seen]) -> Slice:
     return Slice(column.title, column.log, tuple(column.options), ticks, ends, *groups)
 
 
-def _point(column: Column, seen: Seen) -> Point:
+def _point(column: Column, seen: TrialView) -> Point:
     value = column.values[seen.number]
     shown = column.shown(value) if column.is_choice else value
     return seen.number, shown, seen.value or 0.0

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
-from mlflow_hpo.report.facts import Facts
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot
 
 MOST = 1500  # bars: of more, those that follow each other closely in a lane are drawn as one
 KINDS = ("trained to the end", "stopped early", "failed or cut")
@@ -46,17 +46,17 @@ class Timeline(base.Shown):
     seconds: float = 0.0
 
 
-def compute(facts: Facts) -> Timeline:
+def compute(snapshot: StudySnapshot) -> Timeline:
     """The data of the plot; lanes are filled from the first on."""
     units = sorted(
-        (span.begin, span.end, _kind(facts, i), s.number)
-        for i, s in enumerate(facts.seen)
+        (span.begin, span.end, _kind(snapshot, i), s.number)
+        for i, s in enumerate(snapshot.seen)
         for span in s.spans
     )
     if not units:
         return Timeline(missing="No unit has ended yet.")
     bars = _laid([Bar(0, begin, end, kind, number) for begin, end, kind, number in units])
-    seconds = max(facts.seconds, max(b.end for b in bars))
+    seconds = max(snapshot.seconds, max(b.end for b in bars))
     drawn = _merged(bars, seconds) if len(bars) > MOST else bars
     note = "Lanes are filled from the first on: which worker process ran a unit is not recorded."
     less = f"{len(bars):,} units are drawn as {len(drawn):,} bars." if len(drawn) < len(bars) else ""
@@ -68,11 +68,11 @@ def compute(facts: Facts) -> Timeline:
     )
 
 
-def _kind(facts: Facts, place: int) -> int:
-    seen = facts.seen[place]
+def _kind(snapshot: StudySnapshot, place: int) -> int:
+    seen = snapshot.seen[place]
     if seen.value is None:
         return 2
-    return int(seen.stopped(facts.settings))
+    return int(seen.stopped(snapshot.settings))
 
 
 def _laid(bars: Sequence[Bar]) -> list[Bar]:

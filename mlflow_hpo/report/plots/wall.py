@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mlflow_hpo.report.facts import Facts
 from mlflow_hpo.report.plots import base
+from mlflow_hpo.report.snapshot import StudySnapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,34 +23,34 @@ class Wall(base.Shown):
     limits: tuple[float, float] | None = None
 
 
-def compute(facts: Facts) -> Wall:
+def compute(snapshot: StudySnapshot) -> Wall:
     """The data of the plot: each unit's value at its end, in the order of time."""
     found = list[tuple[float, float, int]]()
-    for result in results(facts):
-        if not found or facts.better(result[1], found[-1][1]):
+    for result in results(snapshot):
+        if not found or snapshot.better(result[1], found[-1][1]):
             found.append(result)
     if not found:
         return Wall(missing="No trial has a value yet.")
-    end = max(facts.seconds, found[-1][0])
+    end = max(snapshot.seconds, found[-1][0])
     seconds, values, numbers = zip(*found, (end, *found[-1][1:]), strict=True)
-    limits = base.clear_range(values, facts.settings.maximize)
-    rungs = "Counted are the values after each unit, also at rungs." if facts.rungs else ""
+    limits = base.clear_range(values, snapshot.settings.maximize)
+    rungs = "Counted are the values after each unit, also at rungs." if snapshot.rungs else ""
     return Wall(
         note=base.sentences(rungs, base.beyond(values, limits)),
-        metric=facts.settings.metric,
+        metric=snapshot.settings.metric,
         seconds=seconds,
         values=values,
         numbers=numbers,
-        baseline=facts.baseline.value if facts.baseline else None,
+        baseline=snapshot.baseline.value if snapshot.baseline else None,
         limits=limits,
     )
 
 
-def results(facts: Facts) -> list[tuple[float, float, int]]:
+def results(snapshot: StudySnapshot) -> list[tuple[float, float, int]]:
     """(seconds, value, trial) of every unit that ended with a value, by time."""
     return sorted(
-        (span.end, facts.settings.value(s.trial.losses[span.epochs]), s.number)
-        for s in facts.scored
+        (span.end, snapshot.settings.value(s.trial.losses[span.epochs]), s.number)
+        for s in snapshot.scored
         for span in s.spans
         if span.epochs in s.trial.losses
     )

@@ -1,0 +1,35 @@
+"""A user's own suggest function, as `package.module:function`."""
+
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from mlflow_hpo.algorithms.base import Algorithm, foreign
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.user_code import load_reference
+
+
+def from_user(name: str) -> Algorithm:
+    """The function `package.module:function` or `path/to/file.py:function`.
+
+    Raises:
+        ConfigError: it cannot be imported, or is no function that can be called as Hyperopt's are.
+    """
+    suggest = load_reference(name, "algorithm")
+    if not callable(suggest):
+        raise ConfigError(f"algorithm {name!r} is no function, but {suggest!r}")
+    _check_call(name, suggest)
+    return Algorithm(foreign(name, suggest), counting=True)
+
+
+def _check_call(name: str, suggest: Callable[..., Any]) -> None:
+    """By its arguments: to call it might change what it keeps."""
+    with suppress(ValueError):  # one written in C may not tell them
+        arguments = inspect.signature(suggest)
+        try:
+            arguments.bind([0], None, None, 0)
+        except TypeError as error:
+            raise ConfigError(
+                f"algorithm {name!r} cannot be called as suggest(new_ids, domain, trials, seed): {error}"
+            ) from None

@@ -1,0 +1,30 @@
+"""Data that a user's own function returns."""
+
+from mlflow_hpo.data.base import DataSpec, Found
+from mlflow_hpo.data.sources.values import found_in
+from mlflow_hpo.errors import ConfigError, DataError, HpoError, worded
+from mlflow_hpo.user_code import check_reference, load_reference
+
+
+def check(spec: DataSpec) -> None:
+    """Raise ConfigError where the reference is malformed or its file is missing; nothing is imported."""
+    check_reference(spec.name, "data")
+
+
+def load(spec: DataSpec) -> Found:
+    """Call the function.
+
+    Raises:
+        ConfigError: there is no such function.
+        DataError: it fails, or returns something else than data.
+    """
+    function = load_reference(spec.name, "data")
+    if not callable(function):
+        raise ConfigError(f"data {spec.name!r} is no function but a {type(function).__name__}")
+    try:
+        value = function()
+    except HpoError:
+        raise
+    except Exception as error:
+        raise DataError(f"data {spec.name!r} failed: {worded(error)}") from error
+    return found_in(value, spec)

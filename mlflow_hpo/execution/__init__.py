@@ -1,0 +1,1 @@
+"""Where units run: this process, worker processes on this machine, or a cluster."""

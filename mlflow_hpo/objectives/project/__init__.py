@@ -1,0 +1,1 @@
+"""An MLflow project as an objective: a process for each trial."""

@@ -1,0 +1,105 @@
+"""MLflow's project backend `hpo`: `mlflow run PROJECT --backend hpo --backend-config tune.json`."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from mlflow.entities import RunStatus
+from mlflow.exceptions import ExecutionException
+from mlflow.projects import utils
+from mlflow.projects.backend.abstract_backend import AbstractBackend
+from mlflow.projects.submitted_run import SubmittedRun
+from rich.console import Console
+
+from mlflow_hpo.errors import HpoError, unknown
+from mlflow_hpo.project import project_request
+from mlflow_hpo.projects import FOREIGN, given_project
+from mlflow_hpo.settings import Settings
+from mlflow_hpo.study.lifecycle import begin
+
+OF_MLFLOW = {  # what MLflow puts into every backend's config
+    utils.PROJECT_BUILD_IMAGE,
+    utils.PROJECT_DOCKER_ARGS,
+    utils.PROJECT_DOCKER_AUTH,
+    utils.PROJECT_ENV_MANAGER,
+    utils.PROJECT_STORAGE_DIR,
+    utils.PROJECT_SYNCHRONOUS,
+}
+AT = "at"
+KEYS = {field.alias or name for name, field in Settings.model_fields.items()}
+KNOWN = (KEYS | {AT}) - {"model", "project", *FOREIGN}
+EXPERIMENT, RUN = "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"
+
+
+class HpoBackend(AbstractBackend):
+    """Tunes the project instead of running it once."""
+
+    def run(
+        self,
+        project_uri: str,
+        entry_point: str,
+        params: Mapping[str, Any] | None,
+        version: str | None,
+        backend_config: Mapping[str, Any],
+        tracking_uri: str,
+        experiment_id: str,
+    ) -> "TunedRun":
+        """Run the study to its end: MLflow's command line does not wait for what is returned.
+
+        Raises:
+            ExecutionException: MLflow's command line shows it as one line, with exit status 1.
+        """
+        given = {name: value for name, value in backend_config.items() if name not in OF_MLFLOW}
+        try:
+            if strange := sorted(given.keys() - KNOWN):
+                raise unknown("key of the backend-config", strange[0], KNOWN)
+            project = given_project(
+                project_uri,
+                entry_point=entry_point,
+                version=version,
+                parameters={name: str(value) for name, value in (params or {}).items()},
+                env_manager=backend_config.get(utils.PROJECT_ENV_MANAGER),
+                at=given.pop(AT, None),
+            )
+            with _experiment(experiment_id):
+                study = begin(project_request(project, given), Console())
+        except HpoError as error:
+            raise ExecutionException(str(error)) from None
+        return TunedRun(study.run.run_id)
+
+
+class TunedRun(SubmittedRun):
+    """The run of a study that has ended well."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self._run_id = run_id
+
+    @property
+    def run_id(self) -> str:
+        """The study's run."""
+        return self._run_id
+
+    def wait(self) -> bool:
+        """It has ended."""
+        return True
+
+    def get_status(self) -> str:
+        """It has ended."""
+        return str(RunStatus.to_string(RunStatus.FINISHED))
+
+    def cancel(self) -> None:
+        """There is nothing left to cancel."""
+
+
+@contextmanager
+def _experiment(experiment_id: str) -> Iterator[None]:
+    """The experiment that MLflow resolved, where a study looks for it; and no run of a project around it."""
+    before = {name: os.environ.pop(name, None) for name in (EXPERIMENT, RUN)}
+    os.environ[EXPERIMENT] = str(experiment_id)
+    try:
+        yield
+    finally:
+        os.environ.pop(EXPERIMENT)
+        os.environ.update({name: value for name, value in before.items() if value is not None})

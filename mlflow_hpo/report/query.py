@@ -1,0 +1,107 @@
+"""Reads the trials of one or several studies, for a ranking."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.report.order import Aim
+from mlflow_hpo.report.ranking import Entry, Order, entries
+from mlflow_hpo.settings import Settings, read_settings
+from mlflow_hpo.store import Connection, StudyRun, filter_names, find_studies, find_study
+from mlflow_hpo.trial import Trial
+
+NOT_SHOWN = ("system/", "mlflow.")  # of the names of metrics and tags
+Progress = Callable[[int], None]  # is told how many trials were read so far
+
+
+@dataclass(frozen=True)
+class RankingQuery:
+    """What is to be ranked, and how.
+
+    Attributes:
+        studies: names; none: all of the experiment.
+        where: a filter in MLflow's own syntax; empty: all trials.
+        aims: see `Order`.
+    """
+
+    studies: tuple[str, ...]
+    experiment: str = ""
+    where: str = ""
+    aims: tuple[Aim, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole of one study."""
+        return len(self.studies) == 1 and not (self.experiment or self.where)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the whole of one study, by its own metric."""
+        return self.is_whole and not self.aims
+
+
+def studies_of(connection: Connection, query: RankingQuery) -> list[StudyRun]:
+    """The studies, each once, as they were named; those of an experiment by age.
+
+    Raises:
+        StudyError: there is none.
+    """
+    named = [find_study(connection, name) for name in query.studies]
+    found = named + (find_studies(connection, query.experiment) if query.experiment else [])
+    return list({study.run_id: study for study in found}.values())  # each once, however often it is named
+
+
+def read(
+    studies: Sequence[StudyRun], query: RankingQuery, progress: Progress = lambda count: None
+) -> tuple[list[Entry], Order]:
+    """Every trial that is wished for.
+
+    Raises:
+        ConfigError: the studies optimise different metrics, and no other is named; or the filter names
+            what no trial has.
+        StoreError: the filter is none.
+    """
+    known = [read_settings(study.settings) for study in studies]
+    order = _order(studies, known, query)
+    found: list[Entry] = []
+    for study, settings in zip(studies, known, strict=True):
+        found += _entries(study, settings, query, partial(_from, progress, len(found)))
+    if query.where and not found:
+        _check_names(studies, query.where)
+    return found, order
+
+
+def _check_names(studies: Sequence[StudyRun], where: str) -> None:
+    """Raise ConfigError where a filter names a param, a metric or a tag that no trial has."""
+    runs = [run for study in studies for _, run in study.trials.runs()]
+    for kind, name in filter_names(where):
+        known = {n for run in runs for n in getattr(run.data, kind)}
+        if runs and name not in known:
+            shown = ", ".join(sorted(n for n in known if not n.startswith(NOT_SHOWN)))
+            raise ConfigError(f"where {where!r}: no trial has {kind}.{name}: known are {shown or 'none'}")
+
+
+def _from(progress: Progress, before: int, count: int) -> None:
+    progress(before + count)
+
+
+def _entries(study: StudyRun, settings: Settings, query: RankingQuery, progress: Progress) -> list[Entry]:
+    seen = study.trials.runs(query.where, progress)
+    trials = [trial for trial, _ in seen]
+    metrics = {trial.run_id: run.data.metrics for trial, run in seen}
+    first: Trial | None = None
+    if query.where:  # which the baseline need not meet
+        first = next((t for t, _ in study.trials.runs("tags.`mlflow_hpo.trial` = '0'") if t.losses), None)
+    return entries(settings, trials, first, study.name, metrics)
+
+
+def _order(studies: Sequence[StudyRun], known: Sequence[Settings], query: RankingQuery) -> Order:
+    first, several = known[0], len(studies) > 1
+    metrics = {(s.metric, s.maximize) for s in known}
+    if len(metrics) == 1:
+        return Order(first.metric, first.maximize, query.aims, several)
+    if not query.aims:
+        named = ", ".join(f"{s.name} {k.metric}" for s, k in zip(studies, known, strict=True))
+        raise ConfigError(f"the studies optimise different metrics ({named}): give --sort METRIC")
+    return Order("own_metric", True, query.aims, several)

@@ -1,0 +1,1 @@
+"""Spaces of other libraries, and of Python, as our own YAML."""

@@ -1,0 +1,1 @@
+"""A study from its settings to its end: plan, driver, displays."""

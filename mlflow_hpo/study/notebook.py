@@ -1,0 +1,92 @@
+"""The progress of a study in a notebook: one block that is drawn anew while it runs."""
+
+from html import escape
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.text import Text
+
+from mlflow_hpo.report import summary
+from mlflow_hpo.study.driver import Study
+from mlflow_hpo.trial import State, Trial, best
+
+DRAWN_EVERY = 0.5  # seconds
+SHOWN = 5  # of the best trials
+
+
+class NotebookDisplay:
+    """Shows a study while it runs; an `Observer`, and a context that leaves the last state behind."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._study: Study | None = None
+        self._handle: Any = None
+        self._drawn = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._draw()
+
+    def began(self, study: Study) -> None:
+        """See `Observer.began`."""
+        self._study = study
+        for line in summary.plan_lines(study.settings, study.space, study.given, study.plan):
+            self._console.print(Text(line), soft_wrap=True)
+        self._draw()
+
+    def changed(self, trial: Trial) -> None:
+        """See `Observer.changed`."""
+        self.tick()
+
+    def tick(self) -> None:
+        """See `Observer.tick`."""
+        if monotonic() - self._drawn >= DRAWN_EVERY:
+            self._draw()
+
+    def _draw(self) -> None:
+        from IPython.display import HTML, display
+
+        if self._study is None or self._console.quiet:
+            return
+        self._drawn = monotonic()
+        picture = HTML(page(self._study))
+        if self._handle is None:
+            self._handle = display(picture, display_id=True)
+        else:
+            self._handle.update(picture)
+
+
+def page(study: Study) -> str:
+    """The study as it stands, as HTML."""
+    settings, trials = study.settings, study.known
+    over = sum(t.results > 0 for t in trials)
+    failed = sum(t.state is State.FAILED for t in trials)
+    head = f"study {study.run.name}: {over} of {settings.max_trials} trials, {len(study.running)} running"
+    note = f", {failed} failed" if failed else ""
+    return (
+        f"<div><b>{escape(head + note)}</b> {monotonic() - study.started:.0f} s<br>"
+        f"<progress value='{over}' max='{settings.max_trials}' style='width:30em'></progress><br>"
+        f"{escape(summary.headline(settings, trials)) if best(trials) else 'no trial finished yet'}"
+        f"{_table(study)}</div>"
+    )
+
+
+def _table(study: Study) -> str:
+    scored = [t for t in study.known if t.loss is not None and t.state is not State.FAILED]
+    top = sorted(scored, key=lambda t: (t.loss, t.number))[:SHOWN]
+    names = list(dict.fromkeys(name for t in top for name in t.config))
+    rows = [
+        [str(t.number), f"{summary.value(study.settings, t):.4f}", str(t.epochs)]
+        + [summary.shown(t.config[n]) if n in t.config else "" for n in names]
+        for t in top
+    ]
+    head = ["trial", study.settings.metric, "epochs", *names]
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{cells}</tr>{lines}</table>" if rows else ""

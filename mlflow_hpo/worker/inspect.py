@@ -1,0 +1,60 @@
+"""What runs in a worker before a study begins: a describe at the user's model and data, and a rehearsal."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow_hpo.worker.process import data_of, user_errors
+
+if TYPE_CHECKING:
+    from mlflow_hpo.models import ModelInfo
+    from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
+
+
+def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
+    """What a driver must know of the model and the data.
+
+    Args:
+        name: how the model is to be named.
+
+    Raises:
+        HpoError: they cannot be loaded.
+    """
+    from mlflow_hpo.objectives.find import find_objective
+    from mlflow_hpo.objectives.spec import DataInfo
+
+    with user_errors(f"model {name!r} or its data cannot be loaded: "):
+        data = data_of(spec)
+        data_info = DataInfo(data.task, data.classes, len(data.train)) if data else DataInfo("", 0, 0)
+        return find_objective(spec).describe(name, data), data_info
+
+
+@user_errors("the model cannot be built with its baseline: ")
+def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> tuple[str, ...] | None:
+    """Try a config on a few rows, before any trial starts.
+
+    Returns:
+        The metrics that its training will report; None where only training tells.
+
+    Raises:
+        HpoError: model and data do not fit.
+    """
+    from mlflow_hpo.objectives.find import find_objective
+    from mlflow_hpo.objectives.handle import Handle
+
+    with tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder:
+        trial = Handle(
+            config=config,
+            seed=0,
+            start=0,
+            epochs=1,
+            max_epochs=max_epochs,
+            data=data_of(spec),
+            folder=Path(folder),
+            on_report=lambda epoch, metrics: None,
+            on_model=lambda *args, **how: "",
+        )
+        return find_objective(spec).dry_run(trial)

@@ -1,0 +1,117 @@
+"""A worker process: how it begins and ends, and what its errors look like to the driver.
+
+The module imports nothing heavy at its top: a process sets its threads before NumPy and TensorFlow
+are loaded, and unpickling a function loads the module it lives in.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from mlflow_hpo.errors import HpoError, StudyError, TrialError, worded
+from mlflow_hpo.execution.preload import silence
+
+if TYPE_CHECKING:
+    from mlflow_hpo.data import Data
+    from mlflow_hpo.objectives.spec import ObjectiveSpec
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE)
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+
+
+def environment(spec: ObjectiveSpec, threads: int) -> dict[str, str]:
+    """What is to be set in a process before it loads a library; a project's process inherits it."""
+    quiet = {} if spec.project else {name: os.environ.get(name, level) for name, level in QUIET.items()}
+    return dict.fromkeys(THREADS, str(threads)) | quiet
+
+
+def warm_up(spec: ObjectiveSpec, threads: int, folder: str | None = None) -> None:
+    """Prepare a fresh process: threads, imports, the data. Ends with its driver.
+
+    Args:
+        folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
+    """
+    watch_parent(lambda: os._exit(1))
+    tempfile.tempdir = folder
+    os.environ.update(environment(spec, threads))
+    _quiet()
+    with silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
+        import mlflow_hpo.store  # noqa: F401 (the import is what is wanted)
+        from mlflow_hpo.hardware import machine
+        from mlflow_hpo.objectives.find import find_objective
+
+        find_objective(spec).warm_up()
+        machine()
+        data_of(spec)
+    gc.freeze()  # what the imports made stays: a collection between trials need not look at it
+
+
+def watch_parent(then: Any) -> None:
+    """Call `then` when the process that started this one is gone; a worker must not outlive its driver."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        then()
+
+    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Turn whatever is raised into one of our own errors.
+
+    MLflow's and its database's are the store's: the user's own calls of them belong in `user_errors`.
+    """
+    from mlflow_hpo.store import store_errors
+
+    with user_errors(), store_errors(files=False):
+        yield
+
+
+@contextmanager
+def user_errors(what: str = "") -> Iterator[None]:
+    """Turn whatever the user's code raises into one of our own errors, led by what was being done.
+
+    An exception of TensorFlow's could not be unpickled without importing TensorFlow into the driver.
+    """
+    try:
+        yield
+    except HpoError:
+        raise
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:  # each trial after it would meet it too
+            raise StudyError(what + worded(error, lines=1)) from error
+        raise TrialError(what + worded(error, lines=1)) from error
+
+
+def data_of(spec: ObjectiveSpec) -> Data | None:
+    """The spec's data; None where it has none."""
+    from mlflow_hpo.data import load_data
+
+    return load_data(spec.data) if spec.data.name else None
+
+
+def _quiet() -> None:
+    """Leave the terminal to the driver's display."""
+    import logging
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)

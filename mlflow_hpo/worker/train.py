@@ -1,0 +1,231 @@
+"""What runs in a worker process: one unit of a trial, from its checkpoint to its next.
+
+Like `process`, it imports nothing heavy at its top.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow_hpo.errors import StoreError, TrialError
+from mlflow_hpo.worker.process import data_of, own_errors, user_errors
+
+if TYPE_CHECKING:
+    from mlflow_hpo.data import Data
+    from mlflow_hpo.objectives.handle import Handle, Place
+    from mlflow_hpo.objectives.spec import ObjectiveSpec
+    from mlflow_hpo.store import Connection, Recorder
+    from mlflow_hpo.trial import Result, Unit
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to know of the study; the same for all its units.
+
+    Attributes:
+        target: a loss that ends a unit at once, or None.
+    """
+
+    spec: ObjectiveSpec
+    metric: str
+    maximize: bool
+    target: float | None
+    max_epochs: int
+    tracking_uri: str
+    experiment_id: str
+    study_id: str = ""
+    trial_timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One unit, and the trial it belongs to.
+
+    Attributes:
+        source_run_id: the run whose checkpoint the unit starts from; None where it starts afresh.
+        seconds: what earlier units of the trial took.
+        again: whether an attempt at this unit was cut before.
+        final: whether it trains on the validation rows as well, to be registered.
+    """
+
+    task: Task
+    unit: Unit
+    run_id: str
+    config: Mapping[str, Any]
+    seed: int
+    source_run_id: str | None = None
+    seconds: float = 0.0
+    again: bool = False
+    final: bool = False
+
+
+@own_errors()
+def train(assignment: Assignment) -> Result:
+    """Run one unit: restore, train, log, store the checkpoint.
+
+    Raises:
+        TrialError: the trial failed.
+        HpoError: the study cannot go on.
+    """
+    from mlflow_hpo.store import Recorder
+
+    connection = _connection(assignment.task.tracking_uri)
+    with (
+        tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder,
+        Recorder(connection, assignment.run_id, assignment.task.experiment_id) as recorder,
+    ):
+        return _Run(assignment, recorder, Path(folder)).result()
+
+
+@lru_cache(maxsize=1)
+def _connection(uri: str) -> Connection:
+    from mlflow_hpo.store import Connection
+
+    return Connection(uri)
+
+
+class _Run:
+    """One unit under way."""
+
+    def __init__(self, assignment: Assignment, recorder: Recorder, folder: Path) -> None:
+        self._assignment, self._recorder, self._folder = assignment, recorder, folder
+        from mlflow_hpo.objectives.find import find_objective
+
+        self._task, self._unit = assignment.task, assignment.unit
+        spec = self._task.spec
+        self._subject = spec.with_everything() if assignment.final else spec
+        self._rests = not self._subject.project  # a project's process leaves no checkpoint
+        with self._user_code():
+            self._objective = find_objective(self._subject)
+
+    def result(self) -> Result:
+        from mlflow_hpo.hardware import Usage
+        from mlflow_hpo.store import checkpoints, fluent_run
+        from mlflow_hpo.trial import Result
+
+        usage = Usage()
+        data = self._describe()
+        handle = self._handle(data)
+        with self._user_code(), fluent_run(self._recorder.connection, self._assignment.run_id):
+            self._objective.train(handle)
+        values = self._values(handle)
+        if self._rests:
+            checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
+        return Result(
+            values=values,
+            seconds=usage.seconds,
+            cpu_seconds=usage.cpu_seconds + handle.child_cpu_seconds,
+            peak_memory_bytes=handle.child_peak_bytes or usage.peak_memory_bytes,
+            gpu_memory_bytes=usage.gpu_memory_bytes,
+            model_uri=handle.model_uri,
+            ended=handle.over,
+            stopped=handle.stopped,
+        )
+
+    def _user_code(self) -> AbstractContextManager[None]:
+        """Where it is the user's code that runs; a project's runs elsewhere, and all here is the store's."""
+        return user_errors() if self._rests else nullcontext()
+
+    def _values(self, handle: Handle) -> dict[int, float]:
+        """The study's metric at the end, at the thresholds on the way, and where it was to end."""
+        if self._assignment.final:
+            return {handle.reached: math.nan}
+        own = self._assignment.source_run_id == self._assignment.run_id
+        if own and handle.over and not handle.reported:  # it had ended where its last unit did
+            return {}
+        if handle.reached == self._unit.start:
+            handle.value(self._task.metric, self._unit.stop)
+        passed = [epoch for epoch in self._unit.thresholds if epoch < handle.reached]
+        must = [e for e in passed if self._unit.thresholds[e] < math.inf or e in handle.reported]
+        told = [] if handle.stop_epoch is None else [handle.stop_epoch]
+        return {e: handle.value(self._task.metric, e) for e in sorted({*must, *told, handle.reached})}
+
+    def _describe(self) -> Data | None:
+        from mlflow_hpo.data import whole
+        from mlflow_hpo.hardware import machine, versions
+
+        self._recorder.sample_system(self._assignment.seconds)
+        self._recorder.machine(machine() | versions("mlflow", *self._objective.packages))
+        with self._user_code():
+            data = data_of(self._subject)
+        if data is None:
+            return None
+        data = whole(data) if self._assignment.final else data
+        self._recorder.dataset(data)
+        return data
+
+    def _handle(self, data: Data | None) -> Handle:
+        from mlflow_hpo.objectives.early_stopping import early_stopping
+        from mlflow_hpo.objectives.handle import Handle
+
+        known = self._recorder.last_epoch(self._task.metric) if self._assignment.again else 0
+
+        def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
+            if self._assignment.final:
+                return True
+            value = metrics[self._task.metric]
+            loss = -value if self._task.maximize else value
+            reached = self._task.target is not None and loss <= self._task.target
+            return patient(epoch, metrics) and not reached and self._unit.goes_on(epoch, loss)
+
+        def report(epoch: int, metrics: Mapping[str, float]) -> None:
+            if epoch > known:  # an earlier attempt, with the same seed, logged the epochs up to there
+                self._recorder.metrics(metrics, epoch)
+
+        handle = Handle(
+            config=self._assignment.config,
+            seed=self._assignment.seed,
+            start=self._unit.start,
+            epochs=self._unit.stop,
+            max_epochs=self._task.max_epochs,
+            data=data,
+            folder=self._folder,
+            on_report=report,
+            on_model=self._recorder.model,
+            on_cost=lambda epoch, metrics: self._recorder.metrics(metrics, epoch),
+            goes_on=goes_on,
+            metric="" if self._assignment.final else self._task.metric,
+            rungs=tuple(sorted(self._unit.thresholds)),
+            run_id=self._assignment.run_id,
+            source_id=self._assignment.source_run_id,
+            place=self._place(),
+            fetch=self._fetch if self._assignment.source_run_id and self._rests else None,
+        )
+        alone = self._subject.folds == self._subject.repeats == 1
+        patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.maximize)
+        return handle
+
+    def _fetch(self) -> None:
+        from mlflow_hpo.store import checkpoints, store_errors
+
+        source = self._assignment.source_run_id
+        assert source is not None
+        try:
+            with store_errors(files=False):
+                checkpoints.get(self._recorder.connection, source, self._unit.start, self._folder)
+        except StoreError as error:
+            if self._assignment.again:  # it was no passing trouble: the study is not to end by it once more
+                raise TrialError(str(error)) from error
+            raise
+
+    def _place(self) -> Place:
+        from mlflow_hpo.objectives.handle import Place
+
+        task, of = self._task, self._assignment
+        number = -1 if of.unit.trial is None else of.unit.trial
+        return Place(
+            tracking_uri=task.tracking_uri,
+            experiment_id=task.experiment_id,
+            study_id=task.study_id,
+            number=number,
+            again=of.again,
+            trial_timeout=task.trial_timeout,
+            spent=of.seconds,
+        )
