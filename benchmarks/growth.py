@@ -33,7 +33,7 @@ def history(size: int) -> list[Trial]:
     rng = np.random.default_rng(0)
     space = PROBLEM.space
     configs = (space.decode(space.full(at_random(space, rng))) for _ in range(size))
-    return [Trial(n, "", State.FINISHED, c, {1: PROBLEM.loss(c)}) for n, c in enumerate(configs)]
+    return [Trial(n, "", State.FINISHED, c, {"loss": {1: PROBLEM.loss(c)}}) for n, c in enumerate(configs)]
 
 
 @cache

@@ -176,7 +176,7 @@ def memory_part(trials: int, epochs: int) -> None:
         def changed(self, trial: Any) -> None:
             super().changed(trial)
             study = self._study
-            over = sum(t.over for t in study.known) if study else 0
+            over = sum(t.is_over for t in study.known) if study else 0
             children = psutil.Process().children(recursive=True)
             held[over] = sum(c.memory_info().rss for c in children) / 1e6
 

@@ -23,14 +23,16 @@ from rich.table import Table
 
 from mlflow_hpo.algorithms import algorithm, propose
 from mlflow_hpo.data import DataSpec
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import find_model
 from mlflow_hpo.objectives.keras import objective
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
 from mlflow_hpo.trial import Config, Unit
+from mlflow_hpo.worker.messages import Assignment, Task
 from mlflow_hpo.worker.process import warm_up
-from mlflow_hpo.worker.train import Assignment, Task, train
+from mlflow_hpo.worker.train import train
 
 RUNGS = (1, 3, 9, 27)
 METRIC = "val_loss"
@@ -49,9 +51,10 @@ class Worker:
     def __init__(self, model: str, folder: Path) -> None:
         self.connection = Connection(f"sqlite:///{folder}/{model}.db")
         self.experiment = self.connection.client.create_experiment(model)
-        spec = ObjectiveSpec(model, DataSpec("digits", 0), metric=METRIC)
+        metric = Metric(METRIC, maximize=False)
+        spec = ObjectiveSpec(model, DataSpec("digits", 0), metric=metric)
         warm_up(spec, 1)
-        self.task = Task(spec, METRIC, False, None, RUNGS[-1], self.connection.uri, self.experiment)
+        self.task = Task(spec, (metric,), None, RUNGS[-1], self.connection.uri, self.experiment)
 
     def create(self) -> str:
         return str(self.connection.client.create_run(self.experiment).info.run_id)

@@ -19,10 +19,12 @@ import numpy as np
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
 from rich.progress import track
 
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.report.formats import formatted
 from mlflow_hpo.report.query import RankingQuery, read
 from mlflow_hpo.report.ranking import ranked
-from mlflow_hpo.settings import make_settings
+from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, StudyRun, keys, new_study
 
 PARAMS = 20
@@ -34,7 +36,9 @@ LIMIT = 1.5
 def a_study(connection: Connection, count: int) -> StudyRun:
     """A study with so many finished trials."""
     run = new_study(connection)
-    run.begin(make_settings({"max_trials": count}).dump(), "p0: {type: float, low: 0, high: 1}")
+    settings, metric = read_settings({"max_trials": count}), Metric("val_accuracy", maximize=True)
+    info = StudyInfo(settings, (metric,), max_epochs=10, max_trials=count)
+    run.begin(settings.dump(), info.record(), info.params(), "p0: {type: float, low: 0, high: 1}")
     store: Any = connection.client._tracking_client.store
     for first in track(range(0, count, AT_ONCE), "laying down runs"):
         with store.ManagedSessionMaker() as session:
@@ -53,7 +57,7 @@ def a_trial(run: StudyRun, number: int) -> list[Any]:
         keys.NUMBER: str(number),
         keys.STATE: "finished",
         keys.CONFIG: json.dumps(config),
-        keys.LOSSES: json.dumps({"10": -value}),
+        keys.RESULTS: json.dumps({"val_accuracy": {"10": value}}),
         keys.SECONDS: "1.5",
         keys.MODEL: f"models:/m-{run_id}",
     }

@@ -23,7 +23,7 @@ def ours(name: str, space: Space, evaluate: Evaluate, evaluations: int, seed: in
     for number in range(evaluations):
         config = propose(chosen, space, trials, number, seed)
         assert config is not None, f"{name} has nothing left to propose"
-        trials.append(Trial(number, "", State.FINISHED, config, {1: evaluate(config)}))
+        trials.append(Trial(number, "", State.FINISHED, config, {"loss": {1: evaluate(config)}}))
 
 
 def hyperopt_tpe(space: Space, evaluate: Evaluate, evaluations: int, seed: int) -> None:

@@ -115,7 +115,7 @@ def finish(trials: list[Trial], number: int, unit: Unit, world: World) -> None:
     rungs = [e for e in (*unit.thresholds, unit.stop) if unit.start < e <= unit.stop]
     losses = {**trials[number].losses, **{e: world.loss(number, e) for e in rungs}}
     state = State.FINISHED if unit.stop == world.epochs else State.PAUSED
-    trials[number] = replace(trials[number], losses=losses, state=state)
+    trials[number] = replace(trials[number], results={"loss": losses}, state=state)
 
 
 def synthetic(seed: int, trials: int, epochs: int) -> World:

@@ -2,14 +2,17 @@
 
 import tempfile
 import weakref
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from mlflow_hpo.errors import ConfigError, HpoError, StudyError
+from mlflow_hpo.metric import best
 from mlflow_hpo.study.kernel import in_notebook, without_widgets
-from mlflow_hpo.trial import Config, Trial, best
+from mlflow_hpo.trial import Config, Trial
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -17,8 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlflow_hpo.store.registrations import Registration
-    from mlflow_hpo.study.driver import Observer, Study
+    from mlflow_hpo.study.driver import Study
+    from mlflow_hpo.study.ledger import Observer
     from mlflow_hpo.study.lifecycle import Shown
+    from mlflow_hpo.study.setup import Given
 
 GIVEN_DATA = "given:data"
 
@@ -50,33 +55,83 @@ def tune(
         HpoError: what was given is wrong, or the study could not go on.
     """
     folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
-    names, places = _placed(
-        model, space, data, settings.get("target_column") or settings.get("target"), folder
-    )
-    options = {**settings, **names}
+    target = settings.get("target_column") or settings.get("target")
+    names, given = _given(model, space, data, target, Path(folder.name).resolve())
     shown = _notebook() if progress and in_notebook() else None
     console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     try:
-        study = _driven(resume, options, places, space, console, shown)
+        study = _driven(resume, {**settings, **names}, given, console, shown)
     except HpoError as error:
         raise error from None  # what a worker said is in its one line
-    return TunedStudy(study, places, folder)
+    return TunedStudy(study, given, folder)
+
+
+def tune_project(
+    uri: str,
+    space: Any,
+    metric: str,
+    *,
+    entry_point: str = "main",
+    parameters: Mapping[str, Any] | None = None,
+    version: str | None = None,
+    env_manager: str | None = None,
+    at: str = "last",
+    progress: bool = True,
+    **settings: Any,
+) -> "TunedStudy":
+    """Search the parameters of a project's entry point; each trial is a process on a nested run of its own.
+
+    Args:
+        uri, entry_point, version, env_manager: as for `mlflow.run`.
+        space: a YAML file, or a dict of lists and distributions, over the entry point's parameters.
+        metric: what the project logs and is to be optimised.
+        parameters: those that are fixed; they are not searched, whatever the space says.
+        at: which value of the metric counts, the `last` or the `best`.
+        progress: whether to show what happens.
+        settings: the command line's options, with underscores.
+
+    Raises:
+        HpoError: what was given is wrong, or the study could not go on.
+    """
+    from mlflow_hpo.projects import given_project
+
+    fixed = {name: str(value) for name, value in (parameters or {}).items()}
+    project = given_project(
+        uri, entry_point=entry_point, parameters=fixed, version=version, env_manager=env_manager, at=at
+    )
+    study, given, folder = run_project({**settings, "metric": metric, "project": project}, space, progress)
+    return TunedStudy(study, given, folder)
+
+
+def run_project(
+    options: Mapping[str, Any], space: Any, progress: bool = True
+) -> tuple["Study", "Given", "tempfile.TemporaryDirectory[str]"]:
+    """Runs a study of a project.
+
+    Args:
+        options: the settings, `project` among them.
+        space: as for `tune_project`; None: a project brings none, which is said.
+    """
+    from mlflow_hpo.settings import read_settings
+    from mlflow_hpo.study.lifecycle import start
+    from mlflow_hpo.study.setup import Given
+
+    folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
+    given = Given(Path(folder.name).resolve(), space_text=_text(space))
+    named = {"space": str(space)} if isinstance(space, str | Path) else {}
+    study = start(read_settings({**options, **named}), Console(quiet=not progress), given)
+    return study, given, folder
 
 
 def _driven(
-    resume: str | None,
-    options: dict[str, Any],
-    places: dict[str, str],
-    space: Any,
-    console: Console,
-    shown: Any,
+    resume: str | None, options: dict[str, Any], given: "Given", console: Console, shown: Any
 ) -> "Study":
-    from mlflow_hpo.inputs import Request
-    from mlflow_hpo.study.lifecycle import begin, go_on
+    from mlflow_hpo.settings import read_settings
+    from mlflow_hpo.study import lifecycle
 
     if resume is None:
-        return begin(Request.from_options(options, places, _text(space)), console, shown)
-    return go_on(resume, options, console, shown, places, _text(space))
+        return lifecycle.start(read_settings(options), console, given, shown)
+    return lifecycle.resume(resume, options, console, given, shown)
 
 
 class TunedStudy:
@@ -86,9 +141,9 @@ class TunedStudy:
         trials: every trial, by number.
     """
 
-    def __init__(self, study: "Study", places: dict[str, str], folder: Any) -> None:
+    def __init__(self, study: "Study", given: "Given", folder: Any) -> None:
         """Made by `tune`; keeps what was given until it is no longer used."""
-        self._run, self._settings, self._places = study.run, study.settings, places
+        self._run, self._info, self._given = study.run, study.info, given
         self._done = weakref.finalize(self, folder.cleanup)
         self.trials: list[Trial] = study.known
 
@@ -119,7 +174,7 @@ class TunedStudy:
         """The metric of the best trial."""
         loss = self.best_trial.loss
         assert loss is not None
-        return self._settings.value(loss)
+        return self._info.metric.value(loss)
 
     def best_model(self) -> Any:
         """The best model, as its framework has it; after a final training, the one from there.
@@ -141,7 +196,7 @@ class TunedStudy:
         """The ranking: one row for each trial, best first (see `report.ranking.rank`)."""
         from mlflow_hpo.report.ranking import rank
 
-        return rank(self._settings, self.trials)
+        return rank(self._info, self.trials)
 
     def register(
         self, name: str, alias: str | None = None, force: bool = False, dry_run: bool = False
@@ -157,40 +212,36 @@ class TunedStudy:
             GateError: it is not better; nothing was registered.
             HpoError: see `report.registry.register`.
         """
-        from mlflow_hpo.registry import Way
+        from mlflow_hpo.registry import RegistrationRequest
         from mlflow_hpo.store import store_errors
         from mlflow_hpo.study.lifecycle import register_best
 
-        way = Way(name, alias or self._settings.alias, force, dry_run)
+        request = RegistrationRequest(name, alias or self._info.settings.alias, force, dry_run)
         with store_errors():
-            return register_best(self._run, self._settings, self.trials, way, Console())
+            return register_best(self._run, self.trials, request, {}, Console(), self._given)
 
     def __repr__(self) -> str:
         from mlflow_hpo.report.summary import headline
 
-        return f"<study {self._run.name} ({self.run_id}): {headline(self._settings, self.trials)}>"
+        return f"<study {self._run.name} ({self.run_id}): {headline(self._info, self.trials)}>"
 
 
-def _placed(
-    model: Any, space: Any, data: Any, target: Any, folder: Any
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the settings call model and data, and where the workers find those that were given as they are."""
-    from mlflow_hpo.data import save_given as save_data
-    from mlflow_hpo.user_code import GIVEN, save_given
+def _given(model: Any, space: Any, data: Any, target: Any, folder: Path) -> tuple[dict[str, Any], "Given"]:
+    """Returns the settings that name model and data, and what is given by content."""
+    from mlflow_hpo.data import save_data
+    from mlflow_hpo.study.setup import Given
+    from mlflow_hpo.user_code import GIVEN, save_code
 
-    place = Path(folder.name)
-    names: dict[str, Any] = {"model": model, "data": data}
-    places = {}
+    names: dict[str, Any] = {"model": model, "data": None if data is None else str(data)}
+    given = Given(folder, space_text=_text(space))
     if not isinstance(model, str):
-        places["model"] = save_given(_with_structure(model, space), place)
+        given = replace(given, code=save_code(_with_structure(model, space), folder))
         names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
     if data is not None and not isinstance(data, str | Path):
         column = target if isinstance(target, str) else None
-        places["data"] = save_data(data, place, column)
+        given = replace(given, data=save_data(data, folder, column))
         names["data"] = GIVEN_DATA
-    elif data is not None:
-        names["data"] = str(data)
-    return {name: value for name, value in names.items() if value is not None}, places
+    return {name: value for name, value in names.items() if value is not None}, given
 
 
 def _with_structure(model: Any, space: Any) -> Any:

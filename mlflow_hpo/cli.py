@@ -2,68 +2,18 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlflow_hpo import __version__
+from mlflow_hpo.settings import DEFAULT_ALIAS, OPTIONS, check_registration, read_settings
 
-OPTIONS: dict[str, tuple[str, str]] = {
-    "model": ("mlp", "Model to tune: mlp, cnn, package.module:NAME or path/to/file.py:NAME."),
-    "data": (
-        "",
-        "Data: digits, mnist, fashion_mnist, cifar10, cifar100; a CSV, Parquet or NPZ file; a folder of "
-        "images; package.module:FUNCTION. Empty: digits for the built-in models.",
-    ),
-    "target-column": ("", "Column to predict, in a table."),
-    "task": ("auto", "classification, regression, or auto: by the values to predict."),
-    "fraction": ("1.0", "Part of the rows that the search trains on; the winner is trained on all."),
-    "image-size": ("64", "Height and width in pixels that a folder's images get."),
-    "preprocess": ("auto", "auto: tables are preprocessed as part of the model; none: as they are."),
-    "space": ("", "YAML file with the hyperparameters; empty: the model's own."),
-    "algorithm": (
-        "tpe",
-        "tpe, gp, random, anneal, atpe, evolution, cmaes, grid, optuna:NAME, package.module:function.",
-    ),
-    "scheduler": ("none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."),
-    "max-trials": ("20", "How many configurations to train, the baseline included; all: a whole grid."),
-    "max-epochs": ("", "Epochs of a fully trained trial; empty: 10, or as many as the space asks for."),
-    "resource": (
-        "auto",
-        "What an epoch is: partial_fit, samples, or one of an estimator's params; a project's parameter.",
-    ),
-    "folds": ("1", "Cross-validate each trial on so many folds."),
-    "repeats": ("1", "Train each trial with so many seeds."),
-    "early-stopping": ("", "End a trial when so many epochs brought no better value; empty: never."),
-    "metric": ("", "What to optimise, as training reports it; empty: val_accuracy, or what fits the task."),
-    "direction": ("auto", "minimize, maximize, or auto: by the metric's name."),
-    "workers": ("auto", "Worker processes; auto: one for each core."),
-    "timeout": ("", "Seconds for the search, after which running trials are ended; empty: none."),
-    "trial-timeout": ("", "Seconds for one trial; empty: none."),
-    "seed": ("0", "Seed of the search and, derived from it, each trial."),
-    "data-seed": ("", "Seed of the split of the data; empty: that of the search."),
-    "grid-points": ("5", "Points of each float that the algorithm grid tries."),
-    "min-epochs": ("1", "Fewest epochs of the first rung; of a generation for pbt."),
-    "eta": ("3", "Of the trials at a rung, one in so many goes on."),
-    "target": ("", "End when the metric reaches this number; a word: the column to predict."),
-    "patience": ("", "End when so many trials brought no better one; empty: never."),
-    "start-from": ("", "YAML file with configs to try first."),
-    "warm-start": ("", "Earlier study whose trials inform the algorithm."),
-    "register": ("", "Register the best model under this name."),
-    "alias": ("champion", "Alias that the registered model gets."),
-    "final": (
-        "auto",
-        "true: train the winner once more on all rows; auto: where the search had not all of them.",
-    ),
-    "keep-models": ("all", "Whose models and checkpoints are kept: all, best, or how many of the best."),
-    "top-k": ("3", "Before registering, train so many of the best again with another seed; 1: none."),
-    "min-gain": ("0", "Move the alias only to a model that is better than its holder by more than this."),
-    "confidence": ("0.95", "How sure that must be, from 0.5 to below 1."),
-    "force": ("false", "Register even a model that is not better; that is recorded."),
-}
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PAGE = "report.html"
-SWITCHES = ("--force", "--dry-run")  # a word may follow, as MLproject passes them
+SWITCHES = ("--force", "--dry-run", "--keep-data")  # a word may follow, as MLproject passes them
 SWITCH = "[true|false]"
 
 PROJECT_OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
@@ -77,18 +27,35 @@ PROJECT_OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 
 
 def study_options(with_defaults: bool) -> Callable[[Any], Any]:
-    """The options of a study; without defaults, one that is not given is None."""
+    """Adds an option for each setting; without defaults, one that is not given is None."""
 
     def decorate(function: Any) -> Any:
-        for name, (default, text) in reversed(OPTIONS.items()):
-            given: dict[str, Any] = (
-                {"default": default, "show_default": bool(default)} if with_defaults else {"default": None}
-            )
-            given |= {"metavar": SWITCH} if f"--{name}" in SWITCHES else {}
-            function = click.option(f"--{name}", help=text, **given)(function)
+        for name, field in reversed(OPTIONS.items()):
+            if name != "project":
+                default = default_text(name) if with_defaults else None
+                how: dict[str, Any] = {"default": default, "show_default": bool(default)} | _metavar(name)
+                function = click.option(_flag(name), help=field.description, **how)(function)
         return function
 
     return decorate
+
+
+def default_text(name: str) -> str:
+    """Returns a setting's default as MLproject passes it: empty for none."""
+    default = OPTIONS[name].default
+    return "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _metavar(name: str) -> dict[str, str]:
+    return {"metavar": SWITCH} if _flag(name) in SWITCHES else {}
+
+
+def _help(name: str) -> str:
+    return str(OPTIONS[name].description)
 
 
 def project_options(function: Any) -> Any:
@@ -137,10 +104,11 @@ def search(**options: Any) -> None:
 
     Example: mlflow-hpo search --max-trials 40 --trial-timeout 60
     """
-    from mlflow_hpo import commands
-
     project = _project(options)
-    _run(commands.search, {**options, "project": project})
+    settings = read_settings({**options, "project": project})
+    from mlflow_hpo.study.lifecycle import start
+
+    start(settings, _console())
 
 
 @cli.command(cls=Switching)
@@ -149,14 +117,14 @@ def search(**options: Any) -> None:
 def resume(study: str, **options: str | None) -> None:
     """Go on with STUDY (a run id, a run name, or latest): finish what was cut, train what is missing.
 
-    What would not change the trials it has may be given anew: how many there are and when it stops, workers,
-    timeouts, and all that has to do with keeping models and registering. The rest must be as it was.
+    What would not change the trials it has may be given another value: how many there are and when it stops,
+    workers, timeouts, and all that has to do with keeping models and registering. The rest must be as it was.
 
     Example: mlflow-hpo resume latest --max-trials 60
     """
-    from mlflow_hpo import commands
+    from mlflow_hpo.study import lifecycle
 
-    _run(commands.resume, study, options)
+    lifecycle.resume(study, options, _console())
 
 
 @cli.command(cls=Switching)
@@ -169,7 +137,6 @@ def resume(study: str, **options: str | None) -> None:
 )
 @click.option("--sort", default="", help="Metric to rank by, or max:METRIC, min:METRIC; empty: the study's.")
 @click.option("--pareto", nargs=2, default=None, help="Two metrics to rank by at once: by dominance.")
-@click.option("--plot", default="", help="HTML file for a picture of the two.")
 @click.option(
     "--top", type=Size(), metavar="N", help="How many trials to show; without it: 10, in csv and json all."
 )
@@ -181,16 +148,16 @@ def resume(study: str, **options: str | None) -> None:
     flag_value=PAGE,
     help=f"File for a page with plots, with --pareto also of the two metrics; without a name: {PAGE}.",
 )
-@click.option("--register", default="", help=OPTIONS["register"][1])
-@click.option("--alias", default="", help=f"{OPTIONS['alias'][1][:-1]}; empty: the study's.")
-@click.option("--top-k", help=OPTIONS["top-k"][1])
-@click.option("--min-gain", help=OPTIONS["min-gain"][1])
-@click.option("--confidence", help=OPTIONS["confidence"][1])
-@click.option("--force", default=False, type=bool, metavar=SWITCH, help=OPTIONS["force"][1])
+@click.option("--register", default="", help=_help("register"))
+@click.option("--alias", default="", help=f"{_help('alias')[:-1]}; empty: the study's.")
+@click.option("--top-k", help=_help("top_k"))
+@click.option("--min-gain", help=_help("min_gain"))
+@click.option("--confidence", help=_help("confidence"))
+@click.option("--force", default=False, type=bool, metavar=SWITCH, help=_help("force"))
 @click.option(
     "--dry-run", default=False, type=bool, metavar=SWITCH, help="Only say what would be registered."
 )
-def report(register: str, alias: str, force: bool, dry_run: bool, **options: Any) -> None:
+def report(**options: Any) -> None:
     """Rank the trials of each STUDY (a run id, a run name, or latest), and register the best model.
 
     Without one it is the latest, or all of an experiment. The best model takes the alias only if it is better
@@ -198,24 +165,31 @@ def report(register: str, alias: str, force: bool, dry_run: bool, **options: Any
 
     Example: mlflow-hpo report latest --top 5 --html report.html --register digits
     """
-    from mlflow_hpo import commands
-
-    way = {"name": register, "alias": alias, "force": force, "dry_run": dry_run}
     gate = {name: options.pop(name) for name in ("top_k", "min_gain", "confidence")}
-    _run(commands.report, options, way, gate)
+    changed = {name: value for name, value in gate.items() if value not in (None, "")}
+    wanted = [*(name for name in ("alias", "force", "dry_run") if options[name]), *changed]
+    check_registration(options["register"] or None, options["alias"] or DEFAULT_ALIAS, wanted=wanted)
+    read_settings(changed)
+    from mlflow_hpo.study import reporting
+
+    reporting.report(options, changed, _console())
 
 
 @cli.command()
 @click.argument("name")
-@click.option("--alias", default=OPTIONS["alias"][0], show_default=True, help="Alias to move back.")
+@click.option("--alias", default=DEFAULT_ALIAS, show_default=True, help="Alias to move back.")
 def rollback(name: str, alias: str) -> None:
     """Move the alias of the registered model NAME back to the version that held it before.
 
     Example: mlflow-hpo rollback digits
     """
-    from mlflow_hpo import commands
+    check_registration(name, alias, "name")
+    from mlflow_hpo import registry
+    from mlflow_hpo.store import Connection, store_errors
 
-    _run(commands.rollback, name, alias)
+    with store_errors():
+        before, now = registry.rollback(Connection(), name, alias)
+    click.echo(f"{name}: the alias {alias} went back from version {before} to version {now}")
 
 
 @cli.command()
@@ -235,22 +209,23 @@ def replay(trial: str, tolerance: float) -> None:
 
     Example: mlflow-hpo replay latest:11
     """
-    from mlflow_hpo import commands
+    from mlflow_hpo.study.replay import replay_by_name
 
-    _run(commands.replay, trial, tolerance)
+    for line in replay_by_name(trial, tolerance):
+        click.echo(line)
 
 
 @cli.command()
 def doctor() -> None:
-    """Describe for what breaks studies, and say the remedy of each: store, environment, GPU, disk.
+    """Look for what breaks studies, and say the remedy of each: store, environment, GPU, disk.
 
     Ends with status 1 where something was found.
 
     Example: mlflow-hpo doctor
     """
-    from mlflow_hpo import commands
+    from mlflow_hpo.doctor import examine
 
-    _run(commands.doctor)
+    examine(_console())
 
 
 def main() -> None:
@@ -283,10 +258,10 @@ def _project(options: dict[str, Any]) -> Any:
     return given_project(uri, parameters=dict(pair.split("=", 1) for pair in pairs), **rest)
 
 
-def _run(function: Callable[..., None], *args: Any) -> None:
+def _console() -> "Console":
     from rich.console import Console
 
-    function(*args, Console())
+    return Console()
 
 
 def _fail(message: str, status: int) -> None:

@@ -11,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import psutil
+from rich.console import Console
 
 from mlflow_hpo.errors import StoreError, StudyError
 from mlflow_hpo.hardware import machine
-from mlflow_hpo.settings import read_settings
+from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
 from mlflow_hpo.study.lifecycle import PROJECT_RUN
 
@@ -45,6 +46,23 @@ def examined() -> Iterator[tuple[str, list[Finding] | None]]:
             yield name, None
         else:
             yield name, [found] if found else []
+
+
+def examine(console: Console) -> None:
+    """Prints what was looked at and what was found, each finding with its remedy.
+
+    Raises:
+        StudyError: something was found.
+    """
+    count = 0
+    for name, findings in examined():
+        word = "?  " if findings is None else "BAD" if findings else "ok "
+        console.print(f"{word} {name}", highlight=False, soft_wrap=True)
+        for finding in findings or []:
+            print(f"    {finding.what}\n    remedy: {finding.remedy}")
+        count += len(findings or [])
+    if count:
+        raise StudyError(f"{count} of what breaks studies was found: see above")
 
 
 def store() -> Finding | None:
@@ -182,8 +200,8 @@ def bytes_needed(connection: Connection) -> int:
     except StudyError:
         return 0
     sizes = [run.data.metrics.get(keys.MODEL_SIZE, 0) for _, run in study.trials.runs()]
-    settings = read_settings(study.settings)
-    kept = min(settings.kept_models or settings.max_trials, settings.max_trials)
+    info = info_of(study)
+    kept = min(info.settings.kept_models or info.max_trials, info.max_trials)
     return int(MODEL_AND_CHECKPOINT * kept * max(sizes, default=0))
 
 

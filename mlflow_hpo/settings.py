@@ -1,71 +1,60 @@
-"""The settings of a study, checked in one place."""
+"""What a study is asked to do: every setting with its type, default and help, in one place.
 
-from collections.abc import Mapping
-from functools import cached_property
+The command line is made from these fields; a test compares MLproject and the documents with them.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from mlflow_hpo.algorithms import GRID, GRID_POINTS, Algorithm, algorithm, check_algorithm
-from mlflow_hpo.data import DataSpec, check_data
-from mlflow_hpo.data import is_builtin as is_named
-from mlflow_hpo.errors import ConfigError, unknown
-from mlflow_hpo.fields import (
-    Count,
-    Number,
-    Seconds,
-    Seed,
-    Word,
-    check_registration,
-    faults,
-    is_number,
-    more_is_better,
-)
-from mlflow_hpo.hardware import usable_cores
-from mlflow_hpo.models import (
-    CLASSIFICATION,
-    DEFAULT_EPOCHS,
-    KERAS_METRICS,
-    builtin_metrics,
-    find_model,
-    is_builtin,
-)
-from mlflow_hpo.objectives.spec import ObjectiveSpec
-from mlflow_hpo.projects import ProjectSpec, check_options
-from mlflow_hpo.schedulers import PBT, Budget, Scheduler, check_scheduler, scheduler
-from mlflow_hpo.space import Space
-from mlflow_hpo.user_code import GIVEN, check_reference, is_reference
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.projects.spec import ProjectSpec
 
+ALL = "all"  # as max_trials: a whole grid
+LARGEST_GRID = 10_000  # combinations of a whole grid
+DEFAULT_MODEL = "mlp"
 DEFAULT_DATA = "digits"  # of the built-in models
 DEFAULT_ALIAS = "champion"
-KNOWN_METRICS = builtin_metrics(CLASSIFICATION)  # of the built-in models on the named data sets
-# What a resumed study may be given anew: nothing that would change the trials it has.
-RESUMABLE = (
-    "max_trials",
-    "workers",
-    "timeout",
-    "trial_timeout",
-    "target",
-    "patience",
-    "register",
-    "alias",
-    "final",
-    "top_k",
-    "min_gain",
-    "confidence",
-    "force",
-    "keep_models",
-)
-
-
+USUAL_ALIASES = ("challenger", "champion")
 PROJECT_GRACE = 15.0  # seconds that a trial of a project has to end its process, beyond its limit
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _words_or_count(*words: str, least: int = 1) -> Callable[[Any], Any]:
+    """Returns a validator for some words or a whole number."""
+
+    def read(value: Any) -> Any:
+        try:
+            number = value if value in words else int(str(value).strip())
+        except ValueError:
+            number = least - 1
+        if number not in words and number < least:
+            raise ValueError(f"must be {', '.join(words)} or a whole number of at least {least}")
+        return number
+
+    return read
+
+
+def _setting(default: Any, help_text: str, resumable: bool = False, **constraints: Any) -> Any:
+    """A field of `Settings`.
+
+    Args:
+        resumable: a resume may give it another value, as it changes none of the trials there are.
+    """
+    return Field(default, description=help_text, json_schema_extra={"resumable": resumable}, **constraints)
+
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
+Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
+Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
+Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
+Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 
 
 class Settings(BaseModel):
@@ -73,269 +62,172 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    model: str = "mlp"
-    data: Word = None
-    target_column: Word = None
-    task: str = "auto"
-    fraction: float = Field(1.0, gt=0, le=1)
-    image_size: int = Field(64, ge=1)
-    preprocess: Literal["auto", "none"] = "auto"
-    space: Word = None
-    algorithm: str = "tpe"
-    scheduler: str = "none"
-    max_trials: int = Field(20, ge=1)
-    max_epochs: Count = None
-    resource: str = "auto"
-    folds: int = Field(1, ge=1)
-    repeats: int = Field(1, ge=1)
-    early_stopping: Count = None
-    metric: str = ""
-    direction: Literal["auto", "minimize", "maximize"] = "auto"
-    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    timeout: Seconds = None
-    trial_timeout: Seconds = None
-    seed: int = Field(0, ge=0, lt=2**32)
-    data_seed: Seed = None
-    grid_points: int = Field(GRID_POINTS, ge=2)
-    min_epochs: int = Field(1, ge=1)
-    eta: int = Field(3, ge=2)
-    target: Number = None
-    patience: Count = None
-    start_from: Word = None
-    warm_start: Word = None
-    register_as: Word = Field(None, alias="register")
-    alias: str = DEFAULT_ALIAS
-
-    final: Literal["auto"] | bool = "auto"
-    project: ProjectSpec | None = None
-    top_k: int = Field(3, ge=1)
-    min_gain: float = Field(0.0, allow_inf_nan=False)
-    confidence: float = Field(0.95, ge=0.5, lt=1)
-    force: bool = False
-    keep_models: Literal["all", "best"] | Annotated[int, Field(ge=1)] = "all"
-
-    _places: Mapping[str, str] = PrivateAttr(default_factory=dict)  # of what was given from Python
+    model: str = _setting(
+        DEFAULT_MODEL, "Model to tune: mlp, cnn, package.module:NAME or path/to/file.py:NAME."
+    )
+    data: Word = _setting(
+        None,
+        "Data: digits, mnist, fashion_mnist, cifar10, cifar100; a CSV, Parquet or NPZ file; a folder of "
+        "images; package.module:FUNCTION. Empty: digits for the built-in models.",
+    )
+    target_column: Word = _setting(None, "Column to predict, in a table.")
+    task: str = _setting("auto", "classification, regression, or auto: by the values to predict.")
+    fraction: float = _setting(
+        1.0, "Part of the rows that the search trains on; the winner is trained on all.", gt=0, le=1
+    )
+    image_size: int = _setting(64, "Height and width in pixels that a folder's images get.", ge=1)
+    preprocess: Literal["auto", "none"] = _setting(
+        "auto", "auto: tables are preprocessed as part of the model; none: as they are."
+    )
+    space: Word = _setting(None, "YAML file with the hyperparameters; empty: the model's own.")
+    algorithm: str = _setting(
+        "tpe", "tpe, gp, random, anneal, evolution, cmaes, grid, optuna:NAME, package.module:function."
+    )
+    scheduler: str = _setting(
+        "none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."
+    )
+    max_trials: Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))] = _setting(
+        20, "How many configurations to train, the baseline included; all: a whole grid.", resumable=True
+    )
+    max_epochs: Count = _setting(
+        None, "Epochs of a fully trained trial; empty: 10, or as many as the space asks for."
+    )
+    resource: str = _setting(
+        "auto",
+        "What an epoch is: partial_fit, samples, or one of an estimator's params; a project's parameter.",
+    )
+    folds: int = _setting(1, "Cross-validate each trial on so many folds.", ge=1)
+    repeats: int = _setting(1, "Train each trial with so many seeds.", ge=1)
+    early_stopping: Count = _setting(
+        None, "End a trial when so many epochs brought no better value; empty: never."
+    )
+    metric: str = _setting(
+        "", "What to optimise, as training reports it; empty: val_accuracy, or what fits the task."
+    )
+    direction: Literal["auto", "minimize", "maximize"] = _setting(
+        "auto", "minimize, maximize, or auto: by the metric's name."
+    )
+    workers: Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))] = _setting(
+        "auto",
+        "Worker processes; auto: one for each core; 0: train in this process, for a debugger.",
+        resumable=True,
+    )
+    timeout: Seconds = _setting(
+        None, "Seconds for the search, after which running trials are ended; empty: none.", resumable=True
+    )
+    trial_timeout: Seconds = _setting(None, "Seconds for one trial; empty: none.", resumable=True)
+    seed: int = _setting(0, "Seed of the search and, derived from it, each trial.", ge=0, lt=2**32)
+    data_seed: Seed = _setting(None, "Seed of the split of the data; empty: that of the search.")
+    grid_points: int = _setting(5, "Points of each float that the algorithm grid tries.", ge=2)
+    min_epochs: int = _setting(1, "Fewest epochs of the first rung; of a generation for pbt.", ge=1)
+    eta: int = _setting(3, "Of the trials at a rung, one in so many goes on.", ge=2)
+    target: Number = _setting(
+        None, "End when the metric reaches this number; a word: the column to predict.", resumable=True
+    )
+    patience: Count = _setting(
+        None, "End when so many trials brought no better one; empty: never.", resumable=True
+    )
+    start_from: Word = _setting(None, "YAML file with configs to try first.")
+    warm_start: Word = _setting(None, "Earlier study whose trials inform the algorithm.")
+    register_as: Word = _setting(
+        None, "Register the best model under this name.", resumable=True, alias="register"
+    )
+    alias: str = _setting(DEFAULT_ALIAS, "Alias that the registered model gets.", resumable=True)
+    final: Literal["auto"] | bool = _setting(
+        "auto",
+        "true: train the winner once more on all rows; auto: where the search had not all of them.",
+        resumable=True,
+    )
+    keep_models: Annotated[Literal["all", "best"] | int, BeforeValidator(_words_or_count(ALL, "best"))] = (
+        _setting(
+            ALL, "Whose models and checkpoints are kept: all, best, or how many of the best.", resumable=True
+        )
+    )
+    keep_data: bool = _setting(
+        False, "Keep data that were given from Python with the study, so that a resume finds them."
+    )
+    top_k: int = _setting(
+        3,
+        "Before registering, train so many of the best again with another seed; 1: none.",
+        resumable=True,
+        ge=1,
+    )
+    min_gain: float = _setting(
+        0.0,
+        "Move the alias only to a model that is better than its holder by more than this.",
+        resumable=True,
+        allow_inf_nan=False,
+    )
+    confidence: float = _setting(
+        0.95, "How sure that must be, from 0.5 to below 1.", resumable=True, ge=0.5, lt=1
+    )
+    force: bool = _setting(
+        False, "Register even a model that is not better; that is recorded.", resumable=True
+    )
+    project: ProjectSpec | None = _setting(
+        None, "MLflow project to tune instead of a model: what `mlflow run` takes."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _tell_targets_apart(cls, given: Any) -> Any:
-        """`target` is the value to stop at where it is a number, else the column to predict."""
+        """Reads `target` as the value to stop at if it is a number, else as the column to predict."""
         target = given.get("target")
-        if not isinstance(target, str) or not target or is_number(target):
+        if not isinstance(target, str) or not target or _is_number(target):
             return given
         if given.get("target_column") not in (None, "", target):
             raise ValueError(f"target: with a target-column it is the value to stop at, not {target!r}")
         return {**given, "target": None, "target_column": target}
 
-    def check_names(self) -> None:
-        """Raise ConfigError for what can be told to be wrong before anything is loaded."""
-        if self.project:
-            usual = {f.alias or name: f.default for name, f in Settings.model_fields.items()}
-            check_options(self.project, self.dump(), usual)
-        else:
-            self._check_model()
-        check_algorithm(self.algorithm)
-        if (self.algorithm, self.scheduler) == (GRID, PBT):
-            raise ConfigError("scheduler 'pbt' changes configs while they train, off the grid: take random")
-        if self.max_epochs or self.is_known:  # else the model or the space may say how many
-            self.make_scheduler()
-        else:
-            check_scheduler(self.scheduler, self._can_rest)
-        if self.is_known and self.task not in ("auto", CLASSIFICATION):
-            raise ConfigError(f"task: {self.task!r} does not fit data {self.data!r}, which have classes")
-        if self.is_known and self.metric not in ("", *KNOWN_METRICS):
-            raise unknown("metric", self.metric, KNOWN_METRICS)
-        if self.metric and (self.is_known or self.project):
-            _ = self.maximize
-        check_registration(self.register_as, self.alias, wanted=["force"] if self.force else [])
-
-    def _check_model(self) -> None:
-        if not is_builtin(self.model) and not is_reference(self.model):
-            find_model(self.model)
-        if not is_builtin(self.model):
-            check_reference(self.spec.model, "model")
-        if self.target_column and (is_named(self.data or "") or not self.data):
-            where = self.data or "no data"
-            raise ConfigError(
-                f"target: {self.target_column!r} is no number to stop at, and {where} has no columns"
-            )
-        check_data(self.spec.data)
-        if self.folds > 1 and not self.data:
-            raise ConfigError(f"folds: {self.folds} folds need data: name a data set")
-
-    def placed(self, **places: str) -> "Settings":
-        """The same, with what was given from elsewhere at these places."""
-        found = self.model_copy()
-        found._places = {**self._places, **places}
-        return found
-
     def seconds_left(self, spent: float) -> float | None:
-        """How long a unit may keep its worker, of a trial that took so long already; None: no limit."""
+        """Returns the seconds left for a unit of a trial that took `spent` so far; None: no limit."""
         if self.trial_timeout is None:
             return None
         return max(self.trial_timeout - spent, 0.001) + (PROJECT_GRACE if self.project else 0)
 
     @property
-    def spec(self) -> ObjectiveSpec:
-        """What is trained on what."""
-        data = DataSpec(
-            name=self._places.get("data", self.data or ""),
-            seed=self.split_seed,
-            target=self.target_column,
-            task=self.task,
-            fraction=self.fraction,
-            image_size=self.image_size,
-        )
-        whole = self.resource == "auto" and self.scheduler == "none"
-        if self.project:
-            return ObjectiveSpec(
-                model=self.model,
-                data=DataSpec(""),
-                metric=self.metric,
-                maximize=self.maximize,
-                early_stopping=self.early_stopping,
-                project=self._places.get("project", ""),
-            )
-        return ObjectiveSpec(
-            model=self._places.get("model", self.model),
-            data=data,
-            preprocess=self.preprocess,
-            resource="none" if whole else self.resource,
-            metric=self.metric,
-            maximize=bool(self._direction),
-            folds=self.folds,
-            repeats=self.repeats,
-            early_stopping=self.early_stopping,
-        )
+    def trials_can_pause(self) -> bool:
+        """Tells whether a trial can go on from where it stopped; a project's process cannot."""
+        return self.project is None or self.resource != "auto"
 
     @property
-    def is_known(self) -> bool:
-        """Whether model and data come with the package, so that nothing need be loaded to know them."""
-        return self.project is None and is_builtin(self.model) and is_named(self.data or "")
-
-    @property
-    def from_python(self) -> bool:
-        """Whether its model or its data were given from Python, and can be given again only from there."""
-        return any((name or "").startswith(GIVEN) for name in (self.model, self.data))
-
-    @property
-    def is_scored_at_any(self) -> bool:
-        """Whether a trial is scored after each epoch in any case."""
+    def scores_every_epoch(self) -> bool:
+        """Tells whether a trial is scored after each epoch whatever the scheduler."""
         return self.resource in ("auto", "partial_fit")
 
     @property
     def wants_final(self) -> bool:
-        """Whether the winner is trained once more on all rows; `auto`: where the search had fewer."""
+        """Tells whether the winner is trained once more on all rows; `auto`: if the search had fewer."""
         return self.final is True or (self.final == "auto" and (self.fraction < 1 or self.folds > 1))
-
-    def make_scheduler(self) -> Scheduler:
-        """The scheduler, with this study's sizes."""
-        if self.min_epochs > self.budget.max_epochs:
-            raise ConfigError(f"min-epochs: {self.min_epochs} is above max-epochs, {self.budget.max_epochs}")
-        return scheduler(self.scheduler, self.budget, self._can_rest)
-
-    @property
-    def _can_rest(self) -> bool:
-        """Whether a trial can go on from where it stopped."""
-        return self.project is None or self.resource != "auto"
-
-    @property
-    def budget(self) -> Budget:
-        """What the study may spend."""
-        return Budget(self.max_trials, self.epochs, self.min_epochs, self.eta)
-
-    @property
-    def epochs(self) -> int:
-        """Of a fully trained trial."""
-        return self.max_epochs or DEFAULT_EPOCHS
 
     @property
     def split_seed(self) -> int:
-        """What the data are split by."""
+        """The seed that the data are split by."""
         return self.seed if self.data_seed is None else self.data_seed
 
-    def make_algorithm(self, space: Space) -> Algorithm:
-        """The search algorithm; imports what it needs.
-
-        Raises:
-            ConfigError: it cannot be had, or cannot search the space.
-        """
-        found = algorithm(self.algorithm, self.grid_points, self.seed)
-        found.check(space)
-        return found
-
-    @cached_property
-    def maximize(self) -> bool:
-        """Whether more of the metric is better; `auto` tells by the metric's name.
-
-        Raises:
-            ConfigError: it does not tell.
-        """
-        if self._direction is None:
-            raise ConfigError(f"metric {self.metric!r} does not say its direction: give minimize or maximize")
-        return self._direction
-
     @property
-    def _direction(self) -> bool | None:
-        if self.direction != "auto":
-            return self.direction == "maximize"
-        return more_is_better(self.metric)
-
-    def loss(self, value: float) -> float:
-        """What is minimised: the metric, negated where more is better."""
-        return -value if self.maximize else value
-
-    def value(self, loss: float) -> float:
-        """The metric again; the inverse of `loss`."""
-        return -loss if self.maximize else loss
+    def most_trials(self) -> int:
+        """The most trials that there can be."""
+        return LARGEST_GRID if self.max_trials == ALL else int(self.max_trials)
 
     @property
     def kept_models(self) -> int | None:
         """How many trials keep their models; None: all."""
-        known: dict[int | str, int | None] = {"all": None, "best": 1}
-        return known.get(self.keep_models, int(self.keep_models) if self.keep_models not in known else None)
-
-    @property
-    def worker_count(self) -> int:
-        """How many worker processes: one for each core where `auto`, and no more than trials."""
-        wanted = usable_cores() if self.workers == "auto" else self.workers
-        return min(wanted, self.max_trials)
+        if self.keep_models == ALL:
+            return None
+        return 1 if self.keep_models == "best" else int(self.keep_models)
 
     def dump(self) -> dict[str, Any]:
-        """The settings as they were given, under the options' names; `project` only where there is one."""
+        """Returns the settings as given, under the options' names; `project` only if there is one."""
         return self.model_dump(by_alias=True, exclude=None if self.project else {"project"})
 
 
-def make_settings(options: Mapping[str, Any], places: Mapping[str, str] | None = None) -> Settings:
-    """Settings from options by name; of a built-in model and a named data set, complete.
-
-    Args:
-        places: where the workers find what was given from Python: `model`, `data`.
-
-    Raises:
-        ConfigError: one clause for each option that is wrong, with its value and what would be right.
-    """
-    settings = read_settings(options)
-    settings._places = places or {}
-    if settings.project:
-        return _of_project(settings, settings.project)
-    if is_builtin(settings.model) and settings.data is None:
-        settings = settings.model_copy(update={"data": DEFAULT_DATA})
-    settings.check_names()
-    if not settings.is_known:
-        return settings
-    metric = settings.metric or KERAS_METRICS[CLASSIFICATION]
-    return settings.model_copy(update={"metric": metric, "max_epochs": settings.epochs})
-
-
-def _of_project(settings: Settings, project: ProjectSpec) -> Settings:
-    settings.check_names()
-    steps = 1 if settings.max_epochs is None and settings.resource == "auto" else settings.max_epochs
-    return settings.model_copy(update={"model": project.name, "max_epochs": steps})
+OPTIONS = {field.alias or name: field for name, field in Settings.model_fields.items()}  # by option
+RESUMABLE = tuple(n for n, field in OPTIONS.items() if dict(field.json_schema_extra or {})["resumable"])  # type: ignore[arg-type]
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:
-    """Settings as a study has them: their names, files and code need not exist here.
+    """Reads settings by their options' names; the names, files and code in them need not exist here.
 
     Raises:
         ConfigError: one clause for each option that is wrong, with its value and what would be right.
@@ -343,4 +235,48 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     try:
         return Settings(**options)
     except ValidationError as error:
-        raise ConfigError("; ".join(faults(error))) from None
+        raise ConfigError("; ".join(_faults(error))) from None
+
+
+def check_registration(
+    name: str | None, alias: str, option: str = "register", wanted: Iterable[str] = ()
+) -> None:
+    """Raises ConfigError if MLflow's registry would refuse the model's name or the alias.
+
+    Args:
+        option: what the name was given as.
+        wanted: options about registering that are given, for which there must be a name.
+    """
+    if name is None and (vain := next(iter(wanted), None)):
+        raise ConfigError(f"{vain.replace('_', '-')}: is for registering: give --register NAME")
+    if name is not None and (not name.strip() or set(name) & set("/:")):
+        raise ConfigError(f"{option}: {name!r} is no name for a model: it is blank or holds / or :")
+    reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)
+    if reserved or not re.fullmatch(r"[\w\-]{1,255}", alias):
+        raise ConfigError(
+            f"alias: {alias!r} is no alias: take letters, digits, - and _, but not latest or v1; "
+            f"known are {', '.join(USUAL_ALIASES)}"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _faults(error: ValidationError) -> list[str]:
+    """Returns a clause for each setting that is wrong, with the value and what would be right."""
+    clauses: dict[str, str] = {}
+    for fault in error.errors():
+        message = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:
+            clauses[""] = message
+            continue
+        inner = fault["loc"][0] == "project" and len(fault["loc"]) > 1
+        name = str(fault["loc"][1 if inner else 0])
+        message = message[0].lower() + message[1:]
+        clauses[name] = f"{name.replace('_', '-')}: {message}, not {fault['input']!r}"
+    return list(clauses.values())

@@ -6,17 +6,17 @@ from enum import StrEnum
 from typing import Any, Self
 
 Config = Mapping[str, Any]
-STOPPED = "stopped at epoch"  # how the reason begins of a trial that a scheduler let go no further
-STOPPED_PROCESS = "stopped at step"  # likewise, of one that cannot go on
+Results = Mapping[str, Mapping[int, float]]  # metric -> epochs -> loss
 
 
 class State(StrEnum):
-    """Where a trial stands."""
+    """The state of a trial or of a study."""
 
     RUNNING = "running"  # a unit of it is being trained
     PAUSED = "paused"  # a unit ended; the scheduler may promote it
+    STOPPED = "stopped"  # the scheduler let it go no further; a study that goes on may promote it after all
     KILLED = "killed"  # a unit was cut from outside; it is to be trained again
-    FINISHED = "finished"
+    FINISHED = "finished"  # trained for all its epochs, or ended by itself
     FAILED = "failed"
 
 
@@ -35,33 +35,39 @@ class Trial:
     Attributes:
         number: its place in the study, from 0 without gaps; 0 is the baseline.
         run_id: its MLflow run.
-        losses: epochs trained -> loss (what is minimised), where units ended and at the rungs they passed.
+        results: metric -> epochs trained -> loss (the value, negated if more is better), where units ended
+            and at the rungs they passed. The study's first metric comes first.
         seconds: wall seconds its units took so far.
-        reason: why it is not simply finished, in words.
-        model_uri: its newest model in the tracking store, empty where there is none.
-        start, source: where it began, if not afresh: at that epoch, from that trial's checkpoint.
-        complete: whether it ended by itself, before all epochs: more would not make it better.
+        reason: why it is not simply finished, in words for people.
+        model_uri: its newest model in the tracking store; empty if it has none.
+        start, source: the epoch and the trial whose checkpoint it began from; 0 and None for most trials.
+        ended_itself: its training ended before all epochs, and more would not make it better.
         dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
-        ended_at: of one that is `extended_to`, the epoch at which it ended.
+        ended_at: the epoch at which it ended, once `extended_to` gave it results beyond.
     """
 
     number: int
     run_id: str
     state: State
     config: Config
-    losses: Mapping[int, float] = field(default_factory=dict)
+    results: Results = field(default_factory=dict)
     seconds: float = 0.0
     reason: str = ""
     model_uri: str = ""
     start: int = 0
     source: int | None = None
-    complete: bool = False
+    ended_itself: bool = False
     dropped: Dropped = Dropped.NOTHING
     ended_at: int | None = None
 
     @property
+    def losses(self) -> Mapping[int, float]:
+        """The losses of the study's first metric, by epochs."""
+        return next(iter(self.results.values()), {})
+
+    @property
     def epochs(self) -> int:
-        """Epochs trained and recorded."""
+        """The epochs trained and recorded."""
         return max(self.losses, default=0)
 
     @property
@@ -70,21 +76,30 @@ class Trial:
         return self.losses.get(self.epochs)
 
     @property
-    def results(self) -> int:
-        """How many results it brought: losses, or its failure."""
+    def result_count(self) -> int:
+        """The number of results it brought: epochs with a loss, or its failure."""
         return max(len(self.losses), int(self.state is State.FAILED))
 
     @property
-    def over(self) -> bool:
-        """Whether nothing is left to train."""
-        return self.state in (State.FINISHED, State.FAILED)
+    def is_over(self) -> bool:
+        """Tells whether the study has nothing left to train of it."""
+        return self.state in (State.STOPPED, State.FINISHED, State.FAILED)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Tells whether it stands at a checkpoint from which a scheduler may let it go on."""
+        return self.state in (State.PAUSED, State.STOPPED) and not self.ended_itself
 
     def extended_to(self, rungs: Iterable[int]) -> Self:
-        """As deciders see it: one that ended by itself has its last loss at the rungs beyond."""
-        if not self.complete or self.loss is None:
+        """Returns the trial for deciders: one that ended by itself has its last results at later rungs."""
+        if not self.ended_itself or self.loss is None:
             return self
-        missed = {rung: self.loss for rung in rungs if rung > self.epochs}
-        return replace(self, losses={**self.losses, **missed}, ended_at=self.epochs)
+        later = [rung for rung in rungs if rung > self.epochs]
+        results = {
+            metric: {**losses, **dict.fromkeys(later, losses[self.epochs])}
+            for metric, losses in self.results.items()
+        }
+        return replace(self, results=results, ended_at=self.epochs)
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ class Unit:
     Attributes:
         trial: the trial's number; None asks for a new one.
         source: the number of the trial whose checkpoint at `start` it begins from; None begins afresh.
-        thresholds: epochs -> loss; at such an epoch the unit ends, unless the trial's loss is below.
+        thresholds: epochs -> loss; at such an epoch the unit ends unless the trial's loss is below.
     """
 
     trial: int | None
@@ -113,31 +128,22 @@ class Result:
     """What a unit gives back.
 
     Attributes:
-        values: epochs -> the study's metric, at the end and at every bar that was passed.
+        values: metric -> epochs -> value, at the end and at every threshold that was passed.
+        state: PAUSED, STOPPED (it was ended for good, as it cannot pause), or FINISHED.
         seconds, cpu_seconds: what the unit took.
         peak_memory_bytes: the most resident memory that its process held meanwhile.
         gpu_memory_bytes: GPU memory its process held at the end; None without a GPU.
-        model_uri: the model it logged, empty where it logged none.
-        ended: why the trial ended by itself before its last epoch, in words; empty where it did not.
-        stopped: where a trial that cannot rest was ended for good, in words; empty where it was not.
+        model_uri: the model it logged; empty if it logged none.
+        ended_itself: training ended before the last epoch, and more would not make it better.
+        reason: why it ended before its last epoch, in words for people; empty if it did not.
     """
 
-    values: Mapping[int, float]
+    values: Results
+    state: State
     seconds: float
     cpu_seconds: float
     peak_memory_bytes: int
     gpu_memory_bytes: int | None = None
     model_uri: str = ""
-    ended: str = ""
-    stopped: str = ""
-
-    @property
-    def epochs(self) -> int:
-        """Where it ended; 0 where it trained nothing."""
-        return max(self.values, default=0)
-
-
-def best(trials: Iterable[Trial]) -> Trial | None:
-    """The trial with the lowest loss at its last rung; the earlier one where two are equal."""
-    scored = [t for t in trials if t.state is not State.FAILED and t.loss is not None]
-    return min(scored, key=lambda t: (t.loss, t.number), default=None)
+    ended_itself: bool = False
+    reason: str = ""

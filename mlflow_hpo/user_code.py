@@ -1,6 +1,7 @@
-"""A user's own code by name: `package.module:attribute` or `path/to/file.py:attribute`.
+"""A user's own code: by a reference such as `path/to/file.py:NAME`, or by its content.
 
-What is given from Python is written down for the workers, and is then named `given:PATH`.
+What is given from Python travels by content. Each process keeps contents as files in a folder, named by
+their digest; the driver and each worker are told their folder by `use_contents`.
 """
 
 import pickle
@@ -14,21 +15,52 @@ from typing import Any
 
 from mlflow_hpo.errors import ConfigError, worded
 
-GIVEN = "given:"
-SUFFIX = ".code"
+GIVEN = "given:"  # begins the name of a model or of data that were given from Python
 FORMS = "package.module:NAME or path/to/file.py:NAME"
+_folders: list[Path] = []  # of contents, the newest first
 
 
 def is_reference(text: str) -> bool:
-    """Whether the text has the form of a reference."""
+    """Tells whether a text has the form of a reference."""
     return ":" in text
 
 
-def save_given(code: Any, folder: Path) -> str:
-    """Write a function, class or object for other processes.
+def use_contents(folder: Path) -> None:
+    """Makes this process look for contents in a folder."""
+    if folder not in _folders:
+        _folders.insert(0, folder)
+
+
+def save_content(content: bytes, folder: Path) -> str:
+    """Writes content into a folder, readable by this user alone; returns its digest."""
+    digest = sha256(content).hexdigest()
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    file = folder / digest
+    file.touch(0o600)
+    file.write_bytes(content)
+    return digest
+
+
+def read_content(digest: str, what: str) -> bytes:
+    """Returns content by its digest.
 
     Args:
-        folder: of the driver's own; whoever gives it removes it.
+        what: what it is, to be named in errors.
+
+    Raises:
+        ConfigError: no folder of this process has it, or it is not what the digest says.
+    """
+    file = next((folder / digest for folder in _folders if (folder / digest).is_file()), None)
+    if file is None:
+        raise ConfigError(f"{what} was given from Python, and is to be given again from there")
+    content = file.read_bytes()
+    if sha256(content).hexdigest() != digest:
+        raise ConfigError(f"{what} is not what was given from Python: its digest differs from {digest[:12]}")
+    return content
+
+
+def save_code(code: Any, folder: Path) -> str:
+    """Writes a function, class or object into a folder of contents; returns its digest.
 
     Raises:
         ConfigError: it cannot be pickled.
@@ -39,17 +71,24 @@ def save_given(code: Any, folder: Path) -> str:
         content = cloudpickle.dumps(code)
     except Exception as error:  # whatever the object raises
         raise ConfigError(f"model {code!r} cannot be sent to the workers: {error}") from None
-    file = folder.resolve() / f"{sha256(content).hexdigest()[:12]}{SUFFIX}"
-    file.write_bytes(content)
-    return f"{GIVEN}{file}"
+    return save_content(content, folder)
+
+
+def load_code(digest: str, what: str) -> Any:
+    """Returns the function, class or object that `save_code` wrote.
+
+    Raises:
+        ConfigError: it is not at hand, or cannot be loaded.
+    """
+    content = read_content(digest, what)
+    try:
+        return pickle.loads(content)
+    except Exception as error:  # whatever importing the user's modules raises
+        raise ConfigError(f"{what} cannot be loaded: {worded(error)}") from error
 
 
 def check_reference(text: str, what: str) -> None:
-    """Raise ConfigError where a reference is malformed or its file is missing; nothing is imported."""
-    if text.startswith(GIVEN):
-        if not (text.endswith(SUFFIX) and Path(text.removeprefix(GIVEN)).is_file()):
-            raise ConfigError(f"{what} {text!r} was given from Python, and is to be given again from there")
-        return
+    """Raises ConfigError if a reference is malformed or its file is missing; nothing is imported."""
     place, _, name = text.rpartition(":")
     if not place or not name.isidentifier():
         raise ConfigError(f"{what} {text!r} is malformed: expected {FORMS}")
@@ -58,7 +97,7 @@ def check_reference(text: str, what: str) -> None:
 
 
 def load_reference(text: str, what: str) -> Any:
-    """What a reference names, from a file, the working folder or an installed package.
+    """Returns what a reference names, from a file, the working folder or an installed package.
 
     Args:
         what: what it is wanted for, to be named in errors.
@@ -67,8 +106,6 @@ def load_reference(text: str, what: str) -> Any:
         ConfigError: it cannot be loaded, whatever the user's module raises meanwhile.
     """
     check_reference(text, what)
-    if text.startswith(GIVEN):
-        return pickle.loads(Path(text.removeprefix(GIVEN)).read_bytes())
     place, _, name = text.rpartition(":")
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else _from_package(place)
@@ -93,7 +130,7 @@ def _from_package(name: str) -> ModuleType:
 
 
 def _from_file(file: Path) -> ModuleType:
-    """The file as a module; its folder is searched for what it imports, as when it is run as a script."""
+    """Imports a file; its folder is searched for what it imports, as when it is run as a script."""
     file = file.resolve()
     name = file.stem
     known = sys.modules.get(name)

@@ -7,20 +7,23 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from plans import FOLDER, WorkerInspector, make_plan
 
 from mlflow_hpo.data import load_data
-from mlflow_hpo.execution.local import LocalExecutor, answered
-from mlflow_hpo.inputs import Describe, Inputs, Request
-from mlflow_hpo.settings import make_settings
+from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, StudyRun
 from mlflow_hpo.study.driver import Study
+from mlflow_hpo.study.resumption import given_again, resumed_settings
+from mlflow_hpo.study.setup import Given, StudyPlan, plan
 from mlflow_hpo.trial import Trial
-from mlflow_hpo.worker.inspect import describe
+from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.process import warm_up
 
 # Keras looks for its cache where this says when it is imported, here and in the workers.
@@ -74,7 +77,7 @@ def own_uri(tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def executor() -> Iterator[LocalExecutor]:
     """A warm worker for everything that trains in this process's studies."""
-    with LocalExecutor(1, warm_up, (make_settings({}).spec, 1)) as workers:
+    with LocalExecutor(1, warm_up, (make_plan({}).spec, 1)) as workers:
         yield workers
 
 
@@ -109,11 +112,6 @@ class Recording:
         """Time passes."""
 
 
-def survey(executor: LocalExecutor) -> Describe:
-    """What loads a user's model, as a session does."""
-    return lambda spec, name: answered(executor.submit(describe, spec, name), "it was loaded")
-
-
 @pytest.fixture
 def start(connection: Connection, experiment: str, executor: LocalExecutor) -> Callable[..., Study]:
     """Begin a study in this process; `drive()` runs it."""
@@ -123,13 +121,24 @@ def start(connection: Connection, experiment: str, executor: LocalExecutor) -> C
     ) -> Study:
         given = dict(options or {})
         short = {} if "model" in given else {"max_epochs": 2}
-        request = Request.from_options({"max_trials": 3, **short, **given}, None, space or "")
-        inputs = Inputs.of(request, None if request.settings.is_known else survey(executor))
-        run = StudyRun(connection, connection.client.create_run(experiment))
-        run.begin(inputs.settings.dump(), *inputs.texts)
-        return Study(run, inputs, executor, observer or Recording())
+        plan = make_plan({"max_trials": 3, **short, **given}, space or "", executor)
+        return begun(connection, experiment, plan, executor, observer)
 
     return begin
+
+
+def begun(
+    connection: Connection,
+    experiment: str,
+    plan: StudyPlan,
+    executor: LocalExecutor,
+    observer: Recording | None = None,
+) -> Study:
+    """A study of a plan, which `drive()` runs."""
+    run = StudyRun(connection, connection.client.create_run(experiment))
+    info = plan.info
+    run.begin(info.settings.dump(), info.record(), info.params(), plan.space_text, plan.start_text)
+    return Study(run, plan, executor, observer or Recording())
 
 
 @pytest.fixture
@@ -138,11 +147,20 @@ def again(connection: Connection, executor: LocalExecutor) -> Callable[..., Stud
 
     def resume(study: Study, **options: Any) -> Study:
         run = StudyRun(connection, connection.client.get_run(study.run.run_id))
-        inputs = Inputs.from_study(run, options, survey(executor))
-        run.drive_again(inputs.settings.dump())
-        return Study(run, inputs, executor, Recording())
+        settings = resumed_settings(run, options)
+        given = given_again(run, settings, options, Given(FOLDER))
+        planned = plan(settings, given, WorkerInspector(executor))
+        run.drive_again(planned.info.settings.dump(), planned.info.record())
+        return Study(run, planned, executor, Recording())
 
     return resume
+
+
+def changed(study: Study, **gate: Any) -> Dispatcher:
+    """What registers a study's best model, with other settings of the gate."""
+    info = study.info
+    settings = read_settings(info.settings.dump() | gate)
+    return replace(study.dispatcher, info=replace(info, settings=settings))
 
 
 def environment(uri: str, **more: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ class AlgorithmContract:
         for number in range(count):
             config = self.propose(trials, number, seed)
             loss = config["share"] + config["rate"] + config.get("momentum", 0.0)
-            trials.append(Trial(number, f"run{number}", State.FINISHED, config, {10: loss}))
+            trials.append(Trial(number, f"run{number}", State.FINISHED, config, {"loss": {10: loss}}))
         return trials
 
     def test_it_is_deterministic(self) -> None:
@@ -95,8 +95,8 @@ class AlgorithmContract:
 
     def test_failed_and_running_trials_and_those_outside_the_space_do_no_harm(self) -> None:
         trials = self.history(12)
-        trials[3] = replace(trials[3], state=State.FAILED, losses={})
-        trials[4] = replace(trials[4], state=State.RUNNING, losses={})
+        trials[3] = replace(trials[3], state=State.FAILED, results={"loss": {}})
+        trials[4] = replace(trials[4], state=State.RUNNING, results={"loss": {}})
         trials[5] = replace(trials[5], config={"elsewhere": 1})
         assert space().encode(self.propose(trials, 12)) is not None
 

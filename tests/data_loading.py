@@ -1,8 +1,10 @@
 """Data as a study loads them, for the tests of sources."""
 
+from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.data import Data, DataSpec, check_data, load_data
+from mlflow_hpo.data import Data, DataSpec, check_data, load_data, save_data
+from mlflow_hpo.user_code import use_contents
 
 
 def load(name: str, **options: Any) -> Data:
@@ -14,3 +16,9 @@ def load(name: str, **options: Any) -> Data:
 
 def sizes(data: Data) -> list[int]:
     return [len(part) for part in (data.train, data.validation, data.test)]
+
+
+def given(value: Any, folder: Path, target: str | None = None, **how: Any) -> DataSpec:
+    """Data that Python gave, as a worker of the study is told of them."""
+    use_contents(folder)
+    return DataSpec("given:data", content=save_data(value, folder, target), **how)

@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import numpy as np
+from plans import make_info
 
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView, chosen
-from mlflow_hpo.settings import make_settings
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.store import Span
 from mlflow_hpo.trial import State, Trial
@@ -28,7 +28,7 @@ def snapshot(
     seen: list[TrialView], space: str = SPACE, name: str = "a-study", **options: Any
 ) -> StudySnapshot:
     """A study of these trials; the learning rate decides, a little noise apart."""
-    settings = make_settings({"max_trials": max(len(seen), 1), **options})
+    info = make_info({"max_trials": max(len(seen), 1), **options})
     return StudySnapshot(
         name=name,
         run_id="0123456789abcdef",
@@ -37,7 +37,7 @@ def snapshot(
         experiment_id="0",
         began=1_700_000_000.0,
         seconds=max((s.spans[-1].end for s in seen if s.spans), default=0.0),
-        settings=settings,
+        info=info,
         space=parse_space(space, "space.yaml"),
         seen=tuple(seen),
         curves_read=sum(bool(s.curve) for s in seen),
@@ -48,7 +48,13 @@ def finished(number: int, value: float, epochs: int = 10, curve: int = 10, **con
     """A trial of `val_accuracy` that came to `value` after so many epochs."""
     begin = 2.0 * (number // 2)
     trial = Trial(
-        number, f"run{number}", State.FINISHED, config, {epochs: -value}, 1.5, model_uri=f"models:/m-{number}"
+        number,
+        f"run{number}",
+        State.FINISHED,
+        config,
+        {"loss": {epochs: -value}},
+        1.5,
+        model_uri=f"models:/m-{number}",
     )
     points = tuple((e, value - 0.3 / e + 0.3 / curve + 1e-3 * (e % 3)) for e in range(1, curve + 1))
     return TrialView(trial, value, (Span(begin, begin + 1.5, epochs),), points, USED, MACHINE)

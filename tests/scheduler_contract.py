@@ -84,7 +84,7 @@ class SchedulerContract:
             trials[unit.trial] = replace(trial, state=State.FAILED)
         else:
             known, complete = {**trial.losses, **passed}, reached == last
-            trials[unit.trial] = replace(trial, losses=known, state=state, complete=complete)
+            trials[unit.trial] = replace(trial, results={"loss": known}, state=state, ended_itself=complete)
         return replace(unit, stop=reached)
 
     @pytest.mark.parametrize("workers", [1, 3])
@@ -159,13 +159,13 @@ class SchedulerContract:
 
     def test_a_cut_unit_is_given_again_before_anything_else(self) -> None:
         rungs = self.scheduler().plan.rungs
-        done = Trial(0, "", State.FINISHED, {}, {self.budget.max_epochs: 0.1})
+        done = Trial(0, "", State.FINISHED, {}, {"loss": {self.budget.max_epochs: 0.1}})
         cut = [done, Trial(1, "", State.KILLED, {})]
         unit = self.scheduler().next(cut)
         assert unit is not None
         assert (unit.trial, unit.start, unit.source) == (1, 0, None)
         assert self.scheduler().next(cut, more=False) == unit
-        later = [done, Trial(1, "", State.KILLED, {}, {rungs[0]: 0.1})] if len(rungs) > 1 else cut
+        later = [done, Trial(1, "", State.KILLED, {}, {"loss": {rungs[0]: 0.1}})] if len(rungs) > 1 else cut
         again = self.scheduler().next(later)
         assert again is not None
         assert (again.trial, again.start) == (1, later[1].epochs)

@@ -74,7 +74,7 @@ class TestGrid(AlgorithmContract):
         while config := propose(
             algorithm("grid", grid_points=3),
             whole,
-            [Trial(i, "", State.FINISHED, c, {1: 0.0}) for i, c in enumerate(found)],
+            [Trial(i, "", State.FINISHED, c, {"loss": {1: 0.0}}) for i, c in enumerate(found)],
             len(found),
             0,
         ):
@@ -126,16 +126,16 @@ class TestOptunaQmc(AlgorithmContract):
         trials: list[Trial] = []
         for number in range(17):
             config = propose(self.algorithm, line, trials, number, 0) or {}
-            trials.append(Trial(number, "", State.FINISHED, config, {1: 0.0}))
+            trials.append(Trial(number, "", State.FINISHED, config, {"loss": {1: 0.0}}))
         cells = {int(t.config["x"] * 16) for t in trials[1:]}
         assert len(cells) >= 15  # a random draw would fill ten of the sixteen
 
     def test_what_hangs_on_a_choice_is_drawn_anew_each_time(self) -> None:
         inner = parse_space("kind: [a, b: {m: {type: float, low: 0, high: 1}}, c]", "space.yaml")
-        trials = [Trial(0, "", State.FINISHED, {"kind": "a"}, {1: 0.0})]
+        trials = [Trial(0, "", State.FINISHED, {"kind": "a"}, {"loss": {1: 0.0}})]
         for number in range(1, 16):
             config = propose(self.algorithm, inner, trials, number, 0) or {}
-            trials.append(Trial(number, "", State.FINISHED, config, {1: 0.0}))
+            trials.append(Trial(number, "", State.FINISHED, config, {"loss": {1: 0.0}}))
         drawn = [t.config["m"] for t in trials if "m" in t.config]
         assert len(drawn) > 2
         assert len(set(drawn)) == len(drawn)
@@ -181,7 +181,7 @@ def test_the_points_of_a_float_are_round_and_its_ends_exact() -> None:
     rate = parse_space("rate: {type: float, low: 1e-4, high: 1e-1, log: true}", "space.yaml")
     trials: list[Trial] = []
     while config := propose(algorithm("grid", grid_points=4), rate, trials, len(trials), 0):
-        trials.append(Trial(len(trials), "", State.FINISHED, config, {1: 0.0}))
+        trials.append(Trial(len(trials), "", State.FINISHED, config, {"loss": {1: 0.0}}))
     assert sorted(t.config["rate"] for t in trials) == [1e-4, 1e-3, 1e-2, 1e-1]
     assert is_on_grid(rate, {"rate": 1e-3}, 4)
 
@@ -190,7 +190,7 @@ def test_options_that_are_equal_but_of_another_type_are_others() -> None:
     kinds = parse_space("a: [1, 1.0, true]", "space.yaml")
     trials: list[Trial] = []
     while config := propose(algorithm("grid"), kinds, trials, len(trials), 0):
-        trials.append(Trial(len(trials), "", State.FINISHED, config, {1: 0.0}))
+        trials.append(Trial(len(trials), "", State.FINISHED, config, {"loss": {1: 0.0}}))
     assert {type(t.config["a"]) for t in trials} == {int, float, bool}
 
 
@@ -217,7 +217,7 @@ def test_a_users_function_is_imported_from_the_working_folder(
 
 
 def trial(number: int, **losses: float) -> Trial:
-    return Trial(number, "", State.PAUSED, {}, {int(k[1:]): v for k, v in losses.items()})
+    return Trial(number, "", State.PAUSED, {}, {"loss": {int(k[1:]): v for k, v in losses.items()}})
 
 
 def test_a_model_is_fitted_on_the_highest_rung_with_enough_trials() -> None:
@@ -233,7 +233,7 @@ def test_a_model_is_fitted_on_the_highest_rung_with_enough_trials() -> None:
 
 def at_random(count: int, first: int, losses: Callable[[dict[str, Any]], dict[int, float]]) -> list[Trial]:
     drawn = [propose(algorithm("random"), space(), [], first + i, 3) or {} for i in range(count)]
-    return [Trial(first + i, "", State.PAUSED, c, losses(c)) for i, c in enumerate(drawn)]
+    return [Trial(first + i, "", State.PAUSED, c, {"loss": losses(c)}) for i, c in enumerate(drawn)]
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "evolution"])
@@ -242,7 +242,10 @@ def test_losses_of_different_rungs_are_not_mixed(name: str) -> None:
     high = at_random(14, 0, lambda c: {3: c["share"], 9: c["share"]})
     proposals = []
     for at in (-9.0, 9.0):
-        low = [replace(t, losses={3: t.losses[3] + at}) for t in at_random(8, 20, lambda c: {3: c["rate"]})]
+        low = [
+            replace(t, results={"loss": {3: t.losses[3] + at}})
+            for t in at_random(8, 20, lambda c: {3: c["rate"]})
+        ]
         proposals.append(propose(algorithm(name), space(), [*high, *low], 40, 1))
     assert proposals[0] == proposals[1]
 
@@ -252,11 +255,13 @@ def test_losses_of_different_rungs_are_not_mixed(name: str) -> None:
 def test_a_region_whose_trials_are_stopped_or_fail_is_left(name: str, failed: bool) -> None:
     line = parse_space("x: {type: float, low: 0, high: 1}\ny: {type: float, low: 0, high: 1}", "space.yaml")
     trials = [
-        Trial(i, "", State.FINISHED, {"x": 0.3 + i / 60, "y": i / 12}, {1: 1.0, 9: 0.3 + i / 60})
+        Trial(i, "", State.FINISHED, {"x": 0.3 + i / 60, "y": i / 12}, {"loss": {1: 1.0, 9: 0.3 + i / 60}})
         for i in range(12)
     ]
     state, losses = (State.FAILED, {}) if failed else (State.PAUSED, {1: 0.9})
-    bad = [Trial(12 + i, "", state, {"x": i / 100, "y": (i * 7 % 20) / 20}, losses) for i in range(20)]
+    bad = [
+        Trial(12 + i, "", state, {"x": i / 100, "y": (i * 7 % 20) / 20}, {"loss": losses}) for i in range(20)
+    ]
     found = [propose(algorithm(name), line, [*trials, *bad], 40 + i, i) or {} for i in range(20)]
     assert sum(c["x"] < 0.2 for c in found) <= 6
 
@@ -267,7 +272,7 @@ def test_many_trials_are_thinned_and_the_best_kept() -> None:
     for i in range(3000):
         x = (i * 0.6180339887) % 1
         config = {"x": x, "y": (i * 0.7548776662) % 1}
-        trials.append(Trial(i, "", State.FINISHED, config, {5: (x - 0.3) ** 2}))
+        trials.append(Trial(i, "", State.FINISHED, config, {"loss": {5: (x - 0.3) ** 2}}))
     found = [propose(algorithm("tpe"), text, trials, 3000 + i, 0) for i in range(5)]
     assert all(c is not None and abs(c["x"] - 0.3) < 0.15 for c in found)
 
@@ -291,16 +296,20 @@ def test_a_grid_counts_a_trial_that_went_past_the_rung() -> None:
     trials: list[Trial] = []
     while config := propose(algorithm("grid"), nine, trials, len(trials), 0):
         losses = {3: 0.1} if len(trials) in (5, 6) else {1: 0.5}
-        trials.append(Trial(len(trials), "", State.PAUSED, config, losses))
+        trials.append(Trial(len(trials), "", State.PAUSED, config, {"loss": losses}))
     assert sorted(t.config["x"] for t in trials) == list(range(1, 10))
 
 
 def test_tpe_draws_at_random_while_nearly_all_trials_run() -> None:
-    ended = [Trial(0, "", State.FINISHED, propose(algorithm("tpe"), space(), [], 0, 1) or {}, {1: 0.5})]
-    running = [replace(t, state=State.RUNNING, losses={}) for t in at_random(15, 1, lambda c: {1: 0.5})]
+    ended = [
+        Trial(0, "", State.FINISHED, propose(algorithm("tpe"), space(), [], 0, 1) or {}, {"loss": {1: 0.5}})
+    ]
+    running = [
+        replace(t, state=State.RUNNING, results={"loss": {}}) for t in at_random(15, 1, lambda c: {1: 0.5})
+    ]
     drawn = propose(algorithm("random"), space(), [*ended, *running], 16, 1)
     assert propose(algorithm("tpe"), space(), [*ended, *running], 16, 1) == drawn
-    done = [replace(t, state=State.FINISHED, losses={1: t.config["share"]}) for t in running]
+    done = [replace(t, state=State.FINISHED, results={"loss": {1: t.config["share"]}}) for t in running]
     assert propose(algorithm("tpe"), space(), [*ended, *done], 16, 1) != drawn
 
 
@@ -320,7 +329,7 @@ def test_hyperparameters_may_have_names_that_atpe_uses_itself() -> None:
         trials: list[Trial] = []
         for number in range(14):
             config = propose(algorithm("atpe"), one, trials, number, 2) or {}
-            trials.append(Trial(number, "", State.FINISHED, config, {1: config["rate"]}))
+            trials.append(Trial(number, "", State.FINISHED, config, {"loss": {1: config["rate"]}}))
         found.append([t.config for t in trials])
     assert [{names.get(k, k): v for k, v in c.items()} for c in found[0]] == found[1]
 

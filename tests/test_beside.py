@@ -5,13 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.execution.local import LocalExecutor
-from mlflow_hpo.registry.beside import ended_at_last, trained
+from mlflow_hpo.registry.extra_runs import ended_at_last, result_of
 from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State, Trial, Unit
-from mlflow_hpo.worker.dispatch import make_task
-from mlflow_hpo.worker.train import Assignment
 
 Start = Callable[..., Study]
 TRIAL = Trial(4, "", State.FINISHED, {"activation": "nonsense"})
@@ -25,15 +22,12 @@ def status(connection: Connection, run_id: str) -> str:
     return str(connection.client.get_run(run_id).info.status)
 
 
-def test_a_training_that_fails_is_named_and_its_run_has_failed(
-    start: Start, executor: LocalExecutor, connection: Connection
-) -> None:
+def test_a_training_that_fails_is_named_and_its_run_has_failed(start: Start, connection: Connection) -> None:
     study = start()
     run_id = beside(study)
-    task = make_task(study.settings, study.run)
-    assignment = Assignment(task, Unit(4, 0, 1), run_id, TRIAL.config, 1)
+    work = study.dispatcher.submit_extra(run_id, Unit(4, 0, 1), TRIAL.config, 1)
     with pytest.raises(StudyError, match=r"^trial 4 did not train: .*nonsense"):
-        trained(study.run, assignment, executor, "trial 4 did not train")
+        result_of(study.run, run_id, work, "trial 4 did not train")
     assert status(connection, run_id) == "FAILED"
 
 

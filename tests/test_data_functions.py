@@ -2,14 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from data_loading import load, sizes
+from data_loading import given, load, sizes
 
-from mlflow_hpo.data import GIVEN, DataSpec, check_data, load_data, save_given
+from mlflow_hpo.data import DataSpec, check_data, load_data
 from mlflow_hpo.errors import ConfigError, DataError
 
 X, Y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
@@ -135,36 +136,38 @@ def test_what_is_wrong_with_a_reference() -> None:
 
 
 def test_what_is_given_is_what_other_processes_load(tmp_path: Path) -> None:
-    name = save_given((X, Y), tmp_path / "ours", None)
-    data = load(name)
+    spec = given((X, Y), tmp_path / "ours")
+    data = load_data(spec)
     assert (data.name, data.source, sizes(data)) == ("given", "given from Python", [38, 10, 12])
-    program = f"from mlflow_hpo.data import *; print(load_data(DataSpec({name!r})).digest)"
+    program = (
+        "from pathlib import Path\nfrom mlflow_hpo.data import *\n"
+        "from mlflow_hpo.user_code import use_contents\n"
+        f"use_contents(Path({str(tmp_path / 'ours')!r}))\nprint(load_data({spec!r}).digest)"
+    )
     other = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert other.stdout.strip() == data.digest
-    assert load_data(DataSpec(name, 1)).digest != data.digest
+    assert load_data(replace(spec, seed=1)).digest != data.digest
 
 
 def test_a_frame_with_a_target_is_given(tmp_path: Path) -> None:
     frame = pd.DataFrame(X, columns=list("abcd")).assign(y=Y)
-    data = load(save_given(frame, tmp_path, "y"))
+    data = load_data(given(frame, tmp_path, "y"))
     assert (data.shape, data.classes) == ((4,), 3)
     with pytest.raises(ConfigError, match="target 'z' is no column"):
-        save_given(frame, tmp_path, "z")
+        given(frame, tmp_path, "z")
     with pytest.raises(DataError, match="gave a dict: expected"):
-        save_given({"x": X}, tmp_path, None)
+        given({"x": X}, tmp_path)
 
 
-def test_only_what_the_driver_wrote_is_unpickled(tmp_path: Path) -> None:
-    file = Path(save_given((X, Y), tmp_path, None).removeprefix(GIVEN))
-    for other in (tmp_path / "mine.pkl", tmp_path / "mine.given", file.parent / "mine.pkl"):
-        other.write_bytes(file.read_bytes())
-        with pytest.raises(ConfigError, match="cannot be loaded"):
-            check_data(DataSpec(f"{GIVEN}{other}"))
-        with pytest.raises(ConfigError, match="cannot be loaded"):
-            load_data(DataSpec(f"{GIVEN}{other}"))
-    file.chmod(0o666)
-    with pytest.raises(ConfigError, match="cannot be loaded"):
-        check_data(DataSpec(f"{GIVEN}{file}"))
+def test_only_content_that_is_what_its_digest_says_is_unpickled(tmp_path: Path) -> None:
+    spec = given((X + 1, Y), tmp_path)  # which no other test has given
+    file = tmp_path / spec.content
+    assert file.stat().st_mode & 0o077 == 0, "nobody else can read or write it"
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(ConfigError, match="is not what was given from Python: its digest differs"):
+        load_data(spec)
     file.unlink()
-    with pytest.raises(ConfigError, match="data given from Python do not outlast their study"):
-        check_data(DataSpec(f"{GIVEN}{file}"))
+    with pytest.raises(ConfigError, match="was given from Python, and is to be given again from there"):
+        load_data(spec)
+    with pytest.raises(ConfigError, match="data 'given:data' were given from Python, and are to be given"):
+        check_data(DataSpec("given:data"))

@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from data_loading import given as given_data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_hpo.data import Data, DataSpec, check_data, folds, load_data, save_given, whole
+from mlflow_hpo.data import Data, DataSpec, check_data, folds, load_data, whole
 from mlflow_hpo.errors import ConfigError, DataError
 
 
-def numbered(tmp_path: Path, sizes: list[int], table: bool = False) -> str:
+def numbered(tmp_path: Path, sizes: list[int], table: bool = False, **how: Any) -> DataSpec:
     """Rows that hold their own number, in classes of these sizes; with none, values."""
     y = np.repeat(np.arange(len(sizes)), sizes) if sizes else np.linspace(0, 1, 100)
     x = np.arange(len(y))
-    return save_given((pd.DataFrame({"row": x}) if table else x[:, None], y), tmp_path, None)
+    return given_data((pd.DataFrame({"row": x}) if table else x[:, None], y), tmp_path, **how)
 
 
 def rows(part: Any) -> list[int]:
@@ -48,7 +49,7 @@ def test_folds_partition_the_rows(k: int, seed: int, digits: Data) -> None:
 @pytest.mark.parametrize("table", [False, True])
 @pytest.mark.parametrize("sizes", [[30, 70], []])
 def test_no_row_is_in_two_parts_of_a_fold(sizes: list[int], table: bool, tmp_path: Path) -> None:
-    data = load_data(DataSpec(numbered(tmp_path, sizes, table)))
+    data = load_data(numbered(tmp_path, sizes, table))
     for fold in folds(data, 4, 0):
         seen = rows(fold.train) + rows(fold.validation) + rows(fold.test)
         assert sorted(seen) == list(range(100))
@@ -56,7 +57,7 @@ def test_no_row_is_in_two_parts_of_a_fold(sizes: list[int], table: bool, tmp_pat
 
 
 def test_too_many_folds_are_refused(tmp_path: Path) -> None:
-    data = load_data(DataSpec(numbered(tmp_path, [10, 90])))
+    data = load_data(numbered(tmp_path, [10, 90]))
     with pytest.raises(DataError, match="9 folds cannot be cut: class 0 has 8 rows, at least 9 are needed"):
         folds(data, 9, 0)
     for k in (0, 1, 81):
@@ -66,7 +67,7 @@ def test_too_many_folds_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", [False, True])
 def test_the_whole_is_train_and_validation(table: bool, tmp_path: Path) -> None:
-    data = load_data(DataSpec(numbered(tmp_path, [30, 70], table)))
+    data = load_data(numbered(tmp_path, [30, 70], table))
     all_rows = whole(data)
     assert rows(all_rows.train) == rows(data.train) + rows(data.validation)
     assert (len(all_rows.validation), all_rows.shape, all_rows.test) == (0, data.shape, data.test)
@@ -85,7 +86,7 @@ def test_a_fraction_is_stratified_and_leaves_the_test_part(fraction: float, seed
 
 
 def test_a_fraction_of_values(tmp_path: Path) -> None:
-    data = load_data(DataSpec(numbered(tmp_path, []), fraction=0.25))
+    data = load_data(numbered(tmp_path, [], fraction=0.25))
     assert [len(p) for p in (data.train, data.validation, data.test)] == [16, 4, 20]
     assert len(set(rows(data.train) + rows(data.validation) + rows(data.test))) == 40
 
@@ -94,11 +95,11 @@ def test_a_fraction_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"fraction 0\.05 is too small: class 0 has 6 rows of which none is left"
     ):
-        load_data(DataSpec(numbered(tmp_path, [10, 90]), fraction=0.05))
+        load_data(numbered(tmp_path, [10, 90], fraction=0.05))
     with pytest.raises(
         DataError, match=r"fraction 0\.001 is too small: a part has 64 rows of which none is left"
     ):
-        load_data(DataSpec(numbered(tmp_path, []), fraction=0.001))
+        load_data(numbered(tmp_path, [], fraction=0.001))
     for fraction in (0.0, -1.0, 1.01, float("nan")):
         with pytest.raises(ConfigError, match="expected more than 0, up to 1"):
             check_data(DataSpec("digits", fraction=fraction))
@@ -111,7 +112,7 @@ def test_a_fraction_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
 def test_seven_rows_of_a_class_are_enough_for_each_part(
     sizes: list[int], seed: int, tmp_path_factory: Any
 ) -> None:
-    data = load_data(DataSpec(numbered(tmp_path_factory.mktemp("seven"), sizes), seed))
+    data = load_data(numbered(tmp_path_factory.mktemp("seven"), sizes, seed=seed))
     assert sorted(rows(data.train) + rows(data.validation) + rows(data.test)) == list(range(sum(sizes)))
     for part in (data.train, data.validation, data.test):
         assert set(part.y) == set(range(len(sizes)))

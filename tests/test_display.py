@@ -12,7 +12,7 @@ from mlflow_hpo.trial import State, Trial
 
 CONFIG = {"units": 32, "learning_rate": 0.00123456}
 TRIALS = [
-    Trial(0, "a", State.FINISHED, CONFIG, {2: -0.9}, 2.0, model_uri="models:/m-1"),
+    Trial(0, "a", State.FINISHED, CONFIG, {"loss": {2: -0.9}}, 2.0, model_uri="models:/m-1"),
     Trial(1, "b", State.FAILED, CONFIG, reason="loss became [nan] at epoch 1"),
     Trial(2, "c", State.RUNNING, CONFIG),
 ]

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import hpo, one_line_error
+from conftest import changed, hpo, one_line_error
 from mlflow.artifacts import load_text
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_hpo.errors import GateError, StudyError
-from mlflow_hpo.execution.local import LocalExecutor
-from mlflow_hpo.registry import Way, register, rollback
+from mlflow_hpo.registry import RegistrationRequest, register, rollback
 from mlflow_hpo.registry.champion import holder
-from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, StudyRun, find_study, keys
 from mlflow_hpo.store.registrations import Registration
 from mlflow_hpo.study.driver import Study
@@ -30,19 +28,17 @@ GOOD = "learning_rate: 0.003\nunits: [64, 96]\nlayers: 1\nactivation: relu\ndrop
 class Desk:
     """Registers studies, and keeps what was said."""
 
-    executor: LocalExecutor
     name: str
     said: list[str] = field(default_factory=list)
 
     def register(self, study: Study, gate: dict[str, Any] | None = None, **way: bool) -> Registration | None:
-        settings = read_settings(study.settings.dump() | (gate or {}))
-        where = Way(self.name, "champion", **way)
-        return register(study.run, settings, study.known, where, self.executor, self.said.append)
+        request = RegistrationRequest(self.name, "champion", **way)
+        return register(changed(study, **(gate or {})), study.known, request, self.said.append)
 
 
 @pytest.fixture
-def desk(executor: LocalExecutor, request: pytest.FixtureRequest) -> Desk:
-    return Desk(executor, request.node.name)
+def desk(request: pytest.FixtureRequest) -> Desk:
+    return Desk(request.node.name)
 
 
 @pytest.fixture

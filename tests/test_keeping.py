@@ -11,7 +11,7 @@ from typing import Any
 
 import mlflow
 import pytest
-from conftest import hpo
+from conftest import changed, hpo
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.entities import LoggedModel, Run
@@ -19,14 +19,13 @@ from test_resume import begun, new_store, running_after, study_in, trials_in, wa
 
 from mlflow_hpo.errors import GateError
 from mlflow_hpo.execution.local import LocalExecutor
-from mlflow_hpo.registry import Way, register
-from mlflow_hpo.registry.final import train_final
-from mlflow_hpo.settings import read_settings
+from mlflow_hpo.metric import best
+from mlflow_hpo.registry import RegistrationRequest, register, train_final
 from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.replay import replay
 from mlflow_hpo.study.retention import to_drop
-from mlflow_hpo.trial import Dropped, State, Trial, best
+from mlflow_hpo.trial import Dropped, State, Trial
 
 Start = Callable[..., Study]
 EPOCHS = 9
@@ -35,33 +34,33 @@ EPOCHS = 9
 def trial(
     number: int, loss: float, epochs: int = EPOCHS, state: State = State.FINISHED, **more: object
 ) -> Trial:
-    return Trial(number, f"run{number}", state, {}, {epochs: loss}, model_uri="models:/m", **more)  # type: ignore[arg-type]
+    return Trial(number, f"run{number}", state, {}, {"loss": {epochs: loss}}, model_uri="models:/m", **more)  # type: ignore[arg-type]
 
 
 def test_those_behind_the_best_are_dropped_with_their_checkpoints() -> None:
     trials = [trial(0, 0.3), trial(1, 0.1), trial(2, 0.2), trial(3, 0.1)]
-    assert to_drop(trials, 1, EPOCHS) == dict.fromkeys((0, 2, 3), Dropped.ALL)
-    assert to_drop(trials, 2, EPOCHS) == dict.fromkeys((0, 2), Dropped.ALL)
-    assert to_drop(trials, 4, EPOCHS) == {}
+    assert to_drop(trials, 1) == dict.fromkeys((0, 2, 3), Dropped.ALL)
+    assert to_drop(trials, 2) == dict.fromkeys((0, 2), Dropped.ALL)
+    assert to_drop(trials, 4) == {}
 
 
 def test_one_that_may_yet_be_promoted_keeps_its_checkpoint_and_counts_for_nothing() -> None:
     trials = [trial(0, 0.3), trial(1, 0.1, 3, State.PAUSED), trial(2, 0.4, 3, State.PAUSED)]
-    assert to_drop(trials, 1, EPOCHS) == {2: Dropped.MODELS}
-    over = [trial(0, 0.3), trial(1, 0.1, 3), trial(2, 0.4, 3)]
-    assert to_drop(over, 1, EPOCHS, ended=True) == dict.fromkeys((0, 2), Dropped.ALL)
+    assert to_drop(trials, 1) == {2: Dropped.MODELS}
+    over = [trial(0, 0.3), trial(1, 0.1, 3, State.STOPPED), trial(2, 0.4, 3, State.STOPPED)]
+    assert to_drop(over, 1, ended=True) == dict.fromkeys((0, 2), Dropped.ALL)
 
 
 def test_while_copies_may_begin_every_trial_keeps_its_checkpoint() -> None:
     trials = [trial(0, 0.1), trial(1, 0.4), trial(2, 0.5, 3, State.FAILED), trial(3, 0.2, source=1)]
-    assert to_drop(trials, 1, EPOCHS, copies=True) == dict.fromkeys((1, 2, 3), Dropped.MODELS)
+    assert to_drop(trials, 1, copies=True) == dict.fromkeys((1, 2, 3), Dropped.MODELS)
     after = [replace(t, dropped=Dropped.MODELS) if t.number else t for t in trials]
-    assert to_drop(after, 1, EPOCHS, ended=True) == dict.fromkeys((1, 2, 3), Dropped.ALL)
+    assert to_drop(after, 1, ended=True) == dict.fromkeys((1, 2, 3), Dropped.ALL)
 
 
 def test_what_was_dropped_is_not_dropped_again() -> None:
     trials = [trial(0, 0.1), trial(1, 0.2, dropped=Dropped.ALL), trial(2, 0.3, dropped=Dropped.MODELS)]
-    assert to_drop(trials, 1, EPOCHS) == {2: Dropped.ALL}
+    assert to_drop(trials, 1) == {2: Dropped.ALL}
 
 
 STATES = st.sampled_from([State.FINISHED, State.PAUSED, State.FAILED, State.RUNNING, State.KILLED])
@@ -76,7 +75,7 @@ def test_whatever_becomes_of_the_others_the_best_has_its_model(
         trial(n, float(loss), EPOCHS if state is State.FINISHED else epochs, state)
         for n, (loss, epochs, state) in enumerate(drawn)
     ]
-    gone = to_drop(trials, keep, EPOCHS)
+    gone = to_drop(trials, keep)
     later = [  # what is not settled may fail, or come out worse
         t if t.state is State.FINISHED or data.draw(st.booleans()) else trial(t.number, 99.0, 1, State.FAILED)
         for t in trials
@@ -159,9 +158,9 @@ def beside(connection: Connection, study: Study) -> dict[str, Run]:
 def registered(study: Study, executor: LocalExecutor, name: str, **gate: Any) -> list[str]:
     """Registers the study's best model; gives what was said."""
     said, force = list[str](), gate.pop("force", False)
-    settings = read_settings(study.settings.dump() | {"top_k": 2, **gate})
     with suppress(GateError):
-        register(study.run, settings, study.known, Way(name, "champion", force), executor, said.append)
+        request = RegistrationRequest(name, "champion", force)
+        register(changed(study, top_k=2, **gate), study.known, request, said.append)
     return said
 
 
@@ -217,7 +216,7 @@ def test_of_final_trainings_the_newest_keeps_its_model_and_with_all_nothing_is_d
 ) -> None:
     study = start(OPTIONS, SMALL)
     study.drive()
-    finals = [train_final(study.run, study.settings, trial, executor).run_id for trial in study.known]
+    finals = [train_final(study.dispatcher, trial).run_id for trial in study.known]
     trials = {t.run_id for t in study.known}
     registered(study, executor, "whole", top_k=1)
     assert {m.source_run_id for m in models(connection, study)} == trials | set(finals)
@@ -232,7 +231,7 @@ def test_a_replay_leaves_nothing_where_not_all_is_kept(
     study = start({"max_trials": 1, "max_epochs": 1, "keep_models": "best"}, SMALL)
     study.drive()
     before = set(files(study))
-    found = replay(study.run, study.settings, study.known[0], executor)
+    found = replay(study.dispatcher, study.known[0])
     assert found.epochs == 1
     assert set(files(study)) == before
     assert [m.source_run_id for m in models(connection, study)] == [study.known[0].run_id]

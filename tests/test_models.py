@@ -2,14 +2,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from plans import FOLDER, WorkerInspector
 
 from mlflow_hpo.errors import ConfigError, TrialError
 from mlflow_hpo.models import BUILDERS, ModelInfo, find_model
 from mlflow_hpo.models.training import learning_rate_at
-from mlflow_hpo.objectives.spec import DataInfo
-from mlflow_hpo.resolve import check_space, resolved
-from mlflow_hpo.settings import make_settings
+from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
+from mlflow_hpo.settings import read_settings
 from mlflow_hpo.space import parse_space
+from mlflow_hpo.study.checks import check_space
+from mlflow_hpo.study.setup import Given, plan
+from mlflow_hpo.trial import Config
 
 
 def test_a_constant_schedule_stays() -> None:
@@ -69,19 +72,35 @@ def test_defaults_are_as_a_config_has_them_or_none() -> None:
     assert space.encode(baseline) is not None
 
 
-def test_only_a_model_that_is_limited_by_its_epochs_has_them_from_the_space() -> None:
-    space = parse_space("epochs: [10, 40]", "s")
-    settings = make_settings({"model": "own.module:build", "metric": "loss"})
+class Described(WorkerInspector):
+    """Knows one model, as a worker would have described it."""
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__()
+        self._model = model
+
+    def describe(self, spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
+        return self._model, DataInfo()
+
+    def dry_run(self, spec: ObjectiveSpec, config: Config, epochs: int) -> None:
+        """Only training tells."""
+
+
+def epochs_of(model: ModelInfo) -> int:
+    settings = read_settings({"model": "own.module:build", "metric": "loss"})
+    return plan(settings, Given(FOLDER, space_text="epochs: [10, 40]"), Described(model)).info.max_epochs
+
+
+def test_only_a_model_whose_config_says_for_how_long_it_trains_has_its_epochs_from_the_space() -> None:
     limited = ModelInfo("own", limited=True, needs_data=False)
-    assert resolved(settings, limited, DataInfo(""), space).max_epochs == 40
-    assert resolved(settings, replace(limited, limited=False), DataInfo(""), space).max_epochs == 10
-    once = ModelInfo("own", takes=frozenset({"epochs"}), has_epochs=False, needs_data=False)
-    assert resolved(settings, once, DataInfo(""), space).max_epochs == 1
+    assert epochs_of(limited) == 40
+    assert epochs_of(replace(limited, limited=False)) == 10
+    assert epochs_of(ModelInfo("own", takes=frozenset({"epochs"}), has_epochs=False, needs_data=False)) == 1
 
 
 def test_pbt_is_refused_where_nothing_may_change_and_says_for_what_it_is() -> None:
-    settings = make_settings({"model": "own.module:build", "metric": "loss", "scheduler": "pbt"})
+    space = parse_space("x: [1, 2]", "s")
     with pytest.raises(ConfigError, match="while a Keras model trains, and 'own' has none that may change"):
-        check_space(settings, ModelInfo("own"), parse_space("x: [1, 2]", "s"))
+        check_space("pbt", ModelInfo("own"), space)
     with pytest.raises(ConfigError, match="'pbt' changes lr while a trial trains, and the space has none"):
-        check_space(settings, ModelInfo("own", changeable=("lr",)), parse_space("x: [1, 2]", "s"))
+        check_space("pbt", ModelInfo("own", changeable=("lr",)), space)

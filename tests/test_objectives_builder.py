@@ -11,6 +11,7 @@ from contracts import ObjectiveContract
 
 from mlflow_hpo.data import Data, DataSpec, Part, load_data
 from mlflow_hpo.errors import ConfigError, SetupError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.early_stopping import early_stopping
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords
@@ -83,7 +84,7 @@ class TestKeywords(ObjectiveContract):
     def watched(self, folder: Path, start: int, epochs: int) -> Handle:
         trial = self.handle(folder, start, epochs, {"hidden": 8, "lr_rate": 0.0, "dropout": 0.0})
         trial.metric = "val_loss"
-        trial.goes_on = early_stopping(trial, 2, maximize=False)
+        trial.goes_on = early_stopping(trial, 2, Metric("val_loss", maximize=False))
         return trial
 
 

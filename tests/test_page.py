@@ -246,7 +246,9 @@ def page_of(connection: Connection, experiment: str) -> str:
     """The words of the page of an experiment's study."""
     found = connection.client.get_experiment_by_name(experiment)
     assert found is not None
-    runs = connection.runs([found.experiment_id], f"tags.`{keys.STUDY}` = '1'", "attributes.start_time")
+    runs = connection.runs(
+        [found.experiment_id], f"tags.`{keys.STUDY}` = '{keys.FORMAT}'", "attributes.start_time"
+    )
     [run] = list(runs)
     return Page(load_text(f"{run.info.artifact_uri}/{keys.PAGE_FILE}")).text
 

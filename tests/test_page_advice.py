@@ -127,7 +127,9 @@ def test_what_pruning_saved() -> None:
 
 def work(*units: tuple[float, float], **options: Any) -> StudySnapshot:
     seen = [
-        TrialView(Trial(n, "", State.FINISHED, {}, {10: 0.0}, end - begin), 0.0, (Span(begin, end, 10),))
+        TrialView(
+            Trial(n, "", State.FINISHED, {}, {"loss": {10: 0.0}}, end - begin), 0.0, (Span(begin, end, 10),)
+        )
         for n, (begin, end) in enumerate(units)
     ]
     return snapshot(seen, **options)

@@ -83,7 +83,7 @@ def test_where_less_is_better_the_best_so_far_falls() -> None:
 
 
 def _with_loss(trial: Trial, loss: float) -> Trial:
-    return Trial(trial.number, trial.run_id, trial.state, trial.config, {10: loss}, trial.seconds)
+    return Trial(trial.number, trial.run_id, trial.state, trial.config, {"loss": {10: loss}}, trial.seconds)
 
 
 def test_wall_time_orders_results_by_when_they_came() -> None:
@@ -97,7 +97,7 @@ def test_wall_time_orders_results_by_when_they_came() -> None:
 
 
 def test_wall_time_counts_what_a_trial_had_at_each_rung() -> None:
-    trial = Trial(0, "run0", State.FINISHED, {}, {1: -0.4, 3: -0.6})
+    trial = Trial(0, "run0", State.FINISHED, {}, {"loss": {1: -0.4, 3: -0.6}})
     data = wall.compute(snapshot([TrialView(trial, 0.6, (Span(0, 2, 1), Span(7, 9, 3)))]))
     assert data.seconds == (2, 9, 9)
     assert data.values == (0.4, 0.6, 0.6)
@@ -132,7 +132,7 @@ def test_few_curves_are_read_of_many_and_the_page_says_so() -> None:
 
 @given(st.integers(0, 60), st.integers(2, 40))
 def test_the_trials_that_are_read_closely_are_the_best_the_first_and_a_sample(count: int, most: int) -> None:
-    trials = [Trial(n, "", State.FINISHED, {}, {1: float(n * 7919 % 101)}) for n in range(count)]
+    trials = [Trial(n, "", State.FINISHED, {}, {"loss": {1: float(n * 7919 % 101)}}) for n in range(count)]
     near = chosen(trials, most)
     assert len(near) == min(count, most)
     if count:

@@ -11,8 +11,9 @@ import mlflow.sklearn
 import numpy as np
 import pandas as pd
 import pytest
+from data_loading import given
 
-from mlflow_hpo.data import Data, DataSpec, load_data, save_given, whole
+from mlflow_hpo.data import Data, DataSpec, load_data, whole
 from mlflow_hpo.data.preprocess import kind_of, needs_preprocessing, prepared, trusted_types
 
 ROWS = 200
@@ -42,7 +43,7 @@ def table() -> pd.DataFrame:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Data:
-    return load_data(DataSpec(save_given(table(), tmp_path, "y")))
+    return load_data(given(table(), tmp_path, "y"))
 
 
 def test_every_kind_of_column_is_told() -> None:
@@ -179,7 +180,7 @@ def test_columns_of_other_types_of_pandas(tmp_path: Path) -> None:
     frame["when"] = frame["joined"].dt.tz_localize("Europe/Berlin")
     frame.loc[::7, ["children", "member", "size", "when", "remark"]] = pd.NA
     frame["none"] = None
-    data = load_data(DataSpec(save_given(frame, tmp_path, "y")))
+    data = load_data(given(frame, tmp_path, "y"))
     ready, transformer = prepared(data)
     assert all(np.isfinite(part.x).all() for part in (ready.train, ready.validation, ready.test))
     row = data.train.x[data.train.x.notna().drop(columns="none").all(axis=1)].iloc[:1]
@@ -206,5 +207,5 @@ def test_what_a_model_of_numbers_cannot_take_is_named(
     columns: list[str], reason: str, tmp_path: Path
 ) -> None:
     frame = table()
-    data = load_data(DataSpec(save_given((frame[columns], frame["y"]), tmp_path, None)))
+    data = load_data(given((frame[columns], frame["y"]), tmp_path))
     assert needs_preprocessing(data) == reason

@@ -1,15 +1,17 @@
 """A project from a git repository is fetched once for a study, and a resume finds the same commit."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plans import make_info
 from project_folders import project
 
 from mlflow_hpo.projects import given_project
-from mlflow_hpo.projects.prepared import Prepared
-from mlflow_hpo.ready import Ready, ready
-from mlflow_hpo.settings import Settings, make_settings
+from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.settings import read_settings
+from mlflow_hpo.study.setup import Given, Source, find_source
 
 AWAY = "https://example.invalid/repository"  # git is told to look for it in a folder
 
@@ -37,37 +39,38 @@ def commit(folder: Path) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def asked(**more: str) -> Settings:
-    uri = f"{AWAY}#below"
-    return make_settings({"project": given_project(uri, env_manager="local", **more), "metric": "loss"})
+def found(folder: Path, record: StudyInfo | None = None, **more: str) -> Source:
+    """The project as a study has it that begins now, or goes on."""
+    project = given_project(f"{AWAY}#below", env_manager="local", **more)
+    settings = read_settings({"project": project, "metric": "loss"})
+    folder.mkdir()
+    return find_source(settings, Given(folder, space_text="x: [1, 2]", record=record))
 
 
-def command(found: Ready) -> str:
-    return Prepared.read(found.places["project"]).command({"x": 1})
+def command(source: Source) -> str:
+    assert source.project is not None
+    return source.project.command({"x": 1})
 
 
-def test_a_resume_has_the_code_that_the_study_began_with(repository: Path) -> None:
+def test_a_resume_has_the_code_that_the_study_began_with(repository: Path, tmp_path: Path) -> None:
     began = git(repository, "rev-parse", "HEAD")
-    with ready(asked(), "x: [1, 2]") as found:
-        recorded = found.settings.dump()
-        assert command(found) == "echo first 1"
-        assert found.tags["mlflow.source.git.commit"] == began
-        assert found.tags["mlflow.source.name"] == f"{AWAY}#below"
-    assert recorded["project"]["version"] == began
+    source = found(tmp_path / "first")
+    assert command(source) == "echo first 1"
+    assert source.tags["mlflow.source.git.commit"] == began
+    assert source.tags["mlflow.source.name"] == f"{AWAY}#below"
+    assert source.commit == began
     file = repository / "below" / "MLproject"
     file.write_text(file.read_text().replace("first", "second"))
     commit(repository)
-    with ready(make_settings(recorded), "x: [1, 2]") as again:
-        assert command(again) == "echo first 1"
-    with ready(asked(), "x: [1, 2]") as newer:
-        assert command(newer) == "echo second 1"
+    record = replace(make_info({}), commit=source.commit)
+    assert command(found(tmp_path / "again", record)) == "echo first 1"
+    assert command(found(tmp_path / "newer")) == "echo second 1"
 
 
-def test_a_version_names_a_branch(repository: Path) -> None:
+def test_a_version_names_a_branch(repository: Path, tmp_path: Path) -> None:
     git(repository, "checkout", "-q", "-b", "other")
     file = repository / "below" / "MLproject"
     file.write_text(file.read_text().replace("first", "other"))
     commit(repository)
     git(repository, "checkout", "-q", "trunk")
-    with ready(asked(version="other"), "x: [1, 2]") as found:
-        assert command(found) == "echo other 1"
+    assert command(found(tmp_path / "other", version="other")) == "echo other 1"

@@ -7,6 +7,7 @@ import pytest
 from project_folders import project
 
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.handle import Handle, Place
 from mlflow_hpo.objectives.project import objective as objectives
 from mlflow_hpo.objectives.project.objective import ProjectObjective
@@ -51,7 +52,7 @@ def trained(
             run_id=str(connection.client.create_run(experiment).info.run_id),
             place=Place(connection.uri, experiment, "study", 0),
         )
-        ProjectObjective(prepared, metric, False).train(handle)
+        ProjectObjective(prepared, Metric(metric, False)).train(handle)
         return handle
 
     return train

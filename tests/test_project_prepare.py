@@ -12,11 +12,14 @@ import pytest
 from conftest import PROJECT
 
 from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.project.objective import ProjectObjective
-from mlflow_hpo.project import project_request
 from mlflow_hpo.projects import Prepared, given_project
-from mlflow_hpo.ready import ready
-from mlflow_hpo.space import parse_space
+from mlflow_hpo.settings import read_settings
+from mlflow_hpo.space import parse_space, space_text
+from mlflow_hpo.study import checks
+from mlflow_hpo.study.crew import study_folder
+from mlflow_hpo.study.setup import Given, find_source
 
 ELASTICNET = str(PROJECT / "examples/projects/elasticnet")
 RATES = {"alpha": {"type": "float", "low": 0.1, "high": 1.0}}
@@ -47,10 +50,17 @@ def typed(tmp_path: Path) -> str:
 def prepared(
     uri: str, space: Any, options: Mapping[str, Any] | None = None, **project: Any
 ) -> Iterator[Prepared]:
-    given = given_project(uri, env_manager="local", **project)
-    request = project_request(given, {"metric": "rmse", **(options or {}), "space": space})
-    with ready(request.settings, request.space_text) as found:
-        yield Prepared.read(found.places["project"])
+    asked = {
+        "metric": "rmse",
+        **(options or {}),
+        "project": given_project(uri, env_manager="local", **project),
+    }
+    with study_folder() as folder:
+        settings, given = read_settings(asked), Given(folder, space_text=space_text(space))
+        source = find_source(settings, given)
+        assert source.project is not None
+        assert settings.max_epochs or checks.project_budget(source.project)
+        yield source.project
 
 
 def refusal(uri: str, space: Any, options: Mapping[str, Any] | None = None, **project: Any) -> str:
@@ -79,7 +89,7 @@ def test_the_baseline_is_the_entry_points_defaults(typed: str) -> None:
         "needed": ["n"],
     }
     with prepared(typed, space) as project:
-        model = ProjectObjective(project, "rmse", False).describe("typed", None)
+        model = ProjectObjective(project, Metric("rmse", False)).describe("typed", None)
     baseline = model.baseline(parse_space(str(space), "space"))
     assert baseline == {"rate": 1.0, "count": 3, "word": "7", "needed": "n"}
     assert isinstance(baseline["rate"], float)
@@ -97,9 +107,9 @@ def test_a_default_keeps_the_form_that_its_space_has(tmp_path: Path) -> None:
 
 def test_what_is_fixed_is_not_searched() -> None:
     space = {**RATES, "l1_ratio": [0.1, 0.9]}
-    given = given_project(ELASTICNET, parameters={"alpha": "0.3"}, env_manager="local")
-    request = project_request(given, {"metric": "rmse", "space": space})
-    assert parse_space(request.space_text, "").names() == {"l1_ratio"}
+    with prepared(ELASTICNET, space, parameters={"alpha": "0.3"}) as project:
+        assert project.fixed == {"alpha": "0.3"}
+        assert set(project.defaults) == {"l1_ratio"}
     assert "nothing to search" in refusal(ELASTICNET, RATES, parameters={"alpha": "0.3"})
 
 
@@ -181,7 +191,7 @@ def test_settings_that_are_not_for_projects_are_refused_by_name(options: dict[st
 def test_a_wrong_word_is_named_with_those_that_are_right(project: dict[str, str]) -> None:
     (name,) = project
     with pytest.raises(ConfigError, match=f"{name.replace('_', '-')}: .*not '{project[name]}'"):
-        project_request({"uri": ELASTICNET, **project}, {"metric": "rmse", "space": RATES})
+        read_settings({"metric": "rmse", "project": {"uri": ELASTICNET, **project}})
 
 
 def test_what_is_fetched_is_removed_afterwards(tmp_path: Path) -> None:
@@ -198,7 +208,9 @@ def test_a_worker_for_projects_loads_no_framework() -> None:
             "from mlflow_hpo.data import DataSpec\n"
             "from mlflow_hpo.worker.process import warm_up\n"
             "from mlflow_hpo.objectives.spec import ObjectiveSpec\n"
-            f"spec = ObjectiveSpec('elasticnet', DataSpec(''), metric='rmse', project={project.text!r})\n"
+            "from mlflow_hpo.metric import Metric\n"
+            f"text = {project.text!r}\n"
+            "spec = ObjectiveSpec('elasticnet', DataSpec(''), metric=Metric('rmse', False), project=text)\n"
             "warm_up(spec, 1)\n"
             "from mlflow_hpo.objectives.find import find_objective\n"
             "assert find_objective(spec).prepared.takes == ('alpha', 'l1_ratio')\n"

@@ -10,7 +10,7 @@ import pytest
 from conftest import hpo, run_command
 from project_folders import ELASTICNET, KERAS, SHELL, SPACE, budget_project, every_run, project, tune
 
-from mlflow_hpo.project import tune_project
+from mlflow_hpo.api import tune_project
 from mlflow_hpo.store import LATEST, Connection, find_study
 from mlflow_hpo.trial import State
 

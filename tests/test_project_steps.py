@@ -53,8 +53,8 @@ def test_a_trial_that_falls_behind_is_ended_with_its_whole_group(own_uri: str, t
     first, behind, better = trials(own_uri)
     assert (first.epochs, better.epochs) == (8, 8)
     assert behind.epochs < 8
-    assert behind.reason == f"stopped at step {behind.epochs} of 8"
-    assert (behind.state, behind.complete) == (State.FINISHED, False)
+    assert behind.reason == f"at step {behind.epochs} of 8"
+    assert (behind.state, behind.ended_itself) == (State.STOPPED, False)
     assert first.losses == pytest.approx({1: 1.1, 2: 1.05, 4: 1.025, 8: 1 + 1 / 80})
     run = run_of(own_uri, behind)
     assert run.info.status == "FINISHED"

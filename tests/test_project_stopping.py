@@ -13,7 +13,7 @@ BUDGET = Budget(max_trials=6, max_epochs=9)  # rungs 1, 3, 9
 
 def ended(number: int, **losses: float) -> Trial:
     """A trial with losses at rungs, as `at1=0.5`."""
-    return Trial(number, "", State.FINISHED, {}, {int(k[2:]): v for k, v in losses.items()})
+    return Trial(number, "", State.FINISHED, {}, {"loss": {int(k[2:]): v for k, v in losses.items()}})
 
 
 def thresholds(name: str, trials: list[Trial]) -> dict[int, float]:

@@ -3,20 +3,28 @@ import json
 
 import pandas as pd
 import pytest
+from plans import make_info
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.report.formats import FORMATS, formatted
 from mlflow_hpo.report.ranking import rank
-from mlflow_hpo.settings import make_settings
 from mlflow_hpo.trial import State, Trial
 
-SETTINGS = make_settings({})
+SETTINGS = make_info({})
 TRIALS = [
-    Trial(0, "a", State.FINISHED, {"units": 64, "rate": 0.001}, {10: -0.90}, 2.0),
-    Trial(1, "b", State.FINISHED, {"units": 32, "rate": 0.01, "momentum": 0.5}, {10: -0.95}, 3.0),
+    Trial(0, "a", State.FINISHED, {"units": 64, "rate": 0.001}, {"loss": {10: -0.90}}, 2.0),
+    Trial(1, "b", State.FINISHED, {"units": 32, "rate": 0.01, "momentum": 0.5}, {"loss": {10: -0.95}}, 3.0),
     Trial(2, "c", State.FAILED, {"units": 128, "rate": 9.0}, reason="loss became nan at epoch 3"),
     Trial(3, "d", State.RUNNING, {"units": 16, "rate": 0.1}),
-    Trial(4, "e", State.FINISHED, {"units": 64, "rate": 0.1}, {3: -0.95}, 1.0, "stopped at epoch 3 of 10"),
+    Trial(
+        4,
+        "e",
+        State.STOPPED,
+        {"units": 64, "rate": 0.1},
+        {"loss": {3: -0.95}},
+        1.0,
+        "at epoch 3 of 10",
+    ),
 ]
 
 
@@ -34,9 +42,12 @@ def test_the_gain_is_over_the_baseline() -> None:
 
 
 def test_a_gain_is_positive_where_less_is_better() -> None:
-    settings = make_settings({"metric": "val_loss"})
-    trials = [Trial(0, "a", State.FINISHED, {}, {1: 0.9}), Trial(1, "b", State.FINISHED, {}, {1: 0.4})]
-    frame = rank(settings, trials)
+    info = make_info({"metric": "val_loss"})
+    trials = [
+        Trial(0, "a", State.FINISHED, {}, {"loss": {1: 0.9}}),
+        Trial(1, "b", State.FINISHED, {}, {"loss": {1: 0.4}}),
+    ]
+    frame = rank(info, trials)
     assert list(frame["trial"]) == [1, 0]
     assert frame["gain"][0] == pytest.approx(0.5)
     assert list(frame["val_loss"]) == [0.4, 0.9]
@@ -98,7 +109,7 @@ def test_of_those_shown_apart_as_many_are_shown_and_the_rest_is_counted() -> Non
 
 
 def test_markdown_is_a_table_of_markdown() -> None:
-    trials = [Trial(0, "a", State.FINISHED, {"word": "a|b"}, {1: -0.5})]
+    trials = [Trial(0, "a", State.FINISHED, {"word": "a|b"}, {"loss": {1: -0.5}})]
     lines = formatted(rank(SETTINGS, trials), "markdown").splitlines()
     assert lines[1] == "| --- | --- | --- | --- | --- | --- | --- | --- |"
     assert lines[2].endswith("| a\\|b |")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.report.order import Aim
-from mlflow_hpo.report.pareto import Picture, Point, fronts, picture
+from mlflow_hpo.metric import Metric, fronts
+from mlflow_hpo.report.pareto import Picture, Point, picture
 from mlflow_hpo.report.plots import front
 from mlflow_hpo.store import Connection
 from mlflow_hpo.study.driver import Study
@@ -55,28 +55,28 @@ def test_the_picture_has_the_front_from_left_to_right() -> None:
 @pytest.mark.parametrize(
     ("text", "aim"),
     [
-        ("val_accuracy", Aim("val_accuracy", True)),
-        ("val_loss", Aim("val_loss", False)),
-        ("model_size_bytes", Aim("model_size_bytes", False)),
-        ("inference_ms", Aim("inference_ms", False)),
-        ("max:strange", Aim("strange", True)),
-        ("min:val_accuracy", Aim("val_accuracy", False)),
-        ("val_loss:fold", Aim("val_loss:fold", False)),
+        ("val_accuracy", Metric("val_accuracy", True)),
+        ("val_loss", Metric("val_loss", False)),
+        ("model_size_bytes", Metric("model_size_bytes", False)),
+        ("inference_ms", Metric("inference_ms", False)),
+        ("max:strange", Metric("strange", True)),
+        ("min:val_accuracy", Metric("val_accuracy", False)),
+        ("val_loss:fold", Metric("val_loss:fold", False)),
     ],
 )
-def test_a_metrics_direction_is_told_by_its_name_or_before_it(text: str, aim: Aim) -> None:
-    assert Aim.of(text) == aim
+def test_a_metrics_direction_is_told_by_its_name_or_before_it(text: str, metric: Metric) -> None:
+    assert Metric.parse(text) == metric
 
 
 def test_a_metric_without_a_direction_is_named() -> None:
     with pytest.raises(ConfigError, match="'strange' does not say its direction: give max:strange or min:"):
-        Aim.of("strange")
+        Metric.parse("strange")
 
 
 @pytest.mark.parametrize("text", ["", "max:", "min:"])
 def test_a_direction_without_a_metric_is_none(text: str) -> None:
     with pytest.raises(ConfigError, match=f"metric '{text}' has no name: give METRIC, max:METRIC or min:"):
-        Aim.of(text)
+        Metric.parse(text)
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def made(start: Start, connection: Connection) -> Callable[..., Study]:
                 store.end(trial, State.FAILED, "boom")
                 continue
             connection.write(trial.run_id, metrics={"val_accuracy": value, "model_size_bytes": size})
-            loss = study.settings.loss(value)
-            store.record(trial, Result({2: value}, 1, 1, 1, model_uri="m"), {2: loss}, State.FINISHED)
+            result = Result({"val_accuracy": {2: value}}, State.FINISHED, 1, 1, 1, model_uri="m")
+            store.record(trial, result)
         study.run.end(State.FINISHED, "")
         return study
 

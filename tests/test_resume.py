@@ -77,7 +77,7 @@ def running_after(uri: str, finished: int) -> Callable[[], bool]:
         running = [t for t in trials if t.state is State.RUNNING]
         client = Connection(uri).client
         begun = any("loss" in client.get_run(t.run_id).data.metrics for t in running)
-        return sum(t.over for t in trials) >= finished and begun
+        return sum(t.is_over for t in trials) >= finished and begun
 
     return look
 
@@ -115,7 +115,7 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
     assert [t.number for t in after] == list(range(11))
     assert [t.config for t in after] == [t.config for t in uninterrupted]
     assert [t.losses for t in after] == [pytest.approx(t.losses, abs=0.02) for t in uninterrupted]
-    assert all(after[t.number] == t for t in before.values() if t.over)  # not trained again
+    assert all(after[t.number] == t for t in before.values() if t.is_over)  # not trained again
     assert statuses(cut) == ("FINISHED", ["FINISHED"] * 11)
     client = Connection(cut).client
     for trial in after:

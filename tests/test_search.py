@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from conftest import hpo, one_line_error
+from plans import make_plan
 
 from mlflow_hpo.algorithms import algorithm, observed_at, propose, warm_trials, watched
 from mlflow_hpo.algorithms.propose import standing
 from mlflow_hpo.errors import ConfigError, SpaceError
-from mlflow_hpo.inputs import Inputs, Request
 from mlflow_hpo.schedulers.explore import explore
 from mlflow_hpo.space import parse_given, parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
@@ -52,31 +52,30 @@ def test_what_has_no_default_in_the_space_is_its_middle_and_what_is_fixed_stays(
 def test_a_given_branch_of_the_built_in_model_needs_only_its_own_name() -> None:
     settings = {"max_trials": 2}
     first = "- {optimizer: sgd}\n- {}\n- {optimizer: sgd, momentum: 0.9}"
-    request = replace(Request.from_options(settings), first=first)
-    given = Inputs.of(request).given  # of which two are one, and one is the baseline
+    given = make_plan(settings, start_text=first).first  # of which two are one, and one is the baseline
     assert [c["momentum"] for c in given] == [0.9]
-    many = replace(request, first="\n".join(f"- {{units: {n}}}" for n in (32, 96, 160, 192)))
+    many = "\n".join(f"- {{units: {n}}}" for n in (32, 96, 160, 192))
     with pytest.raises(ConfigError, match=r"4 configs and the baseline are more than max-trials, 2: give 5"):
-        Inputs.of(many)
+        make_plan(settings, start_text=many)
 
 
 def test_more_given_configs_than_a_population_are_refused() -> None:
     """Whoever is not of it is a copy, and would never be tried as it was given."""
     settings = {"max_trials": 20, "scheduler": "pbt", "max_epochs": 10}
     four = "\n".join(f"- {{units: {n}}}" for n in (32, 96, 160, 192))
-    assert len(Inputs.of(replace(Request.from_options(settings), first=four)).given) == 4
+    assert len(make_plan(settings, start_text=four).first) == 4
     five = f"{four}\n- {{optimizer: sgd}}"
     with pytest.raises(ConfigError, match=r"5 configs and the baseline are more than the population of 5 "):
-        Inputs.of(replace(Request.from_options(settings), first=five))
+        make_plan(settings, start_text=five)
 
 
 def test_what_failed_in_an_earlier_study_is_left_out_and_named() -> None:
     """It may have failed for a reason that is mended; its losses from before count for nothing."""
     failed = [
-        Trial(1, "", State.FAILED, {"units": 16, "tool": "a"}, {3: 0.1}),
+        Trial(1, "", State.FAILED, {"units": 16, "tool": "a"}, {"loss": {3: 0.1}}),
         Trial(2, "", State.FAILED, {"units": 8, "tool": "a"}),
     ]
-    sound = Trial(0, "", State.FINISHED, {"units": 8, "tool": "b", "rate": 0.5}, {3: 0.5})
+    sound = Trial(0, "", State.FINISHED, {"units": 8, "tool": "b", "rate": 0.5}, {"loss": {3: 0.5}})
     kept, notes = warm_trials([sound, *failed], SPACE, 5)
     assert [(t.number, t.losses) for t in kept] == [(-3, {3: 0.5})]
     assert notes == ["trial 1: it failed", "trial 2: it failed"]
@@ -84,9 +83,9 @@ def test_what_failed_in_an_earlier_study_is_left_out_and_named() -> None:
 
 def test_trials_that_do_not_fit_are_named() -> None:
     trials = [
-        Trial(0, "", State.FINISHED, {"units": 8, "tool": "a"}, {3: 0.5, 9: 0.4}),
-        Trial(1, "", State.FINISHED, {"units": 12, "tool": "a"}, {3: 0.5}),
-        Trial(2, "", State.FINISHED, {"units": 8, "tool": "a"}, {9: 0.5}),
+        Trial(0, "", State.FINISHED, {"units": 8, "tool": "a"}, {"loss": {3: 0.5, 9: 0.4}}),
+        Trial(1, "", State.FINISHED, {"units": 12, "tool": "a"}, {"loss": {3: 0.5}}),
+        Trial(2, "", State.FINISHED, {"units": 8, "tool": "a"}, {"loss": {9: 0.5}}),
         Trial(3, "", State.FAILED, {"units": 8, "tool": "b", "rate": 2.0}),
     ]
     kept, notes = warm_trials(trials, SPACE, 5)
@@ -105,7 +104,10 @@ LINE = parse_space("x: {type: float, low: 0, high: 1}\ny: {type: float, low: 0, 
 def spread(count: int, epochs: int) -> list[Trial]:
     """Trials all over the square, the better the nearer x is to 0.8."""
     configs = [{"x": i * 0.618 % 1, "y": i * 0.755 % 1} for i in range(count)]
-    return [Trial(i, "", State.FINISHED, c, {epochs: (c["x"] - 0.8) ** 2}) for i, c in enumerate(configs)]
+    return [
+        Trial(i, "", State.FINISHED, c, {"loss": {epochs: (c["x"] - 0.8) ** 2}})
+        for i, c in enumerate(configs)
+    ]
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "evolution", "cmaes", "anneal"])
@@ -138,8 +140,8 @@ def test_where_a_score_costs_a_training_only_shared_rungs_count() -> None:
 
 def test_a_grid_is_tried_again_where_an_earlier_study_says_nothing() -> None:
     small = parse_space("x: [1, 2, 3]", "space.yaml")
-    earlier = [Trial(i - 30, "", State.FINISHED, {"x": 1 + i % 3}, {9: 0.1}) for i in range(30)]
-    own = [Trial(i, "", State.FINISHED, {"y": i}, {9: 0.2, 27: 0.1}) for i in range(10)]
+    earlier = [Trial(i - 30, "", State.FINISHED, {"x": 1 + i % 3}, {"loss": {9: 0.1}}) for i in range(30)]
+    own = [Trial(i, "", State.FINISHED, {"y": i}, {"loss": {9: 0.2, 27: 0.1}}) for i in range(10)]
     found = propose(algorithm("grid"), small, [*earlier, *own], 10, 0)
     assert found is not None
     assert found["x"] in (1, 2, 3)
@@ -147,7 +149,7 @@ def test_a_grid_is_tried_again_where_an_earlier_study_says_nothing() -> None:
 
 
 def test_an_earlier_trial_that_ended_by_itself_counts_at_the_rungs_beyond() -> None:
-    early = Trial(0, "", State.FINISHED, {"x": 0.5, "y": 0.5}, {6: 0.1}, complete=True)
+    early = Trial(0, "", State.FINISHED, {"x": 0.5, "y": 0.5}, {"loss": {6: 0.1}}, ended_itself=True)
     kept, _ = warm_trials([early], LINE, 27, (10, 27))
     assert kept[0].losses == {6: 0.1, 10: 0.1, 27: 0.1}
 
@@ -158,9 +160,11 @@ def test_a_longer_study_is_compared_where_the_earlier_one_ended() -> None:
     assert watched(kept, (27,)) == (10,)
     assert watched(kept, (10, 27)) == ()
     assert watched([], (27,)) == ()
-    enough = [replace(t, losses={**t.losses, 27: 0.1}) for t in kept[:10]]
+    enough = [replace(t, results={"loss": {**t.losses, 27: 0.1}}) for t in kept[:10]]
     assert watched([*kept, *enough], (27,)) == ()  # they can be compared at the end
-    own = [Trial(i, "", State.FINISHED, {"x": i / 10, "y": 0.5}, {10: 0.5, 27: 0.4}) for i in range(10)]
+    own = [
+        Trial(i, "", State.FINISHED, {"x": i / 10, "y": 0.5}, {"loss": {10: 0.5, 27: 0.4}}) for i in range(10)
+    ]
     assert observed_at([*kept, *own[:9]]) == 10
     assert observed_at([*kept, *own]) == 27
     counts = standing([*kept, *own])

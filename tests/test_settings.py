@@ -1,10 +1,15 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plans import make_info, make_plan
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.settings import make_settings
+from mlflow_hpo.metric import Metric
+from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.settings import read_settings
+from mlflow_hpo.study.checks import check_asked
 
 WRONG = [
     ({"model": "vgg"}, "unknown model 'vgg': known are cnn, mlp"),
@@ -30,11 +35,15 @@ WRONG = [
     ({"metric": "f1"}, "unknown metric 'f1': known are accuracy, loss, val_accuracy, val_loss"),
     ({"task": "regression"}, "task: 'regression' does not fit data 'digits', which have classes"),
     ({"direction": "up"}, "direction: input should be 'auto', 'minimize' or 'maximize', not 'up'"),
-    ({"max_trials": "-1"}, "max-trials: input should be greater than or equal to 1, not '-1'"),
+    ({"max_trials": "-1"}, "max-trials: must be all or a whole number of at least 1, not '-1'"),
     ({"max_epochs": "0"}, "max-epochs: input should be greater than or equal to 1, not '0'"),
-    ({"max_trials": "many"}, "max-trials: input should be a valid integer, "),
-    ({"workers": "0"}, "workers: must be auto or a whole number of at least 1, not '0'"),
-    ({"workers": "some"}, "workers: must be auto or a whole number of at least 1, not 'some'"),
+    ({"max_trials": "many"}, "max-trials: must be all or a whole number of at least 1, not 'many'"),
+    ({"workers": "-1"}, "workers: must be auto or a whole number of at least 0, not '-1'"),
+    (
+        {"workers": "0", "trial_timeout": "9"},
+        "trial-timeout: 9 s cannot be enforced in this process: give workers",
+    ),
+    ({"workers": "some"}, "workers: must be auto or a whole number of at least 0, not 'some'"),
     ({"timeout": "-3"}, "timeout: input should be greater than 0, not '-3'"),
     ({"trial_timeout": "soon"}, "trial-timeout: input should be a valid number, "),
     ({"timeout": "nan"}, "timeout: input should be a finite number, not 'nan'"),
@@ -51,13 +60,13 @@ WRONG = [
 @pytest.mark.parametrize(("options", "message"), WRONG, ids=lambda x: str(x)[:40])
 def test_what_is_wrong_is_named_in_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        make_settings(options)
+        make_plan(options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_empty_strings_mean_the_default() -> None:
-    settings = make_settings({"space": "", "timeout": "", "trial_timeout": "", "register": ""})
+    settings = read_settings({"space": "", "timeout": "", "trial_timeout": "", "register": ""})
     assert (settings.space, settings.timeout, settings.trial_timeout, settings.register_as) == (None,) * 4
 
 
@@ -71,42 +80,47 @@ def test_empty_strings_mean_the_default() -> None:
     ],
 )
 def test_the_direction(metric: str, direction: str, maximize: bool) -> None:
-    settings = make_settings({"metric": metric, "direction": direction})
-    assert settings.maximize is maximize
-    assert settings.value(settings.loss(0.25)) == 0.25
-    assert (settings.loss(0.9) < settings.loss(0.1)) is maximize
+    wanted = make_info({"metric": metric, "direction": direction}).metric
+    assert wanted == Metric(metric, maximize)
+    assert wanted.value(wanted.loss(0.25)) == 0.25
+    assert (wanted.loss(0.9) < wanted.loss(0.1)) is maximize
 
 
 def test_settings_survive_the_store() -> None:
-    settings = make_settings({"timeout": "12.5", "workers": "3", "register": "digits"})
-    assert make_settings(settings.dump()) == settings
+    settings = read_settings({"timeout": "12.5", "workers": "3", "register": "digits"})
+    assert read_settings(settings.dump()) == settings
+
+
+def test_what_follows_from_settings_survives_the_store() -> None:
+    info = make_info({"max_epochs": "4", "metric": "val_loss"})
+    assert StudyInfo.read(info.settings.dump(), json.loads(json.dumps(info.record()))) == info
 
 
 def test_the_data_are_split_by_the_studys_seed_unless_they_have_their_own() -> None:
-    assert make_settings({"seed": "3", "data_seed": ""}).split_seed == 3
-    assert make_settings({"seed": "3", "data_seed": "0"}).split_seed == 0
+    assert read_settings({"seed": "3", "data_seed": ""}).split_seed == 3
+    assert read_settings({"seed": "3", "data_seed": "0"}).split_seed == 0
 
 
 def test_there_are_no_more_workers_than_trials() -> None:
-    assert make_settings({"workers": "8", "max_trials": "3"}).worker_count == 3
-    assert make_settings({"workers": "auto", "max_trials": "1"}).worker_count == 1
+    assert make_info({"workers": "8", "max_trials": "3"}).worker_count == 3
+    assert make_info({"workers": "auto", "max_trials": "1"}).worker_count == 1
 
 
 def test_the_first_rung_is_held_against_the_epochs_only_once_they_are_known(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def objective(trial): ...\n")
     own = {"model": f"{tmp_path}/own.py:objective", "min_epochs": 15}
-    assert make_settings(own).min_epochs == 15  # its space may say for how many epochs it trains
+    check_asked(read_settings(own), "", "")  # its space may say for how many epochs it trains
     for wrong, message in (
         ({"scheduler": "ash"}, "unknown scheduler 'ash'"),
         ({"max_epochs": 9}, "is above"),
     ):
         with pytest.raises(ConfigError, match=message):
-            make_settings(own | wrong)
+            check_asked(read_settings(own | wrong), "", "")
 
 
 def test_a_column_that_is_given_again_is_no_value_to_stop_at(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     known = {"data": str(tmp_path / "t.csv"), "target_column": "b"}
-    assert make_settings({**known, "target": "b"}).target_column == "b"
+    assert read_settings({**known, "target": "b"}).target_column == "b"
     with pytest.raises(ConfigError, match="target: with a target-column it is the value to stop at, not 'a'"):
-        make_settings({**known, "target": "a"})
+        read_settings({**known, "target": "a"})

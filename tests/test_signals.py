@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -11,10 +12,11 @@ from conftest import Recording
 from rich.console import Console
 
 from mlflow_hpo.errors import Interrupted
-from mlflow_hpo.inputs import Request
+from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import LATEST, Connection, find_study
-from mlflow_hpo.study.lifecycle import begin, go_on
-from mlflow_hpo.trial import STOPPED, State, Trial
+from mlflow_hpo.study.lifecycle import resume, start
+from mlflow_hpo.study.setup import Given
+from mlflow_hpo.trial import State, Trial
 
 OPTIONS = {
     "model": "sklearn.tree:DecisionTreeClassifier",
@@ -37,23 +39,25 @@ def store(own_uri: str) -> Iterator[str]:
     mlflow.set_tracking_uri(before)
 
 
-def test_nothing_is_registered_and_a_resume_does_it(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_registered_and_a_resume_does_it(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
 
     def end(trial: Trial) -> None:
-        if trial.state is State.FINISHED and trial.reason.startswith(STOPPED):  # as the study is ended
+        if trial.state is State.STOPPED:  # as the study is ended
             os.kill(os.getpid(), signal.SIGTERM)
 
     @contextmanager
     def shown(console: Console) -> Iterator[Recording]:
         yield Recording(end)
 
-    request = Request.from_options(OPTIONS, None, "max_depth: [1, 2, 3, 4, 5]")
+    given = Given(tmp_path, space_text="max_depth: [1, 2, 3, 4, 5]")
     with pytest.raises(Interrupted, match="interrupted by SIGTERM; go on with: mlflow-hpo resume "):
-        begin(request, Console(quiet=True), shown)
+        start(read_settings(OPTIONS), Console(quiet=True), given, shown)
     connection = Connection(store)
     study = find_study(connection, LATEST)
     assert study.state == "finished"
     assert not connection.client.search_registered_models()
-    go_on(study.run_id, {}, Console(quiet=True))
+    resume(study.run_id, {}, Console(quiet=True))
     assert str(connection.client.get_model_version_by_alias("tree", "champion").version) == "1"

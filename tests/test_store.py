@@ -3,16 +3,19 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import hpo, one_line_error
+from plans import make_info
 
 from mlflow_hpo.errors import SetupError, StoreError, StudyError
 from mlflow_hpo.store import Connection, Recorder, StudyRun, find_study, keys
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import Result, State
 
+METRIC = "val_accuracy"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "tracking.md"
 OF_MLFLOW = ("mlflow.", "system/")
 
@@ -44,7 +47,7 @@ def test_a_study_writes_exactly_the_documented_keys(
     written = {k for k in written if not k.startswith(OF_MLFLOW) or k == keys.NOTE}
     optional = {
         "mlflow_hpo.source",
-        "mlflow_hpo.complete",
+        "mlflow_hpo.ended_itself",
         "mlflow_hpo.final",
         "mlflow_hpo.registered",
         "machine.scikit-learn",
@@ -67,10 +70,10 @@ def test_trials_read_back_as_they_were_written(start: Callable[..., Study], conn
     config = {"a": 0.1 + 0.2, "b": True, "c": None, "d": "ü|'", "e": 10**12, "f": [8, "x"]}
     one = store.create(0, config, 7)
     other = store.create(1, {"a": 1e-300}, 8)
-    result = Result({9: 0.5}, 1.25, 1.0, 10**9, None, "models:/m-1")
-    one = store.record(one, result, {3: -0.1}, State.PAUSED)
+    rest = Result({METRIC: {3: 0.1}}, State.PAUSED, 1.25, 1.0, 10**9, None, "models:/m-1")
+    one = store.record(one, rest)
     assert connection.client.get_run(one.run_id).info.status == "SCHEDULED"
-    one = store.record(one, result, {9: 1 / 3}, State.FINISHED)
+    one = store.record(one, replace(rest, values={METRIC: {9: -1 / 3}}, state=State.FINISHED))
     copy = store.create(2, {}, 9, 3, 0)
     other = store.end(other, State.FAILED, "as\nasked", "Traceback: so it was")
     assert store.load() == [one, other, copy]
@@ -82,13 +85,33 @@ def test_trials_read_back_as_they_were_written(start: Callable[..., Study], conn
     assert run.info.status == "FINISHED"
 
 
+def test_a_trial_may_have_any_number_of_results(start: Callable[..., Study]) -> None:
+    store = start().run.trials
+    trial = store.create(0, {}, 7)
+    values = {epoch: 1 / epoch for epoch in range(1, 1501)}
+    trial = store.record(trial, Result({METRIC: values}, State.PAUSED, 1, 1, 1))
+    trial = store.record(trial, Result({METRIC: {1501: 0.25}}, State.FINISHED, 1, 1, 1))
+    [read] = store.load()
+    assert read == trial
+    assert read.losses == {epoch: -value for epoch, value in values.items()} | {1501: -0.25}
+
+
+def test_a_study_of_another_version_of_the_format_is_refused_by_name(
+    start: Callable[..., Study], connection: Connection
+) -> None:
+    run = start().run
+    connection.client.set_tag(run.run_id, keys.STUDY, "1")
+    with pytest.raises(StudyError, match=f"study {run.run_id} is in version 1 of the format, and this"):
+        find_study(connection, run.run_id)
+
+
 def test_a_driver_that_takes_over_finds_nothing_running(
     start: Callable[..., Study], connection: Connection
 ) -> None:
     store = start().run.trials
     cut = store.create(0, {}, 7)
     recorded = store.create(1, {}, 7)
-    store.record(recorded, Result({2: 0.5}, 1, 1, 1), {2: 0.5}, State.FINISHED)
+    store.record(recorded, Result({METRIC: {2: 0.5}}, State.FINISHED, 1, 1, 1))
     connection.client.update_run(recorded.run_id, "RUNNING")  # as if killed before its status was written
     assert [t.state for t in store.adopt()] == [State.KILLED, State.FINISHED]
     assert connection.client.get_run(cut.run_id).info.status == "KILLED"
@@ -144,7 +167,8 @@ def test_the_settings_of_mlflow_run_are_not_logged_twice(connection: Connection,
     made = connection.client.create_run(experiment)
     connection.client.log_param(made.info.run_id, "workers", "")
     run = StudyRun(connection, made)
-    run.begin({"workers": "auto", "seed": 3}, "a: [1, 2]")
+    asked = {"workers": "auto", "seed": 3}
+    run.begin(asked, make_info({}).record(), asked, "a: [1, 2]")
     params = connection.client.get_run(made.info.run_id).data.params
     assert params == {"workers": "", "seed": "3"}
 

@@ -114,7 +114,7 @@ def test_a_promotion_goes_on_in_the_same_run(
     promoted = [t for t in study.known if t.epochs == 3]
     stopped = [t for t in study.known if t.epochs == 1]
     assert len(promoted) == len(stopped) == 2
-    assert all(t.reason == "stopped at epoch 1 of 3" and t.state is State.FINISHED for t in stopped)
+    assert all(t.reason == "at epoch 1 of 3" and t.state is State.STOPPED for t in stopped)
     for trial in promoted:
         history = connection.client.get_metric_history(trial.run_id, "val_accuracy")
         assert [m.step for m in history] == [1, 2, 3]
@@ -137,16 +137,14 @@ def test_promoted_trials_have_unbroken_curves_and_stopped_ones_say_where(
     stopped = [t for t in study.known if t.epochs < 9]
     assert stopped
     for trial in study.known:
-        assert trial.state is State.FINISHED
+        assert trial.state is (State.STOPPED if trial in stopped else State.FINISHED)
         steps = curve(connection, trial)
         assert [step for step, _ in steps] == list(range(1, trial.epochs + 1))
         assert {epochs: -loss for epochs, loss in trial.losses.items()} == pytest.approx(
             {step: value for step, value in steps if step in trial.losses}
         )
         tags = connection.client.get_run(trial.run_id).data.tags
-        assert tags["mlflow_hpo.reason"] == (
-            f"stopped at epoch {trial.epochs} of 9" if trial in stopped else ""
-        )
+        assert tags["mlflow_hpo.reason"] == (f"at epoch {trial.epochs} of 9" if trial in stopped else "")
         assert trial.model_uri
 
 
@@ -206,7 +204,7 @@ def test_a_grid_ends_with_its_last_combination(start: Start) -> None:
 def test_a_timeout_ends_the_study_but_does_not_fail_it(start: Start, connection: Connection) -> None:
     def let_time_pass(trial: Trial) -> None:
         if trial.state is State.RUNNING and trial.number == 2:
-            study.started -= 1000
+            study.rules.started -= 1000
 
     study = start({"max_trials": 500, "max_epochs": 1, "timeout": 900}, observer=Recording(let_time_pass))
     study.drive()

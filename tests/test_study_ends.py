@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Recording, survey
+from conftest import begun
+from plans import make_plan
 
 from mlflow_hpo.errors import ConfigError, StoreError, StudyError
 from mlflow_hpo.execution.local import LocalExecutor
-from mlflow_hpo.inputs import Inputs, Request
-from mlflow_hpo.store import Connection, StudyRun, keys
+from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.study.driver import Study
+from mlflow_hpo.study.earlier import earlier_trials
 from mlflow_hpo.trial import State, Trial
 
 Start = Callable[..., Study]
@@ -40,7 +41,7 @@ def test_the_trials_of_a_grid_that_is_all_tried_still_go_up_the_rungs(
     study = start({**options, "max_trials": 100}, "x: [0.3, 0.2, 0.1, 0.4]")
     study.drive()
     assert sorted(t.config["x"] for t in study.known) == [0.1, 0.2, 0.3, 0.4]
-    assert study.settings.max_trials == 4  # the baseline is one of the grid
+    assert study.info.max_trials == 4  # the baseline is one of the grid
     best = min(study.known, key=lambda t: (t.loss, t.number))
     assert (best.config["x"], best.epochs) == (0.1, 9)  # which is not the baseline
 
@@ -79,8 +80,8 @@ def test_training_that_stops_by_itself_is_over(
     options = {"model": training, "scheduler": scheduler, "max_epochs": 9, "max_trials": 5}
     study = start(options, f"{SPACE}\nuntil: [{until}]")
     study.drive()
-    assert all(t.state is State.FINISHED for t in study.known)
-    ended = [t for t in study.known if t.epochs == until and t.complete]
+    assert all(t.state in (State.FINISHED, State.STOPPED) for t in study.known)
+    ended = [t for t in study.known if t.epochs == until and t.ended_itself]
     assert ended
     assert all(t.reason == f"ended by itself at epoch {until} of 9" for t in ended)
     assert study.run.state == "finished"
@@ -98,7 +99,7 @@ def test_training_that_does_not_listen_is_over_when_it_ends(
     options = {"model": f"{tmp_path}/deaf.py:objective", "scheduler": scheduler, "max_epochs": 9}
     study = start({**options, "max_trials": 5}, SPACE)
     study.drive()
-    assert [(t.state, t.epochs, t.complete) for t in study.known] == [(State.FINISHED, 5, True)] * 5
+    assert [(t.state, t.epochs, t.ended_itself) for t in study.known] == [(State.FINISHED, 5, True)] * 5
 
 
 def test_a_study_that_was_ended_between_rungs_goes_on_from_there(
@@ -112,7 +113,7 @@ def test_a_study_that_was_ended_between_rungs_goes_on_from_there(
     assert [(t.number > 0, t.epochs) for t in met] == [(True, 2)]
     more = again(study, target=-1.0)
     more.drive()
-    assert all(t.state is State.FINISHED for t in more.known)
+    assert all(t.state in (State.FINISHED, State.STOPPED) for t in more.known)
     assert more.trials[met[0].number].epochs == 9
     assert more.trials[0].epochs == 9  # the baseline, without which a gain would mean little
 
@@ -128,18 +129,17 @@ def test_a_trial_whose_last_losses_were_recorded_and_not_its_end_is_over(
     connection.client.set_tag(last.run_id, keys.STATE, State.RUNNING.value)
     more = again(study)
     more.drive()
-    assert [(t.state, t.losses) for t in more.known] == [(State.FINISHED, t.losses) for t in study.known]
+    assert [(t.state, t.losses) for t in more.known] == [(t.state, t.losses) for t in study.known]
+    assert more.trials[last.number].state is State.FINISHED
 
 
 def test_trials_of_a_longer_study_are_also_known_where_the_earlier_one_ended(
     connection: Connection, experiment: str, executor: LocalExecutor, training: str
 ) -> None:
     options = {"model": training, "max_trials": 2, "max_epochs": 4}
-    inputs = Inputs.of(Request.from_options(options, None, SPACE), survey(executor))
-    earlier = [Trial(i - 12, "", State.FINISHED, {"x": i / 12}, {3: i / 12}) for i in range(12)]
-    run = StudyRun(connection, connection.client.create_run(experiment))
-    run.begin(inputs.settings.dump(), *inputs.texts)
-    study = Study(run, replace(inputs, earlier=tuple(earlier)), executor, Recording())
+    plan = make_plan(options, SPACE, executor)
+    earlier = [Trial(i - 12, "", State.FINISHED, {"x": i / 12}, {"loss": {3: i / 12}}) for i in range(12)]
+    study = begun(connection, experiment, replace(plan, earlier=tuple(earlier)), executor)
     study.drive()
     for trial in study.known:
         assert trial.losses == pytest.approx({3: trial.config["x"] + 1 / 3, 4: trial.config["x"] + 1 / 4})
@@ -274,18 +274,24 @@ def test_a_trial_that_ended_by_itself_as_its_store_failed_is_over(
     options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 3}
     study = start(options, f"{SPACE}\nuntil: [2]")
     study.drive()
-    lost = next(t for t in study.known if t.complete)
+    lost = next(t for t in study.known if t.ended_itself)
     connection.client.set_tag(lost.run_id, keys.STATE, State.KILLED.value)
     more = again(study)
     more.drive()
     assert [(t.state, t.losses) for t in more.known] == [(t.state, t.losses) for t in study.known]
 
 
-def test_a_project_that_goes_on_knows_its_earlier_study_by_name_and_takes_no_other(
-    start: Start, training: str
+def test_a_study_that_goes_on_takes_the_earlier_study_that_it_began_with(
+    start: Start, connection: Connection, training: str
 ) -> None:
-    earlier = start({"model": training}, SPACE).run
-    run = start({"model": training, "warm_start": earlier.run_id}, SPACE).run
-    for given, known in (("latest", earlier.run_id), (earlier.name, earlier.run_id), ("other", "other")):
-        inputs = Inputs.of(Request.from_options({"warm_start": given}))
-        assert inputs.as_begun(run).settings.warm_start == known
+    """Its name, or `latest`, may mean another study by now."""
+    earlier = start({"model": training}, SPACE)
+    earlier.drive()
+    info = start({"model": training}, SPACE).info
+    named = replace(info, settings=info.settings.model_copy(update={"warm_start": "other"}))
+    with pytest.raises(StudyError, match="no study 'other'"):
+        earlier_trials(connection, named, earlier.space, print)
+    known = replace(named, warm_start=earlier.run.run_id)
+    run_id, trials = earlier_trials(connection, known, earlier.space, print)
+    assert run_id == earlier.run.run_id
+    assert len(trials) == len(earlier.known)

@@ -1,14 +1,15 @@
 from dataclasses import replace
 
-from mlflow_hpo.report import summary
-from mlflow_hpo.settings import make_settings
+from plans import make_info
+
+from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.store.registrations import Registration, with_registration
 from mlflow_hpo.trial import State, Trial
 
-SETTINGS = make_settings({"max_trials": 3})
-BASE = Trial(0, "r0", State.FINISHED, {"units": 64}, {10: -0.9}, model_uri="models:/m-0")
-BEST = Trial(1, "r1", State.FINISHED, {"units": 32}, {10: -0.95}, model_uri="models:/m-1")
+SETTINGS = make_info({"max_trials": 3})
+BASE = Trial(0, "r0", State.FINISHED, {"units": 64}, {"loss": {10: -0.9}}, model_uri="models:/m-0")
+BEST = Trial(1, "r1", State.FINISHED, {"units": 32}, {"loss": {10: -0.95}}, model_uri="models:/m-1")
 LOST = Trial(2, "r2", State.FAILED, {"units": 1})
 
 
@@ -31,7 +32,7 @@ def test_the_description_says_how_to_load_the_best_model() -> None:
 
 
 def test_the_next_commands_are_exact() -> None:
-    steps = dict(summary.next_commands(SETTINGS, "sqlite:////a b/m.db", "7", "study1"))
+    steps = dict(next_commands.next_commands(SETTINGS, "sqlite:////a b/m.db", "7", "study1"))
     assert steps["name the tracking store"] == "export MLFLOW_TRACKING_URI='sqlite:////a b/m.db'"
     assert steps["rank the trials"] == "mlflow-hpo report study1"
     assert steps["register the best model"] == "mlflow-hpo report study1 --register NAME"
@@ -40,18 +41,19 @@ def test_the_next_commands_are_exact() -> None:
 
 
 def test_what_was_given_from_python_is_given_again_from_there() -> None:
-    given = SETTINGS.model_copy(update={"model": "given:make", "alias": "shadow"})
+    given = make_info({"max_trials": 3, "alias": "shadow"})
+    given = replace(given, data_content="a digest")
     again = "mlflow_hpo.tune(model, space, data, resume='s'"
-    steps = dict(summary.next_commands(given, "sqlite:///m.db", "7", "s"))
+    steps = dict(next_commands.next_commands(given, "sqlite:///m.db", "7", "s"))
     assert steps["register the best model"] == f"{again}, register='NAME')"
     assert steps["rank the trials"] == "mlflow-hpo report s"
-    assert summary.register_command(given, "s", "digits", "champion", force=True) == (
+    assert next_commands.register_command(given, "s", "digits", "champion", force=True) == (
         f"{again}, register='digits', alias='champion', force=True)"
     )
-    assert summary.resume_command(given, "s") == f"{again})"
-    table = given.model_copy(update={"target_column": "price"})
-    assert summary.resume_command(table, "s") == f"{again}, target_column='price')"
-    assert summary.resume_command(SETTINGS, "s") == "mlflow-hpo resume s"
+    assert next_commands.resume_command(given, "s") == f"{again})"
+    table = replace(given, settings=given.settings.model_copy(update={"target_column": "price"}))
+    assert next_commands.resume_command(table, "s") == f"{again}, target_column='price')"
+    assert next_commands.resume_command(SETTINGS, "s") == "mlflow-hpo resume s"
 
 
 def test_a_description_without_a_model_does_not_say_how_to_load_it() -> None:
@@ -62,12 +64,12 @@ def test_a_description_without_a_model_does_not_say_how_to_load_it() -> None:
 
 
 def test_with_a_server_the_study_is_seen_there() -> None:
-    steps = dict(summary.next_commands(SETTINGS, "http://host:5000/", "7", "study1"))
+    steps = dict(next_commands.next_commands(SETTINGS, "http://host:5000/", "7", "study1"))
     assert steps["see the study"] == "http://host:5000/#/experiments/7/runs/study1"
 
 
 def test_a_model_that_is_registered_is_served_under_its_name() -> None:
-    steps = dict(summary.next_commands(make_settings({"register": "digits"}), "sqlite:///m.db", "7", "s"))
+    steps = dict(next_commands.next_commands(make_info({"register": "digits"}), "sqlite:///m.db", "7", "s"))
     assert "register the best model" not in steps
     assert "models:/digits@champion" in steps["serve it"]
 
@@ -77,9 +79,9 @@ REFUSED = Registration("digits", "champion", 0, "it is not better")
 
 
 def test_a_registered_version_is_served_itself_and_what_was_refused_can_be_forced() -> None:
-    [serve] = summary.registry_commands(SETTINGS, "study1", NEW)
+    [serve] = next_commands.registry_commands(SETTINGS, "study1", NEW)
     assert serve == ("serve it", "mlflow models serve -m models:/digits/2 --env-manager local --port 5001")
-    steps = dict(summary.registry_commands(SETTINGS, "study1", replace(REFUSED, alias="other")))
+    steps = dict(next_commands.registry_commands(SETTINGS, "study1", replace(REFUSED, alias="other")))
     command = "mlflow-hpo report study1 --register digits --alias other --force"
     assert steps["register it all the same"] == command
     assert "models:/digits@other" in steps["serve it"]
@@ -106,8 +108,8 @@ def test_a_new_outcome_takes_the_place_of_the_one_before_but_a_refusal_not_of_a_
 
 def test_the_plan_says_what_may_be_spent_and_what_that_saves() -> None:
     def line(name: str) -> str:
-        settings = make_settings({"max_trials": 9, "max_epochs": 9, "scheduler": name})
-        return summary.plan_line(settings, settings.make_scheduler().plan)
+        info = make_info({"max_trials": 9, "max_epochs": 9, "scheduler": name})
+        return summary.plan_line(info, info.plan)
 
     assert line("asha") == (
         "asha: rungs at epochs 1, 3, 9; about 21 epochs, 26% of the 81 that training every trial fully "
@@ -123,22 +125,22 @@ def test_what_of_the_grid_is_tried_leaves_room_for_given_configs_beside_it() -> 
     space = parse_space(
         "units: [32, 64]\nlearning_rate: {type: float, low: 1e-4, high: 1e-2, log: true}", "s"
     )
-    settings = make_settings({"algorithm": "grid", "grid_points": 3, "max_trials": 5})
+    info = replace(make_info({"algorithm": "grid", "grid_points": 3, "max_trials": 5}), max_trials=5)
     on, beside = {"units": 32, "learning_rate": 1e-2}, {"units": 32, "learning_rate": 5e-3}
-    assert summary.plan_lines(settings, space, [on], settings.make_scheduler().plan) == [
+    assert summary.plan_lines(info, space, [on], info.plan) == [
         "grid: 6 combinations, of which 4 are tried beside the baseline"
     ]
-    assert "of which 3 are" in summary.grid_line(settings, space, [on, beside])
+    assert "of which 3 are" in summary.grid_line(info, space, [on, beside])
 
 
 def test_what_was_saved_counts_a_copys_epochs_from_where_it_began() -> None:
     trials = [
-        Trial(0, "", State.FINISHED, {}, {10: 0.1}),
-        Trial(1, "", State.FINISHED, {}, {10: 0.1}, start=4),
+        Trial(0, "", State.FINISHED, {}, {"loss": {10: 0.1}}),
+        Trial(1, "", State.FINISHED, {}, {"loss": {10: 0.1}}, start=4),
     ]
     assert summary.spent_line(SETTINGS, trials) == "16 epochs trained; 4 of 20 saved (20%)"
 
 
 def test_what_failed_or_was_cut_saved_nothing() -> None:
-    cut = Trial(3, "r3", State.KILLED, {"units": 2}, {2: -0.5})
+    cut = Trial(3, "r3", State.KILLED, {"units": 2}, {"loss": {2: -0.5}})
     assert summary.epochs_spent(SETTINGS, [BASE, BEST, LOST, cut]) == (22, 22)

@@ -6,8 +6,8 @@ from mlflow_hpo.schedulers import Asha, Budget
 from mlflow_hpo.trial import State, Trial
 
 RUNGS = Budget(4, 9).rungs
-EARLY = Trial(0, "", State.FINISHED, {}, {1: 0.5, 2: 0.4}, complete=True)
-WORSE = [Trial(n, "", State.PAUSED, {}, {1: 0.5 + n}) for n in (1, 2, 3)]
+EARLY = Trial(0, "", State.FINISHED, {}, {"loss": {1: 0.5, 2: 0.4}}, ended_itself=True)
+WORSE = [Trial(n, "", State.PAUSED, {}, {"loss": {1: 0.5 + n}}) for n in (1, 2, 3)]
 
 
 def test_one_that_ended_by_itself_has_its_last_loss_at_the_rungs_beyond() -> None:
@@ -16,7 +16,7 @@ def test_one_that_ended_by_itself_has_its_last_loss_at_the_rungs_beyond() -> Non
 
 
 def test_one_that_merely_rests_is_seen_as_it_is() -> None:
-    resting = replace(EARLY, state=State.PAUSED, complete=False)
+    resting = replace(EARLY, state=State.PAUSED, ended_itself=False)
     assert resting.extended_to(RUNGS) is resting
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from mlflow_hpo.algorithms.base import Algorithm, at_random
 from mlflow_hpo.space import Space, same
-from mlflow_hpo.trial import STOPPED, STOPPED_PROCESS, State, Trial
+from mlflow_hpo.trial import State, Trial
 
 ATTEMPTS = 10  # draws before a config that was proposed already is taken again
-RESTING = (State.PAUSED, State.FINISHED)
+RESTING = (State.PAUSED, State.STOPPED, State.FINISHED)
 ENOUGH = 10  # trials that a rung needs before a model is fitted on it
 
 
@@ -78,7 +78,9 @@ def warm_trials(
         if fault := space.fault(trial.config) or useless:
             notes.append(f"trial {trial.number}: {fault}")
         else:
-            kept.append(replace(trial, losses=losses, state=State.FINISHED, number=trial.number - end - 1))
+            state = State.STOPPED if trial.state is State.STOPPED else State.FINISHED
+            results = {next(iter(trial.results)): losses}
+            kept.append(replace(trial, results=results, state=state, number=trial.number - end - 1))
     return kept, notes
 
 
@@ -140,7 +142,7 @@ def _counts(trials: Sequence[Trial], rung: int | None) -> Counts:
 
 def _elsewhere(trial: Trial) -> bool:
     """Whether it belongs to an earlier study, whose epochs it went through: below a rung it says nothing."""
-    return trial.number < 0 and not trial.reason.startswith((STOPPED, STOPPED_PROCESS))
+    return trial.number < 0 and trial.state is not State.STOPPED
 
 
 def _most(trials: Sequence[Trial], counts: Counts, most: int | None) -> Sequence[Trial]:

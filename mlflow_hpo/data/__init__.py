@@ -3,11 +3,10 @@
 from mlflow_hpo.data.base import Data, DataSpec, Part
 from mlflow_hpo.data.load import check_data, load_data
 from mlflow_hpo.data.resample import folds, whole
-from mlflow_hpo.data.sources.given import GIVEN, save_given
+from mlflow_hpo.data.sources.given import save_data
 from mlflow_hpo.data.sources.named import is_builtin
 
 __all__ = [
-    "GIVEN",
     "Data",
     "DataSpec",
     "Part",
@@ -15,6 +14,6 @@ __all__ = [
     "folds",
     "is_builtin",
     "load_data",
-    "save_given",
+    "save_data",
     "whole",
 ]

@@ -26,6 +26,7 @@ class DataSpec:
         task: auto, classification or regression.
         fraction: of the rows of train and validation, from 0 to 1; the test part stays whole.
         image_size: height and width in pixels, for a folder of images.
+        content: the digest of data that were given from Python (`user_code.read_content`); else empty.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DataSpec:
     task: str = AUTO
     fraction: float = 1.0
     image_size: int = 64
+    content: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from mlflow_hpo.data.clean import cleaned
 from mlflow_hpo.data.sources import arrays, functions, given, images, named, tables
 from mlflow_hpo.data.split import TEST, VALIDATION, TooFewError, sample, split
 from mlflow_hpo.errors import ConfigError, DataError, unknown
-from mlflow_hpo.user_code import is_reference
+from mlflow_hpo.user_code import GIVEN, is_reference
 
 KEPT = 2  # data sets in a process's memory
 FORMS = (
@@ -77,7 +77,7 @@ def _split(spec: DataSpec, found: Found) -> Data:
 
 def shown(name: str) -> str:
     """The name of a data set as a user knows it."""
-    return given.GIVEN.rstrip(":") if name.startswith(given.GIVEN) else name
+    return GIVEN.rstrip(":") if name.startswith(GIVEN) else name
 
 
 def _kind(name: str) -> str:
@@ -89,7 +89,7 @@ def _kind(name: str) -> str:
     forms = {
         "none": not name,
         "named": named.is_builtin(name),
-        "given": name.startswith(given.GIVEN),
+        "given": name.startswith(GIVEN),
         "tables": name.endswith(tables.SUFFIXES),
         "arrays": name.endswith(arrays.SUFFIXES),
         "images": bool(name) and Path(name).is_dir(),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlflow_hpo.models import is_builtin
 from mlflow_hpo.objectives.spec import ObjectiveSpec
-from mlflow_hpo.user_code import GIVEN, is_reference
+from mlflow_hpo.user_code import GIVEN, is_reference, read_content
 
 OWN = (
     "worker.train",
@@ -38,7 +38,7 @@ def libraries(spec: ObjectiveSpec) -> list[str]:
     own = [*(f"mlflow_hpo.{name}" for name in OWN), store]
     if spec.project:
         return [*own, "mlflow_hpo.objectives.project.objective"]
-    named = _text(spec.model) + _text(spec.data.name)
+    named = (read_content(spec.code, "model") if spec.code else _text(spec.model)) + _text(spec.data.name)
     if any(
         word in named for word in SETTERS
     ):  # code that sets what a library reads when it is imported must come before it
@@ -50,13 +50,10 @@ def libraries(spec: ObjectiveSpec) -> list[str]:
 
 def _text(reference: str) -> bytes:
     """What a reference's file holds, where it is found without importing anything; else nothing."""
-    if reference.startswith(GIVEN):
-        file = Path(reference.removeprefix(GIVEN))
-    elif is_reference(reference):
-        place = reference.rpartition(":")[0]
-        file = Path(place if place.endswith(".py") else place.replace(".", "/") + ".py")
-    else:
+    if not is_reference(reference) or reference.startswith(GIVEN):
         return b""
+    place = reference.rpartition(":")[0]
+    file = Path(place if place.endswith(".py") else place.replace(".", "/") + ".py")
     try:
         return file.read_bytes()
     except OSError:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlflow_hpo.data import Data, folds
 from mlflow_hpo.errors import SetupError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.early_stopping import early_stopping
 from mlflow_hpo.objectives.handle import Handle, Objective
@@ -27,7 +28,7 @@ class Repeated:
 
     Attributes:
         seed: what the folds are drawn by.
-        patience, maximize: see `early_stopping`, which ends each member for itself.
+        patience, metric: see `early_stopping`, which ends each member for itself.
     """
 
     inner: Objective
@@ -35,7 +36,7 @@ class Repeated:
     repeats: int
     seed: int
     patience: int | None = None
-    maximize: bool = False
+    metric: Metric | None = None
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -160,7 +161,7 @@ class _Member:
             ended="",
             stop_epoch=None,
         )
-        handle.goes_on = early_stopping(handle, self.of.patience, self.of.maximize)
+        handle.goes_on = early_stopping(handle, self.of.patience, self.of.metric)
         return handle
 
     def _log(self, epoch: int, metrics: Mapping[str, float]) -> None:

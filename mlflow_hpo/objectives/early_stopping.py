@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.handle import Handle
 
 FILE = "patience.json"
@@ -28,19 +29,18 @@ class Patience:
 
 
 def early_stopping(
-    trial: Handle, epochs: int | None, maximize: bool
+    trial: Handle, epochs: int | None, metric: Metric | None
 ) -> Callable[[int, Mapping[str, float]], bool]:
     """What decides after each epoch whether the trial trains on: not when so many brought nothing better."""
-    if epochs is None:
+    if epochs is None or metric is None:
         return lambda epoch, metrics: True
     patience = Patience(trial.checkpoint)
 
     def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
-        value = metrics[trial.metric]
-        if patience.since(epoch, -value if maximize else value) < epochs:
+        if patience.since(epoch, metric.loss(metrics[metric.name])) < epochs:
             return True
         place = f"stopped early at epoch {epoch} of {trial.max_epochs}"
-        trial.ended = f"{place}: no better {trial.metric} for {epochs} epochs"
+        trial.ended = f"{place}: no better {metric.name} for {epochs} epochs"
         return False
 
     return goes_on

@@ -13,7 +13,7 @@ from mlflow_hpo.objectives.handle import Objective
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
 from mlflow_hpo.objectives.sklearn import SklearnObjective, is_estimator
 from mlflow_hpo.objectives.spec import ObjectiveSpec
-from mlflow_hpo.user_code import load_reference
+from mlflow_hpo.user_code import load_code, load_reference
 
 EXPECTED = (
     "expected a KerasTuner hypermodel, a function that returns a compiled Keras model or an estimator, "
@@ -32,17 +32,20 @@ def find_objective(spec: ObjectiveSpec) -> Objective:
         from mlflow_hpo.objectives.project.objective import ProjectObjective
         from mlflow_hpo.projects import Prepared
 
-        return ProjectObjective(Prepared.read(spec.project), spec.metric, spec.maximize)
+        assert spec.metric is not None
+        return ProjectObjective(Prepared.read(spec.project), spec.metric)
     single = _single(spec)
     if spec.folds == 1 and spec.repeats == 1:
         return single
-    return Repeated(single, spec.folds, spec.repeats, spec.data.seed, spec.early_stopping, spec.maximize)
+    return Repeated(single, spec.folds, spec.repeats, spec.data.seed, spec.early_stopping, spec.metric)
 
 
 def _single(spec: ObjectiveSpec) -> Objective:
-    kind, target = _classified(spec.model)
+    kind, target = _classified(spec.model, spec.code)
     if kind == "estimator":
-        return SklearnObjective(target, spec.resource, spec.preprocess, spec.metric)
+        return SklearnObjective(
+            target, spec.resource, spec.preprocess, spec.metric.name if spec.metric else ""
+        )
     if kind == "keras":
         return KerasObjective(target, spec.preprocess)
     found: Objective = target
@@ -50,11 +53,11 @@ def _single(spec: ObjectiveSpec) -> Objective:
 
 
 @lru_cache(maxsize=2)
-def _classified(model: str) -> tuple[str, Any]:
+def _classified(model: str, code: str) -> tuple[str, Any]:
     """What a model is, and the builder, estimator or objective that it gives; tried once in a process."""
     if is_builtin(model):
         return "keras", BuiltIn(model)
-    target = load_reference(model, "model")
+    target = load_code(code, f"model {model!r}") if code else load_reference(model, "model")
     if isinstance(target, FunctionObjective):  # made by `tune`
         return "function", target
     if is_hypermodel(target):

@@ -1,9 +1,10 @@
-"""What is trained on what: all that a process must know to load the model and the data."""
+"""What a process must know to load the model and the data of a study."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 from mlflow_hpo.data import DataSpec
+from mlflow_hpo.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -11,45 +12,44 @@ class DataInfo:
     """What a driver must know of a study's data.
 
     Attributes:
-        task: classification or regression; empty where there are no data.
+        task: classification or regression; empty if there are no data.
         classes: how many; 0 for regression.
         rows: to train on.
+        digest: of their content.
     """
 
     task: str = ""
     classes: int = 0
     rows: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True)
 class ObjectiveSpec:
-    """What a study tunes. Small, hashable, and sent to every worker.
+    """What a study tunes: small, hashable, and sent to every worker.
 
     Attributes:
         model: a built-in model's name, or a reference to the user's code.
+        code: the digest of a model that was given from Python (`user_code.load_code`); empty if it is named.
         preprocess: what is done to tables, `auto` or `none`.
         resource: what an epoch is, of models that know several (`SklearnObjective`).
-        metric: what is optimised; empty where that is not known yet.
+        metric: what is optimised; None while the metric is not known.
         folds, repeats: how often a trial trains its config: on so many folds, with so many seeds.
-        project: the MLflow project that is tuned instead of a model, prepared (`Prepared.text`); or empty.
         early_stopping: epochs without a better loss that end a trial's training.
+        project: the MLflow project that is tuned instead of a model, prepared (`Prepared.text`); or empty.
     """
 
     model: str
     data: DataSpec
+    code: str = ""
     preprocess: str = "auto"
     resource: str = "none"
-    metric: str = ""
-    maximize: bool = False
+    metric: Metric | None = None
     folds: int = 1
     repeats: int = 1
     early_stopping: int | None = None
     project: str = ""
 
     def with_everything(self) -> Self:
-        """The same, on all rows, to train once: the final training of a winner."""
+        """Returns the spec of a winner's final training: on all rows, once."""
         return replace(self, data=replace(self.data, fraction=1.0), folds=1, repeats=1, early_stopping=None)
-
-    def changed(self, **what: Any) -> Self:
-        """The same with other values."""
-        return replace(self, **what)

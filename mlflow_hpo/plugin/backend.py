@@ -10,13 +10,11 @@ from mlflow.exceptions import ExecutionException
 from mlflow.projects import utils
 from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
-from rich.console import Console
 
+from mlflow_hpo.api import run_project
 from mlflow_hpo.errors import HpoError, unknown
-from mlflow_hpo.project import project_request
 from mlflow_hpo.projects import FOREIGN, given_project
-from mlflow_hpo.settings import Settings
-from mlflow_hpo.study.lifecycle import begin
+from mlflow_hpo.settings import OPTIONS
 
 OF_MLFLOW = {  # what MLflow puts into every backend's config
     utils.PROJECT_BUILD_IMAGE,
@@ -27,8 +25,7 @@ OF_MLFLOW = {  # what MLflow puts into every backend's config
     utils.PROJECT_SYNCHRONOUS,
 }
 AT = "at"
-KEYS = {field.alias or name for name, field in Settings.model_fields.items()}
-KNOWN = (KEYS | {AT}) - {"model", "project", *FOREIGN}
+KNOWN = (set(OPTIONS) | {AT}) - {"model", "project", *FOREIGN}
 EXPERIMENT, RUN = "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"
 
 
@@ -63,7 +60,8 @@ class HpoBackend(AbstractBackend):
                 at=given.pop(AT, None),
             )
             with _experiment(experiment_id):
-                study = begin(project_request(project, given), Console())
+                study, _, folder = run_project({**given, "project": project}, given.pop("space", None))
+                folder.cleanup()
         except HpoError as error:
             raise ExecutionException(str(error)) from None
         return TunedRun(study.run.run_id)

@@ -79,14 +79,12 @@ def source_tags(spec: ProjectSpec, prepared: Prepared) -> Mapping[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
-def pinned(spec: ProjectSpec, prepared: Prepared, folder: Path) -> ProjectSpec:
-    """With the commit that was fetched, so that a resume finds the same code; a folder stays as it is."""
+def commit_of(prepared: Prepared, folder: Path) -> str:
+    """Returns the commit of a project that was fetched into the folder; empty for a folder of the user's."""
     from mlflow.utils.git_utils import get_git_commit
 
-    if not Path(prepared.folder).is_relative_to(folder):
-        return spec
-    commit = get_git_commit(prepared.folder)
-    return spec.model_copy(update={"version": commit}) if commit else spec
+    fetched = Path(prepared.folder).is_relative_to(folder)
+    return (get_git_commit(prepared.folder) or "") if fetched else ""
 
 
 def _fetched(spec: ProjectSpec, searched: set[str]) -> tuple[Any, str, Any]:

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_hpo.errors import TrialError
-from mlflow_hpo.execution.local import Executor, answered
+from mlflow_hpo.execution.local import answered
 from mlflow_hpo.registry.champion import differences, recorded, uri_of
 from mlflow_hpo.registry.compare import Comparison, compare, measure_for
-from mlflow_hpo.settings import Settings
+from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import to_json
+from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.evaluate import Face, ModelEvaluation, evaluate_model, face
-from mlflow_hpo.worker.train import Task
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,15 @@ class Verdict:
     comparison: Comparison | None = None
     note: str = ""
 
-    def tag(self, champion: ModelVersion | None, settings: Settings) -> str:
+    def tag(self, champion: ModelVersion | None, info: StudyInfo) -> str:
         """What was compared, as it is kept with the new version."""
         found: dict[str, object] = {"with": champion and str(champion.version), "ground": self.why[:1000]}
         if self.comparison:
-            found |= asdict(self.comparison) | {"min_gain": settings.min_gain}
+            found |= asdict(self.comparison) | {"min_gain": info.settings.min_gain}
         return to_json(found)
 
 
-def verdict(
-    new: Challenger, champion: ModelVersion | None, settings: Settings, task: Task, executor: Executor
-) -> Verdict:
+def verdict(new: Challenger, champion: ModelVersion | None, dispatcher: Dispatcher) -> Verdict:
     """Compare a new model with the champion.
 
     The alias moves where nobody holds it; else where the lower bound of the gain's interval is above
@@ -63,6 +61,7 @@ def verdict(
     Raises:
         HpoError: a model cannot be loaded.
     """
+    info, task, executor = dispatcher.info, dispatcher.task, dispatcher.executor
     if champion is None:
         return Verdict(True, "nobody held the alias: there was nothing to compare it with")
     if champion.source == new.uri:
@@ -74,37 +73,37 @@ def verdict(
             reason = f"version {champion.version} serves other callers: {'; '.join(other)}"
             return Verdict(False, reason)
         if not new.evaluation.rows:
-            return _by_validation(new, champion, settings)
+            return _by_validation(new, champion, info)
         rows = executor.submit(evaluate_model, task, uri_of(champion), False)
-        return _by_test(new, answered(rows, "it scored the champion"), champion, settings)
+        return _by_test(new, answered(rows, "it scored the champion"), champion, info)
     except TrialError as error:
         return Verdict(False, f"version {champion.version} cannot be scored: {error}")
 
 
-def _by_test(new: Challenger, old: ModelEvaluation, champion: ModelVersion, settings: Settings) -> Verdict:
-    measure = measure_for(settings.metric, new.evaluation.rows, old.rows)
-    found = compare(new.evaluation.rows, old.rows, measure, settings.confidence)
-    moves = found.low > settings.min_gain
+def _by_test(new: Challenger, old: ModelEvaluation, champion: ModelVersion, info: StudyInfo) -> Verdict:
+    measure = measure_for(info.metric.name, new.evaluation.rows, old.rows)
+    found = compare(new.evaluation.rows, old.rows, measure, info.settings.confidence)
+    moves = found.low > info.settings.min_gain
     words = "is better" if moves else "is not surely better"
     ground = (
-        f"it {words} than version {champion.version} by more than {settings.min_gain:g} "
-        f"at confidence {settings.confidence:g}: {found}"
+        f"it {words} than version {champion.version} by more than {info.settings.min_gain:g} "
+        f"at confidence {info.settings.confidence:g}: {found}"
     )
     return Verdict(moves, ground, found, _seen(old.digest, champion))
 
 
-def _by_validation(new: Challenger, champion: ModelVersion, settings: Settings) -> Verdict:
+def _by_validation(new: Challenger, champion: ModelVersion, info: StudyInfo) -> Verdict:
     """Where there are no rows to compare on: the values that the two studies had."""
     known, cannot = recorded(champion), "there is no test part to compare on"
-    if known is None or known[0] != settings.metric:
+    if known is None or known[0] != info.metric.name:
         other = "nothing" if known is None else known[0]
         return Verdict(
-            False, f"{cannot}, and version {champion.version} has {other} recorded, not {settings.metric}"
+            False, f"{cannot}, and version {champion.version} has {other} recorded, not {info.metric.name}"
         )
-    gain = settings.loss(known[1]) - settings.loss(new.value)
-    moves = gain > settings.min_gain
-    values = f"{settings.metric} {new.value:.4f} against {known[1]:.4f} of version {champion.version}"
-    words = f"it is {'' if moves else 'not '}better by more than {settings.min_gain:g}"
+    gain = info.metric.loss(known[1]) - info.metric.loss(new.value)
+    moves = gain > info.settings.min_gain
+    values = f"{info.metric.name} {new.value:.4f} against {known[1]:.4f} of version {champion.version}"
+    words = f"it is {'' if moves else 'not '}better by more than {info.settings.min_gain:g}"
     return Verdict(moves, f"{cannot}; by the searches' own values, {values}, {words}")
 
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow_hpo.errors import StudyError, TrialError
-from mlflow_hpo.execution.local import Executor, answered
-from mlflow_hpo.registry.final import Final
-from mlflow_hpo.settings import Settings
+from mlflow_hpo.execution.local import answered
+from mlflow_hpo.registry.extra_runs import FinalTraining
 from mlflow_hpo.store import StudyRun, keys
-from mlflow_hpo.worker.dispatch import make_task
+from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.evaluate import ModelEvaluation, evaluate_model
 
 
@@ -22,14 +21,12 @@ class Tested:
         scores: its metrics there, as `test_NAME`; empty where there is no test part.
     """
 
-    model: Final
+    model: FinalTraining
     evaluation: ModelEvaluation
     scores: Mapping[str, float]
 
 
-def tested(
-    run: StudyRun, settings: Settings, models: Sequence[Final], executor: Executor, keep: bool
-) -> Tested:
+def tested(dispatcher: Dispatcher, models: Sequence[FinalTraining], keep: bool) -> Tested:
     """Score models on the test part, all at once, and log it in their runs; gives the first one.
 
     A model whose run has its scores already gets no others.
@@ -40,9 +37,9 @@ def tested(
     Raises:
         StudyError: the first could not be scored.
     """
+    run, executor, task = dispatcher.run, dispatcher.executor, dispatcher.task
     first, *others = models
     known = {model: _known(run, model) for model in models}
-    task = make_task(settings, run)
     works = {
         model: executor.submit(evaluate_model, task, model.uri, not known[model])
         for model in (first, *(m for m in others if keep and not known[m]))
@@ -55,7 +52,7 @@ def tested(
     return Tested(first, evaluation, known[first] or named)
 
 
-def _keep_others(run: StudyRun, works: Mapping[Final, "Future[Any]"]) -> None:
+def _keep_others(run: StudyRun, works: Mapping[FinalTraining, "Future[Any]"]) -> None:
     for model, work in works.items():
         try:
             _keep(run, model, _answer(model, work))
@@ -63,7 +60,7 @@ def _keep_others(run: StudyRun, works: Mapping[Final, "Future[Any]"]) -> None:
             continue
 
 
-def _answer(model: Final, work: "Future[Any]") -> ModelEvaluation:
+def _answer(model: FinalTraining, work: "Future[Any]") -> ModelEvaluation:
     try:
         found: ModelEvaluation = answered(work, "it scored the model")
     except (TrialError, StudyError) as error:
@@ -71,7 +68,7 @@ def _answer(model: Final, work: "Future[Any]") -> ModelEvaluation:
     return found
 
 
-def _known(run: StudyRun, model: Final) -> dict[str, float]:
+def _known(run: StudyRun, model: FinalTraining) -> dict[str, float]:
     logged = run.connection.client.get_run(model.run_id).data.metrics
     return {k: v for k, v in logged.items() if k.startswith(keys.TEST)}
 
@@ -80,7 +77,7 @@ def _named(evaluation: ModelEvaluation) -> dict[str, float]:
     return {keys.TEST + k: v for k, v in evaluation.scores.items()}
 
 
-def _keep(run: StudyRun, model: Final, evaluation: ModelEvaluation) -> None:
+def _keep(run: StudyRun, model: FinalTraining, evaluation: ModelEvaluation) -> None:
     if evaluation.scores:
         run.connection.write(
             model.run_id, metrics=_named(evaluation), tags={keys.TEST_DIGEST: evaluation.digest}

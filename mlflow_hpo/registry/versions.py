@@ -11,7 +11,7 @@ from mlflow_hpo.registry.champion import MISSING, classes_tag, holder
 from mlflow_hpo.registry.gate import Challenger, Verdict
 from mlflow_hpo.registry.testing import Tested
 from mlflow_hpo.report import summary
-from mlflow_hpo.settings import Settings
+from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import Connection, StudyRun, default_store, keys
 from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.store.registrations import Registration
@@ -25,7 +25,7 @@ class Entry:
     """All that a new version says of itself."""
 
     run: StudyRun
-    settings: Settings
+    info: StudyInfo
     trials: Sequence[Trial]
     model: Tested
     new: Challenger
@@ -40,8 +40,8 @@ class Entry:
             keys.STUDY_RUN: self.run.run_id,
             keys.TRIAL_RUN: trial.run_id,
             keys.NUMBER: str(trial.number),
-            keys.VALUE: to_json([self.settings.metric, self.new.value]),
-            keys.COMPARED: self.verdict.tag(self.champion, self.settings),
+            keys.VALUE: to_json([self.info.metric.name, self.new.value]),
+            keys.COMPARED: self.verdict.tag(self.champion, self.info),
         }
         if evaluation.digest:
             found |= {keys.TEST_DIGEST: evaluation.digest, keys.CLASSES: classes_tag(evaluation.classes)}
@@ -58,7 +58,7 @@ class Entry:
         digest = self.model.evaluation.digest
         lines = [
             f"Trial {self.new.trial} of study {self.run.name} ({self.run.run_id}): "
-            f"{summary.headline(self.settings, self.trials)}.",
+            f"{summary.headline(self.info, self.trials)}.",
             f"On the test part: {scores}." if scores else "There was no test part to score it on.",
             f"{'It took' if self.verdict.moves else 'It was forced to take'} the alias: {self.verdict.why}"
             + (f" (data {digest})." if digest else "."),

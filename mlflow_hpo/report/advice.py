@@ -52,11 +52,11 @@ def gain(snapshot: StudySnapshot) -> str:
         return ""
     if best is base:
         return "No trial beats the baseline: search longer, or around its values, or take it that it is good."
-    better, noise = summary.gain(snapshot.settings, best.trial, snapshot.trials), noise_of(snapshot)
+    better, noise = summary.gain(snapshot.info, best.trial, snapshot.trials), noise_of(snapshot)
     if noise and better is not None and better < 2 * noise:
         return (
             f"The gain over the baseline, {better:.3g}, is within noise: a trial's own "
-            f"{snapshot.settings.metric} still varies by {noise:.2g} from epoch to epoch "
+            f"{snapshot.info.metric.name} still varies by {noise:.2g} from epoch to epoch "
             "(standard deviation over the last epochs)."
         )
     return ""
@@ -106,7 +106,7 @@ def top_noise(snapshot: StudySnapshot) -> str:
         return ""
     return (
         f"The top five are within noise: they differ by {abs(first - last):.2g}, and the "
-        f"{snapshot.settings.metric} of each still varies by {noise:.2g} from epoch to epoch "
+        f"{snapshot.info.metric.name} of each still varies by {noise:.2g} from epoch to epoch "
         "(standard deviation over its last epochs). "
         "Train them with other seeds before you choose, or take the cheapest."
     )
@@ -136,14 +136,14 @@ def still_learning(snapshot: StudySnapshot) -> str:
     best = snapshot.best
     values = [v for _, v in best.curve] if best else []
     noise = curve_noise(values)
-    if best is None or noise is None or best.stopped(snapshot.settings):
+    if best is None or noise is None or best.stopped(snapshot.info):
         return ""
     third = values[-(len(values) // 3) - 1]
-    more = snapshot.settings.loss(third) - snapshot.settings.loss(values[-1])
-    if more <= 3 * noise or values[-1] != min(values, key=snapshot.settings.loss):
+    more = snapshot.info.metric.loss(third) - snapshot.info.metric.loss(values[-1])
+    if more <= 3 * noise or values[-1] != min(values, key=snapshot.info.metric.loss):
         return ""
     return (
-        f"Trial {best.number}, the best, was still learning when it ended: its {snapshot.settings.metric} "
+        f"Trial {best.number}, the best, was still learning when it ended: its {snapshot.info.metric.name} "
         f"gained {more:.2g} in the last third of its epochs. More max_epochs may help."
     )
 
@@ -167,10 +167,10 @@ def luck(snapshot: StudySnapshot) -> str:
 
 def pruning(snapshot: StudySnapshot) -> str:
     """What a scheduler saved."""
-    if snapshot.settings.scheduler == "none" or not snapshot.scored:
+    if snapshot.info.settings.scheduler == "none" or not snapshot.scored:
         return ""
-    spent, full = summary.epochs_spent(snapshot.settings, snapshot.trials)
-    early = sum(s.stopped(snapshot.settings) for s in snapshot.scored)
+    spent, full = summary.epochs_spent(snapshot.info, snapshot.trials)
+    early = sum(s.stopped(snapshot.info) for s in snapshot.scored)
     return (
         f"Pruning saved {100 * (full - spent) / max(full, 1):.0f}% of the epochs: {spent:,} were trained, "
         f"not {full:,}; {early:,} of {len(snapshot.seen):,} trials were stopped early."
@@ -194,7 +194,7 @@ def idle_share(snapshot: StudySnapshot) -> float | None:
     Pauses of all workers together that are longer than `AWAY` do not count: no driver was at work then.
     """
     spans = sorted((span.begin, span.end) for s in snapshot.seen for span in s.spans)
-    given = snapshot.settings.workers
+    given = snapshot.info.settings.workers
     workers = timeline.compute(snapshot).lanes if given == "auto" else given
     if not spans or len(snapshot.scored) < 2 * workers:
         return None

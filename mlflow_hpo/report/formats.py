@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.report import summary
-from mlflow_hpo.trial import STOPPED, State
+from mlflow_hpo.trial import State
 
 PAGE_SUFFIXES = (".html", ".htm")
 SHOWN = {"table": 10, "markdown": 10}  # trials, where nothing is said; what programs read has them all
@@ -19,7 +19,7 @@ WIDE = 400  # columns: what is not a terminal is not wrapped
 HIDDEN = ["run_id"]  # for programs
 # What is shown apart, in this order, and how its statuses begin.
 APART = {
-    "stopped before their last epoch": (f"{State.FINISHED}: {STOPPED}",),
+    "stopped before their last epoch": (State.STOPPED,),
     "not finished": (State.RUNNING, State.PAUSED, State.KILLED),
     "failed": (State.FAILED,),
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from mlflow_hpo import __version__
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.report import summary
+from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.report.advice import advice, reason_counts
 from mlflow_hpo.report.plots import PLOTS, Plot, timeline
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView, read_snapshot
@@ -55,7 +55,7 @@ def page(snapshot: StudySnapshot, more: Sequence[Plot[Any]] = ()) -> str:
     return environment.from_string(_part("page.html")).render(
         **_parts(),
         snapshot=snapshot,
-        headline=summary.headline(snapshot.settings, snapshot.trials),
+        headline=summary.headline(snapshot.info, snapshot.trials),
         tiles=tiles(snapshot),
         about=about(snapshot),
         advice=advice(snapshot),
@@ -70,18 +70,18 @@ def page(snapshot: StudySnapshot, more: Sequence[Plot[Any]] = ()) -> str:
 
 def commands(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     """(purpose, command) pairs: how to see the study, and how to get its model served."""
-    see = summary.see_commands(snapshot.uri, snapshot.experiment_id, snapshot.run_id)
-    rank = ("rank the trials", summary.rank_command(snapshot.run_id))
-    served = summary.registry_commands(snapshot.settings, snapshot.run_id, snapshot.registration)
+    see = next_commands.see_commands(snapshot.uri, snapshot.experiment_id, snapshot.run_id)
+    rank = ("rank the trials", next_commands.rank_command(snapshot.run_id))
+    served = next_commands.registry_commands(snapshot.info, snapshot.run_id, snapshot.registration)
     return [*see, rank, *(served if snapshot.model_uri else [])]
 
 
 def tiles(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     """(what, number) pairs for the head of the page."""
     best, base = snapshot.best, snapshot.baseline
-    better = summary.gain(snapshot.settings, best.trial, snapshot.trials) if best else None
-    spent, _ = summary.epochs_spent(snapshot.settings, snapshot.trials)
-    found = [(f"best {snapshot.settings.metric}", _number(best)), ("baseline", _number(base))]
+    better = summary.gain(snapshot.info, best.trial, snapshot.trials) if best else None
+    spent, _ = summary.epochs_spent(snapshot.info, snapshot.trials)
+    found = [(f"best {snapshot.info.metric.name}", _number(best)), ("baseline", _number(base))]
     found += [("gain", "–" if better is None else f"{better:+.4f}")]
     found += [("trials", f"{len(snapshot.seen):,}")]
     found += [("failed", f"{len(snapshot.failed):,}")] if snapshot.failed else []
@@ -90,19 +90,19 @@ def tiles(snapshot: StudySnapshot) -> list[tuple[str, str]]:
 
 def about(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     """(what, in words) pairs: what was searched, with what, when, and on which machine."""
-    settings = snapshot.settings
-    goal = "maximized" if settings.maximize else "minimized"
+    info = snapshot.info
+    goal = "maximized" if info.metric.maximize else "minimized"
     rungs = ", ".join(map(str, snapshot.rungs))
-    schedule = f"{settings.scheduler}, rungs at epochs {rungs}" if rungs else "every trial to the end"
+    schedule = f"{info.settings.scheduler}, rungs at epochs {rungs}" if rungs else "every trial to the end"
     searched = ", ".join(label.split("|")[-1] for label in snapshot.space.leaves)
     began = datetime.fromtimestamp(snapshot.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return [
         ("study", f"{snapshot.name} ({snapshot.run_id}), {snapshot.state}"),
-        ("model and data", settings.model + (f" on {settings.data}" if settings.data else "")),
-        ("metric", f"{settings.metric}, {goal}"),
+        ("model and data", info.model + (f" on {info.data}" if info.data else "")),
+        ("metric", f"{info.metric.name}, {goal}"),
         ("searched", searched),
-        ("algorithm", f"{settings.algorithm}, seed {settings.seed}"),
-        ("scheduler", f"{schedule}; {settings.epochs} epochs at most"),
+        ("algorithm", f"{info.settings.algorithm}, seed {info.settings.seed}"),
+        ("scheduler", f"{schedule}; {info.max_epochs} epochs at most"),
         ("workers", _workers(snapshot)),
         ("began", f"{began}, took {duration(snapshot.seconds)}"),
         *(("machine" if i == 0 else "", m) for i, m in enumerate(machines(snapshot))),
@@ -111,7 +111,9 @@ def about(snapshot: StudySnapshot) -> list[tuple[str, str]]:
 
 def _workers(snapshot: StudySnapshot) -> str:
     lanes = timeline.compute(snapshot).lanes
-    return f"{snapshot.settings.workers}, {lanes} at once" if lanes else str(snapshot.settings.workers)
+    return (
+        f"{snapshot.info.settings.workers}, {lanes} at once" if lanes else str(snapshot.info.settings.workers)
+    )
 
 
 def machines(snapshot: StudySnapshot) -> list[str]:
@@ -150,7 +152,7 @@ def top(snapshot: StudySnapshot) -> tuple[list[str], list[list[str]]]:
     """The best trials: the table's head and rows."""
     seen = snapshot.ranked[:TOP]
     names = list(dict.fromkeys(name for s in seen for name in s.trial.config))
-    head = ["rank", "trial", snapshot.settings.metric, "epochs", "seconds", *names]
+    head = ["rank", "trial", snapshot.info.metric.name, "epochs", "seconds", *names]
     rows = [
         [str(i + 1), str(s.number), _number(s), str(s.trial.epochs), f"{s.trial.seconds:.1f}"]
         + [_cell(s.trial.config, name) for name in names]

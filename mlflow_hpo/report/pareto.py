@@ -1,36 +1,9 @@
-"""Two metrics at once: dominance ranks, and a picture of the front."""
+"""Two metrics at once: a picture of the front."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
-
-from mlflow_hpo.errors import StudyError
-
-FRONT, BEHIND = "#d55e00", "#0072b2"  # of Okabe and Ito's palette, which the colour-blind can tell apart
-
-
-def fronts(losses: Sequence[tuple[float, float]]) -> list[int]:
-    """The front of each point, from 1: those that no other point dominates; then those behind; and so on.
-
-    One point dominates another if it is no worse in both and better in one. Sorted by the first value, a
-    point belongs to the first front whose lowest second value so far is above its own (Jensen 2003), so n
-    points take n log n steps.
-
-    Args:
-        losses: pairs of which less is better.
-    """
-    found, lowest = [0] * len(losses), list[float]()
-    before: tuple[tuple[float, float], int] | None = None
-    for i in sorted(range(len(losses)), key=losses.__getitem__):
-        point = losses[i]
-        equal = before is not None and before[0] == point  # equal points do not dominate each other
-        place = before[1] if before and equal else bisect_right(lowest, point[1])
-        lowest[place : place + 1] = [point[1]]
-        found[i], before = place + 1, (point, place)
-    return found
 
 
 @dataclass(frozen=True)
@@ -65,7 +38,7 @@ def picture(names: Sequence[str], points: Sequence[Point]) -> Picture:
     return Picture(names[0], names[1], first, tuple(p for p in ordered if p.front > 1))
 
 
-def draw(figure: Any, shown: Picture, front: str = FRONT, behind: str = BEHIND) -> None:
+def draw(figure: Any, shown: Picture, front: str, behind: str) -> None:
     """Draw the points into a figure of plotly's, in these colours."""
     for title, points, colour, mode in (
         ("behind", shown.behind, behind, "markers"),
@@ -80,20 +53,3 @@ def draw(figure: Any, shown: Picture, front: str = FRONT, behind: str = BEHIND) 
             marker={"color": colour},
             hovertemplate="%{text}<br>%{x:.6g}, %{y:.6g}<extra></extra>",
         )
-
-
-def write(shown: Picture, file: str) -> None:
-    """Draw the front into an HTML file that needs nothing else.
-
-    Raises:
-        StudyError: the file cannot be written.
-    """
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    draw(figure, shown)
-    figure.update_layout(template="plotly_white", xaxis_title=escape(shown.x), yaxis_title=escape(shown.y))
-    try:
-        Path(file).write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"plot {file!r} cannot be written: {error.strerror}") from None

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.report.order import Aim
-from mlflow_hpo.report.ranking import Entry, Order, entries
-from mlflow_hpo.settings import Settings, read_settings
-from mlflow_hpo.store import Connection, StudyRun, filter_names, find_studies, find_study
+from mlflow_hpo.metric import Metric
+from mlflow_hpo.report.ranking import Entry, Ranking, entries
+from mlflow_hpo.report.study_info import StudyInfo, info_of
+from mlflow_hpo.store import Connection, StudyRun, filter_names, find_studies, find_study, keys
 from mlflow_hpo.trial import Trial
 
 NOT_SHOWN = ("system/", "mlflow.")  # of the names of metrics and tags
@@ -22,13 +22,13 @@ class RankingQuery:
     Attributes:
         studies: names; none: all of the experiment.
         where: a filter in MLflow's own syntax; empty: all trials.
-        aims: see `Order`.
+        metrics: see `Ranking`.
     """
 
     studies: tuple[str, ...]
     experiment: str = ""
     where: str = ""
-    aims: tuple[Aim, ...] = ()
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -38,7 +38,7 @@ class RankingQuery:
     @property
     def is_plain(self) -> bool:
         """Whether it is the whole of one study, by its own metric."""
-        return self.is_whole and not self.aims
+        return self.is_whole and not self.metrics
 
 
 def studies_of(connection: Connection, query: RankingQuery) -> list[StudyRun]:
@@ -54,7 +54,7 @@ def studies_of(connection: Connection, query: RankingQuery) -> list[StudyRun]:
 
 def read(
     studies: Sequence[StudyRun], query: RankingQuery, progress: Progress = lambda count: None
-) -> tuple[list[Entry], Order]:
+) -> tuple[list[Entry], Ranking]:
     """Every trial that is wished for.
 
     Raises:
@@ -62,14 +62,14 @@ def read(
             what no trial has.
         StoreError: the filter is none.
     """
-    known = [read_settings(study.settings) for study in studies]
-    order = _order(studies, known, query)
+    known = [info_of(study) for study in studies]
+    ranking = _ranking(studies, known, query)
     found: list[Entry] = []
-    for study, settings in zip(studies, known, strict=True):
-        found += _entries(study, settings, query, partial(_from, progress, len(found)))
+    for study, info in zip(studies, known, strict=True):
+        found += _entries(study, info, query, partial(_from, progress, len(found)))
     if query.where and not found:
         _check_names(studies, query.where)
-    return found, order
+    return found, ranking
 
 
 def _check_names(studies: Sequence[StudyRun], where: str) -> None:
@@ -86,22 +86,21 @@ def _from(progress: Progress, before: int, count: int) -> None:
     progress(before + count)
 
 
-def _entries(study: StudyRun, settings: Settings, query: RankingQuery, progress: Progress) -> list[Entry]:
+def _entries(study: StudyRun, info: StudyInfo, query: RankingQuery, progress: Progress) -> list[Entry]:
     seen = study.trials.runs(query.where, progress)
     trials = [trial for trial, _ in seen]
     metrics = {trial.run_id: run.data.metrics for trial, run in seen}
     first: Trial | None = None
     if query.where:  # which the baseline need not meet
-        first = next((t for t, _ in study.trials.runs("tags.`mlflow_hpo.trial` = '0'") if t.losses), None)
-    return entries(settings, trials, first, study.name, metrics)
+        first = next((t for t, _ in study.trials.runs(f"tags.`{keys.NUMBER}` = '0'") if t.losses), None)
+    return entries(info, trials, first, study.name, metrics)
 
 
-def _order(studies: Sequence[StudyRun], known: Sequence[Settings], query: RankingQuery) -> Order:
-    first, several = known[0], len(studies) > 1
-    metrics = {(s.metric, s.maximize) for s in known}
-    if len(metrics) == 1:
-        return Order(first.metric, first.maximize, query.aims, several)
-    if not query.aims:
-        named = ", ".join(f"{s.name} {k.metric}" for s, k in zip(studies, known, strict=True))
+def _ranking(studies: Sequence[StudyRun], known: Sequence[StudyInfo], query: RankingQuery) -> Ranking:
+    several = len(studies) > 1
+    if len({info.metric for info in known}) == 1:
+        return Ranking(known[0].metric, query.metrics, several)
+    if not query.metrics:
+        named = ", ".join(f"{s.name} {i.metric.name}" for s, i in zip(studies, known, strict=True))
         raise ConfigError(f"the studies optimise different metrics ({named}): give --sort METRIC")
-    return Order("own_metric", True, query.aims, several)
+    return Ranking(Metric("own_metric", True), query.metrics, several)

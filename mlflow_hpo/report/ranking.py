@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from mlflow_hpo.metric import Metric, order
 from mlflow_hpo.report import summary
-from mlflow_hpo.report.order import Aim, places
-from mlflow_hpo.settings import Settings
+from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.trial import State, Trial
 
 FRONT = "front"
@@ -30,43 +30,47 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Order:
-    """How a ranking is ordered, and what it shows.
+class Ranking:
+    """The order of a ranking, and what it shows.
 
     Attributes:
-        metric: the heading of the studies' own metric.
-        aims: the metrics that it is ordered by: one; two, by dominance; none, by the studies' own.
-        several: whether the trials are of several studies.
+        own: the studies' own metric, whose values head a column.
+        metrics: those that it is ordered by: one; two, by dominance; none, by the studies' own.
+        several: the trials are of several studies.
     """
 
-    metric: str
-    maximize: bool
-    aims: tuple[Aim, ...] = ()
+    own: Metric
+    metrics: tuple[Metric, ...] = ()
     several: bool = False
 
-    def places(self, entries: Sequence[Entry]) -> list[tuple[float, ...] | None]:
-        """What each trial is sorted by; None for those that have no place."""
-        if not self.aims:
-            own = Aim("", self.maximize)
-            known = [{} if e.value is None else {"": e.value} for e in entries]
-            found = places([own], known)
-        else:
-            found = places(self.aims, [e.metrics for e in entries])
-        return [None if e.trial.state is State.FAILED else p for e, p in zip(entries, found, strict=True)]
+    def keys(self, entries: Sequence[Entry]) -> list[tuple[float, ...] | None]:
+        """Returns what each trial is sorted by (see `metric.order`); None for those without a place."""
+        losses = [self._losses(entry) for entry in entries]
+        placed = [i for i, of_one in enumerate(losses) if of_one is not None]
+        keys = dict(zip(placed, order([losses[i] or () for i in placed]), strict=True))
+        return [keys.get(i) for i in range(len(entries))]
+
+    def _losses(self, entry: Entry) -> tuple[float, ...] | None:
+        if entry.trial.state is State.FAILED:
+            return None
+        if not self.metrics:
+            return None if entry.value is None else (self.own.loss(entry.value),)
+        losses = tuple(metric.loss_in(entry.metrics) for metric in self.metrics)
+        return None if None in losses else losses  # type: ignore[return-value]
 
 
-def rank(settings: Settings, trials: Sequence[Trial], top: int | None = None) -> pd.DataFrame:
-    """The trials of a study, best first; those without a loss last, by number.
+def rank(info: StudyInfo, trials: Sequence[Trial], top: int | None = None) -> pd.DataFrame:
+    """Ranks the trials of a study, best first; those without a loss come last, by number.
 
     Returns:
         See `ranked`.
     """
-    frame = ranked(entries(settings, trials), Order(settings.metric, settings.maximize))
+    frame = ranked(entries(info, trials), Ranking(info.metric))
     return frame.head(top) if top else frame
 
 
 def entries(
-    settings: Settings,
+    info: StudyInfo,
     trials: Sequence[Trial],
     baseline: Trial | None = None,
     study: str = "",
@@ -83,8 +87,8 @@ def entries(
     return [
         Entry(
             t,
-            summary.value(settings, t),
-            summary.gain(settings, t, given),
+            info.value(t),
+            summary.gain(info, t, given),
             study,
             known.get(t.run_id, {}),
         )
@@ -92,7 +96,7 @@ def entries(
     ]
 
 
-def ranked(found: Sequence[Entry], order: Order) -> pd.DataFrame:
+def ranked(found: Sequence[Entry], ranking: Ranking) -> pd.DataFrame:
     """Trials, best first; those without a place last, as they came.
 
     Returns:
@@ -100,14 +104,14 @@ def ranked(found: Sequence[Entry], order: Order) -> pd.DataFrame:
         metric, gain (over the baseline, positive is better), the aims, epochs, seconds, status, then the
         hyperparameters and run_id.
     """
-    keys = order.places(found)
+    keys = ranking.keys(found)
     placed = [i for i, key in enumerate(keys) if key is not None]
     placed.sort(key=lambda i: (keys[i], found[i].trial.number))
     rest = [i for i, key in enumerate(keys) if key is None]
-    rows = [_row(found[i], place, keys[i], order) for place, i in enumerate(placed, 1)]
-    rows += [_row(found[i], None, None, order) for i in rest]
+    rows = [_row(found[i], place, keys[i], ranking) for place, i in enumerate(placed, 1)]
+    rows += [_row(found[i], None, None, ranking) for i in rest]
     names = list(dict.fromkeys(name for e in found for name in e.trial.config))
-    frame = pd.DataFrame(rows, columns=[*_columns(order), *names, "run_id"])
+    frame = pd.DataFrame(rows, columns=[*_columns(ranking), *names, "run_id"])
     for whole in {"rank", FRONT} & {*frame.columns}:
         frame[whole] = frame[whole].astype("Int64")
     for name in names:
@@ -115,23 +119,25 @@ def ranked(found: Sequence[Entry], order: Order) -> pd.DataFrame:
     return frame
 
 
-def _columns(order: Order) -> list[str]:
-    own = [order.metric, "gain"]
-    front = [FRONT] if len(order.aims) == 2 else []
-    study = ["study"] if order.several else []
-    more = [a.metric for a in order.aims if a.metric not in own]
+def _columns(ranking: Ranking) -> list[str]:
+    own = [ranking.own.name, "gain"]
+    front = [FRONT] if len(ranking.metrics) == 2 else []
+    study = ["study"] if ranking.several else []
+    more = [m.name for m in ranking.metrics if m.name not in own]
     return ["rank", *front, *study, "trial", *own, *more, "epochs", "seconds", "status"]
 
 
-def _row(entry: Entry, place: int | None, key: tuple[float, ...] | None, order: Order) -> dict[str, object]:
+def _row(
+    entry: Entry, place: int | None, key: tuple[float, ...] | None, ranking: Ranking
+) -> dict[str, object]:
     trial = entry.trial
-    known: dict[str, object] = {a.metric: entry.metrics.get(a.metric) for a in order.aims}
+    known: dict[str, object] = {m.name: entry.metrics.get(m.name) for m in ranking.metrics}
     known |= {
         "rank": place,
-        FRONT: int(key[0]) if key and len(order.aims) == 2 else None,
+        FRONT: int(key[0]) if key and len(ranking.metrics) == 2 else None,
         "study": entry.study,
         "trial": trial.number,
-        order.metric: entry.value,
+        ranking.own.name: entry.value,
         "gain": entry.gain,
         "epochs": trial.epochs,
         "seconds": round(trial.seconds, 2) if trial.epochs else None,

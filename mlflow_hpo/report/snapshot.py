@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from mlflow_hpo.report import summary
-from mlflow_hpo.settings import Settings, read_settings
+from mlflow_hpo.metric import rank
+from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.store import Observed, Span, StudyRun, curve, keys, observe, spans
 from mlflow_hpo.store.registrations import Registration
@@ -40,9 +40,9 @@ class TrialView:
         """The trial's number."""
         return self.trial.number
 
-    def stopped(self, settings: Settings) -> bool:
+    def stopped(self, info: StudyInfo) -> bool:
         """Whether it was ended, or rests, before the last epoch; one that ended by itself was not."""
-        over = self.trial.complete or self.trial.epochs >= settings.epochs
+        over = self.trial.ended_itself or self.trial.epochs >= info.max_epochs
         return self.value is not None and not over
 
 
@@ -66,7 +66,7 @@ class StudySnapshot:
     experiment_id: str
     began: float
     seconds: float
-    settings: Settings
+    info: StudyInfo
     space: Space
     seen: tuple[TrialView, ...]
     curves_read: int
@@ -86,7 +86,8 @@ class StudySnapshot:
     @cached_property
     def ranked(self) -> list[TrialView]:
         """Those with a value, the best first."""
-        return sorted(self.scored, key=lambda s: (s.trial.loss, s.number))
+        views = {view.number: view for view in self.scored}
+        return [views[trial.number] for trial in rank(v.trial for v in self.scored)]
 
     @cached_property
     def failed(self) -> list[TrialView]:
@@ -120,24 +121,24 @@ class StudySnapshot:
     @property
     def rungs(self) -> tuple[int, ...]:
         """Epochs at which trials were compared; none without a scheduler."""
-        pruned = self.settings.scheduler != "none"
-        return self.settings.make_scheduler().plan.rungs if pruned else ()
+        pruned = self.info.settings.scheduler != "none"
+        return self.info.plan.rungs if pruned else ()
 
     def better(self, one: float, other: float) -> bool:
         """Whether a value of the metric is better than another."""
-        return self.settings.loss(one) < self.settings.loss(other)
+        return self.info.metric.loss(one) < self.info.metric.loss(other)
 
 
 def read_snapshot(run: StudyRun) -> StudySnapshot:
-    """Read a study: one paged query, and for at most `MOST_READ` trials two more each.
+    """Reads a study: one paged query, and for at most `MOST_READ` trials two more each.
 
     Raises:
         StudyError: its space is gone.
-        ConfigError: it was begun by another version, whose settings are not known here.
+        ConfigError: its settings are not known here.
     """
-    settings, info = read_settings(run.settings), run.connection.client.get_run(run.run_id).info
-    seen = _closely(run, settings, observe(run))
-    began = min([info.start_time * MILLI, *(s.spans[0].begin for s in seen if s.spans)])
+    info, about = info_of(run), run.connection.client.get_run(run.run_id).info
+    seen = _closely(run, info, observe(run))
+    began = min([about.start_time * MILLI, *(s.spans[0].begin for s in seen if s.spans)])
     ends = [s.spans[-1].end for s in seen if s.spans] or [began]
     seen = [replace(s, spans=tuple(_since(span, began) for span in s.spans)) for s in seen]
     return StudySnapshot(
@@ -147,8 +148,8 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         uri=run.connection.uri,
         experiment_id=run.experiment_id,
         began=began,
-        seconds=max([*ends, *_ended(info)]) - began,
-        settings=settings,
+        seconds=max([*ends, *_ended(about)]) - began,
+        info=info,
         space=parse_space(run.space_text, keys.SPACE_FILE),
         seen=tuple(seen),
         curves_read=sum(bool(s.curve) for s in seen),
@@ -159,9 +160,7 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
 
 def chosen(trials: Sequence[Trial], most: int = MOST_READ) -> set[int]:
     """The trials to look at closely: the baseline, the best, and as many of the others, spread evenly."""
-    ranked = sorted(
-        (t for t in trials if t.loss is not None), key=lambda t: (t.number != 0, t.loss, t.number)
-    )
+    ranked = sorted(rank(trials), key=lambda trial: trial.number != 0)
     if len(ranked) <= most:
         return {t.number for t in ranked}
     first, rest = ranked[: most // 2], ranked[most // 2 :]
@@ -169,18 +168,18 @@ def chosen(trials: Sequence[Trial], most: int = MOST_READ) -> set[int]:
     return {t.number for t in (*first, *(rest[place] for place in places))}
 
 
-def _closely(run: StudyRun, settings: Settings, found: Sequence[Observed]) -> list[TrialView]:
+def _closely(run: StudyRun, info: StudyInfo, found: Sequence[Observed]) -> list[TrialView]:
     near = chosen([o.trial for o in found])
-    return [_seen(run, settings, o, o.trial.number in near) for o in found]
+    return [_seen(run, info, o, o.trial.number in near) for o in found]
 
 
-def _seen(run: StudyRun, settings: Settings, found: Observed, closely: bool) -> TrialView:
+def _seen(run: StudyRun, info: StudyInfo, found: Observed, closely: bool) -> TrialView:
     trial = found.trial
-    value = None if trial.state is State.FAILED else summary.value(settings, trial)
+    value = None if trial.state is State.FAILED else info.value(trial)
     own: tuple[Span, ...] = (found.last,) if found.last else ()
     if closely and len(trial.losses) > 1:  # more than one unit, perhaps
         own = spans(run, trial) or own
-    points = curve(run, trial, settings.metric) if closely else ()
+    points = curve(run, trial, info.metric.name) if closely else ()
     return TrialView(trial, value, own, points, found.used, found.machine)
 
 

@@ -1,6 +1,7 @@
 """Schedulers: pure rules for which unit of work comes next."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.schedulers.asha import Asha
@@ -42,7 +43,7 @@ SCHEDULERS: Mapping[str, Callable[[Budget], Scheduler]] = {
 }
 
 STOPPING: Mapping[str, Callable[[Budget], Scheduler]] = {  # of trials that leave no checkpoint
-    "none": FullTraining,
+    "none": partial(FullTraining, resting=False),
     "asha": stopping_asha,
     "median": stopping_median,
 }

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 
-from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked, rests
+from mlflow_hpo.metric import rank
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, rests
 from mlflow_hpo.trial import State, Trial, Unit
 
 
@@ -44,7 +45,7 @@ class Asha:
 
     def _promotable(self, trials: Sequence[Trial]) -> Trial | None:
         for rung in reversed(self.budget.rungs[:-1]):
-            at = ranked(trials, rung)
+            at = rank(trials, at=rung)
             for trial in at[: len(at) // self.budget.eta]:
                 if rests(trial, rung):
                     return trial
@@ -58,7 +59,7 @@ class Asha:
 
     def _bar(self, others: Sequence[Trial], rung: int) -> float:
         """The loss to stay below, to be one of the top 1/eta of the rung, oneself included."""
-        at = ranked(others, rung)
+        at = rank(others, at=rung)
         places = (len(at) + 1) // self.budget.eta
         return at[places - 1].losses[rung] if places else -inf
 
@@ -67,7 +68,7 @@ class Asha:
         if any(t.state is State.RUNNING for t in trials) or any(t.ended_at is None for t in whole):
             return None
         for rung in reversed(self.budget.rungs[:-1]):
-            at = [t for t in ranked(trials, rung) if rests(t, rung) or t in whole]
+            at = [t for t in rank(trials, at=rung) if rests(t, rung) or t in whole]
             if any(rests(t, rung) for t in at):  # one that ended by itself may be the best
                 return None if at[0] in whole else onward(at[0], self.budget.max_epochs)
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from mlflow_hpo.trial import STOPPED, Dropped, State, Trial, Unit
+from mlflow_hpo.trial import Dropped, State, Trial, Unit
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Plan:
         note: more in words, or empty.
         fresh: how many trials begin afresh; None: all.
         firsts: the rung that each trial stops at first, by its number; empty: the lowest.
+        resting: trials can pause at a rung and go on from there.
     """
 
     rungs: tuple[int, ...]
@@ -55,6 +56,7 @@ class Plan:
     note: str = ""
     fresh: int | None = None
     firsts: tuple[int, ...] = ()
+    resting: bool = True
 
 
 class Scheduler(Protocol):
@@ -75,15 +77,13 @@ class Scheduler(Protocol):
         """What it is about to do."""
 
 
-def cut(trials: Iterable[Trial], rungs: Sequence[int]) -> Trial | None:
-    """The first trial whose unit is to be given again, or that a target ended between rungs."""
-    return next((t for t in trials if t.state is State.KILLED or _between(t, rungs)), None)
+def cut(trials: Iterable[Trial], rungs: Sequence[int], resting: bool = True) -> Trial | None:
+    """Returns the first trial whose unit is to be given again, or that a target ended between rungs."""
+    return next((t for t in trials if t.state is State.KILLED or (resting and _between(t, rungs))), None)
 
 
 def _between(trial: Trial, rungs: Sequence[int]) -> bool:
-    stopped = trial.state is State.FINISHED and trial.reason.startswith(STOPPED)
-    resting = (stopped or trial.state is State.PAUSED) and not trial.complete
-    return resting and 0 < trial.epochs < rungs[-1] and trial.epochs not in rungs
+    return trial.can_go_on and 0 < trial.epochs < rungs[-1] and trial.epochs not in rungs
 
 
 def onward(trial: Trial, stop: int) -> Unit:
@@ -97,14 +97,8 @@ def onward(trial: Trial, stop: int) -> Unit:
 
 
 def rests(trial: Trial, epochs: int) -> bool:
-    """Whether a trial stands at a rung and could be promoted; one that an ended study stopped there, too."""
-    return trial.state in (State.PAUSED, State.FINISHED) and trial.epochs == epochs
-
-
-def ranked(trials: Iterable[Trial], epochs: int) -> list[Trial]:
-    """Those with a loss at the rung, best first; the earlier one where two are equal."""
-    at = [t for t in trials if epochs in t.losses]
-    return sorted(at, key=lambda t: (t.losses[epochs], t.number))
+    """Tells whether a trial stands at a rung and could be promoted from there."""
+    return trial.can_go_on and trial.epochs == epochs
 
 
 def since_better(trials: Iterable[Trial], rungs: Sequence[int], firsts: Sequence[int] = ()) -> int:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked, rests
+from mlflow_hpo.metric import rank
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, rests
 from mlflow_hpo.trial import State, Trial, Unit
 
 
@@ -37,7 +38,7 @@ class Bracket:
         for (low, high), places in zip(pairwise(self.rungs), self.sizes[1:], strict=True):
             if not complete or any(_is_on_the_way(t, low) for t in entered):
                 return None
-            able = [t for t in ranked(entered, low) if t.state is not State.FAILED or high in t.losses]
+            able = [t for t in rank(entered, at=low) if t.state is not State.FAILED or high in t.losses]
             top = able[:places]
             for trial in top:
                 if rests(trial, low):

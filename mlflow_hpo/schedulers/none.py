@@ -12,15 +12,16 @@ class FullTraining:
     """Trains every trial to the end."""
 
     budget: Budget
+    resting: bool = True
 
     @property
     def plan(self) -> Plan:
         """See `Scheduler.plan`."""
-        return Plan((self.budget.max_epochs,), self.budget.full, self.budget.full)
+        return Plan((self.budget.max_epochs,), self.budget.full, self.budget.full, resting=self.resting)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
         """See `Scheduler.next`."""
-        if chosen := cut(trials, self.plan.rungs):
+        if chosen := cut(trials, self.plan.rungs, self.resting):
             return onward(chosen, self.budget.max_epochs)
         if more and len(trials) < self.budget.max_trials:
             return Unit(None, 0, self.budget.max_epochs)

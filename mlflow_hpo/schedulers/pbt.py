@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, ranked, rests
+from mlflow_hpo.metric import rank
+from mlflow_hpo.schedulers.base import Budget, Plan, cut, onward, rests
 from mlflow_hpo.trial import State, Trial, Unit
-
-MOST_STEPS = 250  # of which a trial's losses fit into one tag
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,6 @@ class PopulationBasedTraining:
     budget: Budget
 
     def __post_init__(self) -> None:
-        if len(self.steps) > MOST_STEPS:
-            raise ConfigError(
-                f"min-epochs: {self.budget.min_epochs} makes {len(self.steps)} generations of "
-                f"{self.budget.max_epochs} epochs, and 'pbt' takes {MOST_STEPS}: "
-                f"give {-(-self.budget.max_epochs // MOST_STEPS)} at least"
-            )
         if self.population < 2:
             steps = len(self.steps)
             raise ConfigError(
@@ -95,7 +88,7 @@ class PopulationBasedTraining:
 
 def _selection(living: Sequence[Trial], step: int, share: int) -> tuple[list[Trial], list[Trial]]:
     """Those to be copied, and those that live on; whoever failed before is the first to be replaced."""
-    alive = ranked(living, step)
+    alive = rank(living, at=step)
     lost = len(living) - len(alive)
     worst = max(0, min(share, len(alive) // 2) - lost)
     models = [t for t in alive if t.ended_at is None or t.ended_at > step]

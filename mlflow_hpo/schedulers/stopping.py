@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import inf, nextafter
 from statistics import fmean, median
 
-from mlflow_hpo.schedulers.base import Budget, Plan, onward, ranked
+from mlflow_hpo.metric import rank
+from mlflow_hpo.schedulers.base import Budget, Plan, onward
 from mlflow_hpo.schedulers.median import FEWEST_OTHERS
 from mlflow_hpo.trial import State, Trial, Unit
 
@@ -26,7 +27,11 @@ class Stopping:
     def plan(self) -> Plan:
         """At most, no trial is ended; how many are, the trials tell."""
         return Plan(
-            self.budget.rungs, self.budget.full, self.budget.full, "what falls behind is ended for good"
+            self.budget.rungs,
+            self.budget.full,
+            self.budget.full,
+            "what falls behind is ended for good",
+            resting=False,
         )
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
@@ -45,7 +50,7 @@ def top_share(trials: Sequence[Trial], rung: int, eta: int) -> float:
     Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", as it is used where trials
     are not paused: with fewer than eta trials at a rung, oneself included, nobody is ended there.
     """
-    at = ranked(trials, rung)
+    at = rank(trials, at=rung)
     places = (len(at) + 1) // eta
     return at[places - 1].losses[rung] if places else inf
 
@@ -55,7 +60,7 @@ def median_average(trials: Sequence[Trial], rung: int, eta: int) -> float:
 
     Be no worse than the median of the others' running averages up to the rung.
     """
-    at = ranked(trials, rung)
+    at = rank(trials, at=rung)
     if len(at) < FEWEST_OTHERS:
         return inf
     return nextafter(median(fmean(v for e, v in t.losses.items() if e <= rung) for t in at), inf)

@@ -7,16 +7,17 @@ PREFIX = "mlflow_hpo."
 
 # Tags of a study, the parent run.
 STUDY = PREFIX + "study"  # the format's version; marks a run as a study
-SETTINGS = PREFIX + "settings"  # JSON
+SETTINGS = PREFIX + "settings"  # JSON: what was asked
+PLAN = PREFIX + "plan"  # JSON: what followed from the settings (`report.study_info`)
 DRIVER = PREFIX + "driver"  # JSON: host, pid and start of the process that drives it now
 
 # Tags of a trial, a child run.
 NUMBER = PREFIX + "trial"
 CONFIG = PREFIX + "config"  # JSON
-LOSSES = PREFIX + "losses"  # JSON: epochs -> loss
+RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in tags .1, .2 and so on
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
-COMPLETE = PREFIX + "complete"  # "true" on a trial that ended by itself before all epochs
+ENDED_ITSELF = PREFIX + "ended_itself"  # "true" on a trial that ended by itself before all epochs
 DROPPED = PREFIX + "dropped"  # what of it was deleted, "models" or "all"; ends in "?" while that is done
 SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, and at which epoch
 
@@ -36,9 +37,10 @@ BESIDE = (RETRAINED, REPLAYED, FINAL)  # by which the runs beside the trials are
 STATE = PREFIX + "state"
 REASON = PREFIX + "reason"  # why the state is what it is, in words
 
-FORMAT = "1"
+FORMAT = "2"
 SPACE_FILE = "space.yaml"
 START_FILE = "start_from.yaml"
+CONTENTS = "given"  # folder: code and data that Python gave, each a file named by its digest
 CHECKPOINTS = "checkpoints"  # folder
 TRACEBACK_FILE = "traceback.txt"
 OUTPUT_FILE = "output.txt"  # what a project's process said

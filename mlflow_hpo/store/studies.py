@@ -6,14 +6,16 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import psutil
-from mlflow.artifacts import load_text
+from mlflow.artifacts import download_artifacts, load_text
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.registrations import Registration
@@ -38,17 +40,37 @@ class StudyRun:
     def trials(self) -> Trials:
         """Its trials in the store; they inherit who ran it, and from which source and commit."""
         inherited = {k: v for k, v in self.tags.items() if k in INHERITED}
-        return Trials(self.connection, self.run_id, self.experiment_id, inherited)
+        return Trials(self.connection, self.run_id, self.experiment_id, self.metrics, inherited)
 
     @property
     def is_study(self) -> bool:
-        """Whether the run was started as a study."""
-        return keys.STUDY in self.tags
+        """Tells whether the run was started as a study.
+
+        Raises:
+            StudyError: it was, in another version of the format than is read here.
+        """
+        version = self.tags.get(keys.STUDY)
+        if version not in (None, keys.FORMAT):
+            raise StudyError(
+                f"study {self.run_id} is in version {version} of the format, and this mlflow-hpo reads "
+                f"version {keys.FORMAT}: start it again with a search"
+            )
+        return version is not None
 
     @property
     def is_over(self) -> bool:
         """Whether it has ended, or was cut."""
         return self.tags.get(keys.STATE) in (State.FINISHED, State.FAILED, State.KILLED)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that the study optimises, the first first."""
+        return tuple(Metric(*pair) for pair in self.plan["metrics"])
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What followed from the settings, as JSON's types."""
+        return dict(json.loads(self.tags[keys.PLAN]))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -82,25 +104,37 @@ class StudyRun:
         except (MlflowException, OSError) as error:
             raise StudyError(f"study {self.run_id} has lost its {file}: {error}") from error
 
-    def begin(self, settings: Mapping[str, Any], space_text: str, start_text: str = "") -> None:
-        """Make the run a study: the mark comes last, with everything that a resume needs."""
+    def begin(
+        self,
+        settings: Mapping[str, Any],
+        plan: Mapping[str, Any],
+        params: Mapping[str, Any],
+        space_text: str,
+        start_text: str = "",
+    ) -> None:
+        """Makes the run a study: the mark comes last, with everything that a resume needs.
+
+        Args:
+            settings, plan: what was asked and what followed from it, as JSON's types.
+            params: the settings for people.
+        """
         self._tag(context_tags() | dict(self.tags))
         self.connection.client.log_text(self.run_id, space_text, keys.SPACE_FILE)
         if start_text:
             self.connection.client.log_text(self.run_id, start_text, keys.START_FILE)
         known = self.connection.client.get_run(self.run_id).data.params
-        params = {k: "" if v is None else v for k, v in settings.items() if k not in known}
-        self.connection.write(self.run_id, params=params)
-        self._tag({keys.STUDY: keys.FORMAT} | self._driving(settings))
+        new = {k: "" if v is None else v for k, v in params.items() if k not in known}
+        self.connection.write(self.run_id, params=new)
+        self._tag({keys.STUDY: keys.FORMAT} | self._driving(settings, plan))
 
-    def drive_again(self, settings: Mapping[str, Any]) -> None:
+    def drive_again(self, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
         """This process goes on with the study.
 
         Raises:
             StudyError: another process took it over at the same moment.
         """
         self.connection.client.update_run(self.run_id, status="RUNNING")
-        self._tag(self._driving(settings))
+        self._tag(self._driving(settings, plan))
         now = self.connection.client.get_run(self.run_id).data.tags
         if now.get(keys.DRIVER) != self.tags[keys.DRIVER]:
             raise StudyError(f"study {self.run_id} was taken over by another process: wait for it or stop it")
@@ -116,11 +150,11 @@ class StudyRun:
                 return f"process {driver['pid']}"
         return None
 
-    def show_metric(self, metric: str, maximize: bool) -> None:
+    def show_metric(self, metric: Metric) -> None:
         """Steer the experiment's charts to the metric."""
         client = self.connection.client
-        client.set_experiment_tag(self.experiment_id, keys.PRIMARY_METRIC, metric)
-        client.set_experiment_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(maximize))
+        client.set_experiment_tag(self.experiment_id, keys.PRIMARY_METRIC, metric.name)
+        client.set_experiment_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(metric.maximize))
 
     def show_best(self, metric: str, value: float, results: int, note: str) -> None:
         """Extend the series of the best value so far, and describe the best trial."""
@@ -149,6 +183,22 @@ class StudyRun:
         kept = [asdict(replace(one, why=one.why[:MAX_WHY])) for one in found]
         self._tag({keys.REGISTERED: to_json(kept), keys.NOTE: note[: keys.MAX_TAG]})
 
+    def keep_content(self, file: Path) -> None:
+        """Keeps what Python gave among the artifacts, under its digest, which is the file's name."""
+        self.connection.client.log_artifact(self.run_id, str(file), keys.CONTENTS)
+
+    def fetch_content(self, digest: str, folder: Path) -> None:
+        """Lays what Python gave into a folder.
+
+        Raises:
+            StudyError: the study has not kept it.
+        """
+        uri = f"{self.connection.client.get_run(self.run_id).info.artifact_uri}/{keys.CONTENTS}/{digest}"
+        try:
+            download_artifacts(uri, dst_path=str(folder))
+        except (MlflowException, OSError) as error:
+            raise StudyError(f"study {self.run_id} has lost what Python gave it: {error}") from error
+
     def show_page(self, html: str) -> None:
         """Keep the report's page among the artifacts, in place of an earlier one."""
         self.connection.client.log_text(self.run_id, html, keys.PAGE_FILE)
@@ -159,10 +209,14 @@ class StudyRun:
         self._tag(tags)
         self.connection.client.set_terminated(self.run_id, state.name)
 
-    def _driving(self, settings: Mapping[str, Any]) -> dict[str, str]:
+    def _driving(self, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, str]:
         started = psutil.Process().create_time()
         driver = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
-        own = {keys.SETTINGS: to_json(dict(settings)), keys.DRIVER: to_json(driver)}
+        own = {
+            keys.SETTINGS: to_json(dict(settings)),
+            keys.PLAN: to_json(dict(plan)),
+            keys.DRIVER: to_json(driver),
+        }
         return own | {keys.STATE: State.RUNNING.value, keys.REASON: ""}
 
     def _tag(self, tags: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """A trial in the tracking store: a run nested under the study's. Only the driver writes here."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -10,12 +10,20 @@ from typing import Any
 from mlflow.entities import Run
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, checked, store_errors, to_json
 from mlflow_hpo.store.deletion import delete_artifacts, delete_models
+from mlflow_hpo.store.results import joined, losses_of, read_results, results_tags
 from mlflow_hpo.trial import Dropped, Result, State, Trial
 
-STATUS = {State.FINISHED: "FINISHED", State.FAILED: "FAILED", State.KILLED: "KILLED"}
+STATUS = {
+    State.PAUSED: "SCHEDULED",
+    State.STOPPED: "FINISHED",
+    State.FINISHED: "FINISHED",
+    State.FAILED: "FAILED",
+    State.KILLED: "KILLED",
+}
 MEGABYTE = 1e6
 
 
@@ -23,11 +31,16 @@ class Trials:
     """The trials of one study."""
 
     def __init__(
-        self, connection: Connection, study_id: str, experiment_id: str, tags: Mapping[str, str]
+        self,
+        connection: Connection,
+        study_id: str,
+        experiment_id: str,
+        metrics: Sequence[Metric],
+        tags: Mapping[str, str],
     ) -> None:
         """`tags` go on every new trial (user, source, git commit)."""
         self._connection, self._study_id, self._experiment_id = connection, study_id, experiment_id
-        self._tags = dict(tags)
+        self._metrics, self._tags = metrics, dict(tags)
 
     def load(self) -> list[Trial]:
         """All trials, by number, in one paged query.
@@ -58,7 +71,7 @@ class Trials:
         with store_errors(f"where {where!r}" if where else "the tracking store refused"):
             for run in self._connection.runs([self._experiment_id], condition, "attributes.start_time ASC"):
                 if keys.NUMBER in run.data.tags:
-                    found.append((_read(run), run))
+                    found.append((self._read(run), run))
                     progress(len(found))
         return sorted(found, key=lambda pair: pair[0].number)
 
@@ -129,7 +142,7 @@ class Trials:
     def retrained(self) -> dict[int, Trial]:
         """Trials that were trained again with another seed, by their number: as they came out then."""
         found = [
-            _read(run, keys.RETRAINED)
+            self._read(run, keys.RETRAINED)
             for run in self._beside(keys.RETRAINED)
             if run.info.status == "FINISHED" and not _is_unrecorded(run)
         ]
@@ -165,11 +178,20 @@ class Trials:
         self._connection.write(trial.run_id, params=_params(trial, seed, constants), tags=tags)
         return replace(trial, state=State.RUNNING, reason="")
 
-    def record(self, trial: Trial, result: Result, losses: Mapping[int, float], state: State) -> Trial:
-        """A unit ended well: its losses, after its checkpoint was stored, and what it used."""
-        model_uri = result.model_uri or trial.model_uri  # not every unit logs one
-        losses = {**trial.losses, **losses}
-        seconds = trial.seconds + result.seconds
+    def record(self, trial: Trial, result: Result) -> Trial:
+        """Records a unit that ended well: its results, after its checkpoint was stored, and what it used."""
+        results = joined(trial.results, losses_of(result.values, self._metrics))
+        seconds, dropped = trial.seconds + result.seconds, trial.dropped
+        trial = replace(
+            trial,
+            results=results,
+            seconds=seconds,
+            state=result.state,
+            reason=result.reason,
+            model_uri=result.model_uri or trial.model_uri,  # not every unit logs one
+            ended_itself=result.ended_itself,
+            dropped=Dropped.NOTHING,
+        )
         used = {
             keys.WALL_SECONDS: seconds,
             keys.CPU_SECONDS: result.cpu_seconds,
@@ -178,28 +200,18 @@ class Trials:
         if result.gpu_memory_bytes is not None:
             used[keys.GPU_MEMORY] = result.gpu_memory_bytes / MEGABYTE
         tags = {
-            keys.LOSSES: to_json(losses),
+            **results_tags(results, self._metrics),
             keys.SECONDS: repr(seconds),
-            keys.MODEL: model_uri,
-            keys.STATE: state,
-            **({keys.DROPPED: ""} if trial.dropped else {}),
+            keys.MODEL: trial.model_uri,
+            keys.STATE: str(trial.state),
         }
-        reason = result.ended or result.stopped
-        if reason:
-            tags |= {keys.REASON: reason, keys.NOTE: f"**{state}**: {reason}"}
-        if result.ended:
-            tags[keys.COMPLETE] = "true"
-        self._connection.write(trial.run_id, metrics=used, step=max(losses), tags=tags)
-        trial = replace(
-            trial,
-            losses=losses,
-            seconds=seconds,
-            state=state,
-            reason=reason,
-            model_uri=model_uri,
-            complete=bool(result.ended),
-            dropped=Dropped.NOTHING,
-        )
+        if dropped:
+            tags[keys.DROPPED] = ""
+        if trial.reason:
+            tags |= {keys.REASON: trial.reason, keys.NOTE: f"**{trial.state}**: {trial.reason}"}
+        if trial.ended_itself:
+            tags[keys.ENDED_ITSELF] = "true"
+        self._connection.write(trial.run_id, metrics=used, step=trial.epochs, tags=tags)
         self._terminate(trial)
         return trial
 
@@ -242,15 +254,35 @@ class Trials:
             trial = self.drop(trial, trial.dropped)
         if trial.state is State.RUNNING:
             return self.end(trial, State.KILLED, "its process ended without a word")
-        if trial.over and run.info.status == "RUNNING":  # the driver died between the record and the status
+        if (
+            trial.is_over and run.info.status == "RUNNING"
+        ):  # the driver died between the record and the status
             self._terminate(trial)
         return trial
 
     def _terminate(self, trial: Trial) -> None:
         if trial.state is State.PAUSED:
-            self._connection.client.update_run(trial.run_id, status="SCHEDULED")
+            self._connection.client.update_run(trial.run_id, status=STATUS[trial.state])
         elif trial.state in STATUS:
             self._connection.client.set_terminated(trial.run_id, STATUS[trial.state])
+
+    def _read(self, run: Run, number: str = keys.NUMBER) -> Trial:
+        tags = run.data.tags
+        source, start = json.loads(tags.get(keys.SOURCE, "[null, 0]"))
+        return Trial(
+            number=int(tags[number]),
+            run_id=run.info.run_id,
+            state=State(tags[keys.STATE]),
+            config=json.loads(tags[keys.CONFIG]),
+            results=read_results(tags, self._metrics),
+            seconds=float(tags.get(keys.SECONDS, 0)),
+            reason=tags.get(keys.REASON, ""),
+            model_uri=tags.get(keys.MODEL, ""),
+            start=start,
+            source=source,
+            ended_itself=keys.ENDED_ITSELF in tags,
+            dropped=Dropped(tags.get(keys.DROPPED, "").rstrip("?")),
+        )
 
 
 def _is_unrecorded(run: Run) -> bool:
@@ -261,23 +293,3 @@ def _is_unrecorded(run: Run) -> bool:
 def _params(trial: Trial, seed: int, constants: Mapping[str, str] | None = None) -> dict[str, Any]:
     beside = {keys.SEED_PARAM: seed} if constants is None else constants
     return {**beside, **trial.config}
-
-
-def _read(run: Run, number: str = keys.NUMBER) -> Trial:
-    tags = run.data.tags
-    losses: dict[str, float] = json.loads(tags.get(keys.LOSSES, "{}"))
-    source, start = json.loads(tags.get(keys.SOURCE, "[null, 0]"))
-    return Trial(
-        number=int(tags[number]),
-        run_id=run.info.run_id,
-        state=State(tags[keys.STATE]),
-        config=json.loads(tags[keys.CONFIG]),
-        losses={int(epochs): loss for epochs, loss in losses.items()},
-        seconds=float(tags.get(keys.SECONDS, 0)),
-        reason=tags.get(keys.REASON, ""),
-        model_uri=tags.get(keys.MODEL, ""),
-        start=start,
-        source=source,
-        complete=keys.COMPLETE in tags,
-        dropped=Dropped(tags.get(keys.DROPPED, "").rstrip("?")),
-    )

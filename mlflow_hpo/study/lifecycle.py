@@ -1,4 +1,4 @@
-"""A study from its beginning to its end: workers, store, driver, registration.
+"""A study from its beginning to its end: start, resume, register.
 
 MLflow and Hyperopt take seconds to import, and workers take longer still to import TensorFlow. So bad
 settings are refused before any of that, and the driver imports while its workers do.
@@ -6,9 +6,8 @@ settings are refused before any of that, and the driver imports while its worker
 
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,151 +16,136 @@ import psutil
 from rich.console import Console
 
 from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
-from mlflow_hpo.execution.imports import libraries
-from mlflow_hpo.execution.local import Executor, LocalExecutor, answered
-from mlflow_hpo.execution.preload import Preload
-from mlflow_hpo.hardware import usable_cores
-from mlflow_hpo.inputs import Describe, Inputs, Request, anew, check_same_space, countable
-from mlflow_hpo.models import ModelInfo
-from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
-from mlflow_hpo.ready import ready
-from mlflow_hpo.report.summary import resume_command
-from mlflow_hpo.resolve import check_metric
-from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
+from mlflow_hpo.settings import Settings
+from mlflow_hpo.study.crew import Crew, study_folder
+from mlflow_hpo.study.setup import Given, StudyPlan, plan
 from mlflow_hpo.study.signals import Signals
-from mlflow_hpo.worker.inspect import describe, dry_run
-from mlflow_hpo.worker.process import environment, warm_up, watch_parent
+from mlflow_hpo.worker.process import watch_parent
 
 if TYPE_CHECKING:
-    from mlflow_hpo.registry import Way
+    from mlflow_hpo.registry import RegistrationRequest
     from mlflow_hpo.store import StudyRun
     from mlflow_hpo.store.registrations import Registration
-    from mlflow_hpo.study.driver import Observer, Study
+    from mlflow_hpo.study.driver import Study
+    from mlflow_hpo.study.ledger import Observer
     from mlflow_hpo.trial import Trial
 
 PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
 
-Shown = Callable[[Console], "AbstractContextManager[Observer]"]  # what shows a study while it runs
+Shown = Callable[[Console], "AbstractContextManager[Observer]"]  # makes the display of a study
 
 
-def begin(request: Request, console: Console, shown: Shown | None = None) -> "Study":
-    """Run a new study, in MLflow's project run or one of its own.
+def start(
+    settings: Settings, console: Console, given: Given | None = None, shown: Shown | None = None
+) -> "Study":
+    """Runs a new study, in MLflow's project run or one of its own.
 
-    A project run that is a study already is resumed, provided that the options are those it began with.
+    A project run that is a study already is resumed, provided that the settings are those it began with.
 
     Raises:
         HpoError: it cannot begin, or could not go on.
     """
-    with ready(request.settings, request.space_text) as known:
-        return _begin(replace(request, settings=known.settings), console, shown, known.tags)
-
-
-def _begin(request: Request, console: Console, shown: Shown | None, tags: Mapping[str, str]) -> "Study":
-    inputs = Inputs.of(request) if request.settings.is_known else None
-    count = (inputs or request).settings.worker_count
     run_id = os.environ.pop(PROJECT_RUN, None)
     if run_id:  # when `mlflow run` is ended, it takes its project along
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with workers(request.settings, count) as executor:
-        executor.start()
-        from mlflow_hpo.store import Connection, new_study, open_run, store_errors
+    with ExitStack() as stack:
+        given = given or Given(stack.enter_context(study_folder()))
+        crew = stack.enter_context(Crew(settings, given.folder, says(console)))
+        planned = plan(settings, _with_record(settings, given, crew, run_id), crew)
+        from mlflow_hpo.store import new_study, open_run, store_errors
 
         with store_errors():
-            connection = Connection()
-            inputs = inputs or _surveyed(request, executor)
-            inputs.settings.make_algorithm(inputs.space)
-            project = open_run(connection, run_id) if run_id else None
-            begun = project is not None and project.is_study
-            inputs = (inputs.as_begun(project) if project and begun else inputs).warmed(connection, console)
+            run = open_run(crew.connection, run_id) if run_id else None
+            if run is not None and run.is_study:
+                from mlflow_hpo.study.resumption import check_same
+
+                check_same(run, settings, planned)
+                return _go_on(run, planned, crew, console, shown, of_project=True)
             with Signals() as signals:
-                run = project or new_study(connection, tags)
-                if begun:  # where that is refused the study stays as it is: another process may drive it
-                    _take_over(run, inputs)
-                with _ended(run, project is not None):
-                    if not begun:
-                        run.begin(inputs.settings.dump(), *inputs.texts)
-                        run.show_metric(inputs.settings.metric, inputs.settings.maximize)
-                    study = _drive(run, inputs, executor, console, signals, shown)
-            with _gated(run, project is not None):
-                _finish(study, executor, console, signals)
+                run = run or new_study(crew.connection, planned.tags)
+                with _ended(run, run_id is not None):
+                    _begin(run, planned, given)
+                    study = _drive(run, planned, crew, console, signals, shown)
+                with _gated(run, run_id is not None):
+                    _finish(study, console, signals)
     return study
 
 
-def go_on(
+def _with_record(settings: Settings, given: Given, crew: Crew, run_id: str | None) -> Given:
+    """Adds the record of a study that goes on: the name of an earlier one may mean another by now."""
+    if not (run_id and settings.warm_start):
+        return given
+    from mlflow_hpo.report.study_info import info_of
+    from mlflow_hpo.store import open_run, store_errors
+
+    with store_errors():
+        run = open_run(crew.connection, run_id)
+        return replace(given, record=info_of(run)) if run.is_study else given
+
+
+def _begin(run: "StudyRun", planned: StudyPlan, given: Given) -> None:
+    info = planned.info
+    for digest in (given.code, given.data if info.settings.keep_data else ""):
+        if digest:
+            run.keep_content(given.folder / digest)
+    texts = (planned.space_text, planned.start_text)
+    run.begin(info.settings.dump(), info.record(), info.params(), *texts)
+    run.show_metric(info.metric)
+
+
+def resume(
     name: str,
     options: Mapping[str, Any],
     console: Console,
+    given: Given | None = None,
     shown: Shown | None = None,
-    places: Mapping[str, str] | None = None,
-    space_text: str = "",
 ) -> "Study":
-    """Go on with a study: finish what was cut, and train what is missing.
+    """Goes on with a study: finishes what was cut, and trains what is missing.
 
     Args:
-        options: those that were given anew; others stay as they were.
-        places: where the workers find what is given from Python again.
-        space_text: the space as Python gives it again; it must be that of the study.
+        options: those that are given another value; None: as it was.
+        given: what Python gives again.
 
     Raises:
         HpoError: it cannot go on.
     """
-    from mlflow_hpo.settings import make_settings
-    from mlflow_hpo.store import Connection, find_study, store_errors
-
     os.environ.pop(PROJECT_RUN, None)
-    with store_errors():
+    from mlflow_hpo.store import Connection, find_study, store_errors
+    from mlflow_hpo.study.resumption import given_again, resumed_settings
+
+    with ExitStack() as stack:
+        stack.enter_context(store_errors())
         run = find_study(Connection(), name)
-        known = make_settings(countable(anew(run.settings, options)), places)
-        with (
-            ready(known, run.space_text if known.project else "") as found,
-            workers(found.settings, known.worker_count) as executor,
-        ):
-            places = {**(places or {}), **found.places}
-            inputs = Inputs.from_study(run, options, _look_with(executor), places, space_text)
-            inputs = inputs.warmed(run.connection, console)
-            inputs.settings.make_algorithm(inputs.space)  # where it cannot be had, the study stays as it is
-            with Signals() as signals:
-                _take_over(run, inputs)
-                with _ended(run):
-                    study = _drive(run, inputs, executor, console, signals, shown)
-            _finish(study, executor, console, signals)
+        settings = resumed_settings(run, options)
+        given = given_again(run, settings, options, given or Given(stack.enter_context(study_folder())))
+        crew = stack.enter_context(Crew(settings, given.folder, says(console), run.connection))
+        planned = plan(settings, given, crew)
+        return _go_on(run, planned, crew, console, shown)
+
+
+def _go_on(
+    run: "StudyRun",
+    planned: StudyPlan,
+    crew: Crew,
+    console: Console,
+    shown: Shown | None,
+    of_project: bool = False,
+) -> "Study":
+    with Signals() as signals:
+        if other := run.other_driver():  # the study stays as it is
+            raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
+        run.drive_again(planned.info.settings.dump(), planned.info.record())
+        with _ended(run, of_project):
+            study = _drive(run, planned, crew, console, signals, shown)
+        with _gated(run, of_project):
+            _finish(study, console, signals)
     return study
-
-
-@contextmanager
-def workers(settings: Settings, count: int) -> Iterator[LocalExecutor]:
-    """Worker processes for a study's spec, and a folder for what they write meanwhile."""
-    spec, threads = settings.spec, max(1, usable_cores() // count)
-    loaded = Preload(libraries(spec), environment(spec, threads))
-    with (
-        tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True) as folder,
-        LocalExecutor(count, warm_up, (spec, threads, folder), loaded=loaded) as executor,
-    ):
-        yield executor
-
-
-def _look_with(executor: Executor) -> Describe:
-    def ask(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
-        found: tuple[ModelInfo, DataInfo] = answered(executor.submit(describe, spec, name), "it was loaded")
-        return found
-
-    return ask
-
-
-def _surveyed(request: Request, executor: Executor) -> Inputs:
-    """The inputs of a user's own model or data: a worker loads them, and tries them on a few rows."""
-    inputs = Inputs.of(request, _look_with(executor))
-    settings, config = inputs.settings, inputs.model.baseline(inputs.space)
-    work = executor.submit(dry_run, settings.spec, config, settings.epochs)
-    metrics: tuple[str, ...] | None = answered(work, "it was tried")
-    check_metric(settings, metrics)
-    return replace(inputs, sure=metrics is not None)
 
 
 def _drive(
     run: "StudyRun",
-    inputs: Inputs,
-    executor: Executor,
+    planned: StudyPlan,
+    crew: Crew,
     console: Console,
     signals: Signals,
     shown: Shown | None,
@@ -171,7 +155,7 @@ def _drive(
 
     try:
         with (shown or Display)(console) as display:
-            study = Study(run, inputs, executor, display, signals)
+            study = Study(run, planned, crew.workers, display, signals)
             study.drive()
     except StudyError:  # why trials failed is on its page
         log_page(run, console)
@@ -179,50 +163,68 @@ def _drive(
     return study
 
 
-def _finish(study: "Study", executor: Executor, console: Console, signals: Signals) -> None:
-    """What comes after the search; the page is drawn before it too, as it may take long and be cut.
+def _finish(study: "Study", console: Console, signals: Signals) -> None:
+    """Does what comes after the search; the page is drawn before it too, as it may take long and be cut.
 
     Raises:
         Interrupted: a signal came as the search ended: what would come after it is left to a resume.
     """
     from mlflow_hpo import registry
-    from mlflow_hpo.registry.final import train_final
-    from mlflow_hpo.study.terminal import print_end
-    from mlflow_hpo.trial import best
+    from mlflow_hpo.metric import best
+    from mlflow_hpo.report.next_commands import resume_command
+    from mlflow_hpo.study.terminal import print_end, print_registered
 
-    run, settings, winner = study.run, study.settings, best(study.known)
+    run, info, winner = study.run, study.info, best(study.known)
+    settings = info.settings
     print_end(console, study)
     log_page(run, console)
     if settings.register_as or settings.wants_final:
-        signals.check(resume_command(settings, run.run_id))
+        signals.check(resume_command(info, run.run_id))
     if settings.register_as:
-        way = registry.Way(settings.register_as, settings.alias, settings.force)
+        request = registry.RegistrationRequest(settings.register_as, settings.alias, settings.force)
         with _page_after(run, console):
-            registration = registry.register(run, settings, study.known, way, executor, _says(console))
-            print_registered(registration, console)
+            done = registry.register(study.dispatcher, study.known, request, says(console))
+            print_registered(done, says(console))
     elif settings.wants_final and winner:
         with _page_after(run, console):
-            found = train_final(run, settings, winner, executor)
-        _says(console)(found.said)
+            final = registry.train_final(study.dispatcher, winner)
+        says(console)(f"trained trial {final.trial} on all rows: {final.uri}")
 
 
 def register_best(
-    run: "StudyRun", settings: Settings, trials: "Sequence[Trial]", way: "Way", console: Console
+    run: "StudyRun",
+    trials: "Sequence[Trial]",
+    request: "RegistrationRequest",
+    options: Mapping[str, Any],
+    console: Console,
+    given: Given | None = None,
 ) -> "Registration | None":
-    """Register the best model of a study that is over, with workers of its own; see `registry.register`."""
-    from mlflow_hpo import registry
+    """Registers the best model of a study that is over, with workers of its own; see `registry.register`.
 
+    Args:
+        options: settings of the gate that are given another value.
+        given: what Python gave the study, if that is at hand.
+    """
+    from mlflow_hpo import registry
+    from mlflow_hpo.report.study_info import info_of
+    from mlflow_hpo.settings import read_settings
+    from mlflow_hpo.study.resumption import recorded_workers
+
+    info = info_of(run)
+    info = replace(info, settings=read_settings({**info.settings.dump(), **options}))
     registry.check_registrable(run, trials)
-    with workers(settings, min(settings.worker_count, settings.top_k)) as executor:
-        if way.dry_run:
-            return registry.register(run, settings, trials, way, executor, _says(console))
-        with _page_after(run, console):
-            return registry.register(run, settings, trials, way, executor, _says(console))
+    with ExitStack() as stack:
+        given = given or Given(stack.enter_context(study_folder()))
+        count = min(max(info.worker_count, 1), info.settings.top_k)
+        dispatcher = stack.enter_context(recorded_workers(run, info, given, count))
+        if not request.dry_run:
+            stack.enter_context(_page_after(run, console))
+        return registry.register(dispatcher, trials, request, says(console))
 
 
 @contextmanager
 def _page_after(run: "StudyRun", console: Console) -> Iterator[None]:
-    """Draw the page when the study has a new registration, which the gate's refusal is too."""
+    """Draws the page when the study has a new registration, or the gate refused one."""
     try:
         yield
     except GateError:
@@ -233,7 +235,7 @@ def _page_after(run: "StudyRun", console: Console) -> Iterator[None]:
 
 @contextmanager
 def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
-    """A study is finished whatever comes of its model, and of what `mlflow run` makes of the exit status."""
+    """Keeps the status FINISHED if the gate refuses the model, although `mlflow run` will say FAILED."""
     from mlflow_hpo.store import set_status_after
 
     try:
@@ -245,18 +247,18 @@ def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
 
 
 def log_page(run: "StudyRun", console: Console) -> None:
-    """Keep the page of a study that ended; what goes wrong with it is no fault of the study's."""
+    """Keeps the page of a study among its artifacts; what goes wrong with it is only said."""
     try:
         from mlflow_hpo.report import page
 
         page.log_page(run)
     except Exception as error:
-        _says(console)(f"the page could not be drawn: {worded(error)}")
+        says(console)(f"the page could not be drawn: {worded(error)}")
 
 
 @contextmanager
 def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
-    """Whatever goes wrong, the study's run does not stay RUNNING."""
+    """Sees to it that the study's run does not stay RUNNING, whatever goes wrong."""
     from mlflow_hpo.store import set_status_after
     from mlflow_hpo.trial import State
 
@@ -274,49 +276,11 @@ def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
 
 
 def _mlflow_process() -> int:
-    """The `mlflow run` above this process, or the nearest that there is."""
+    """Returns the pid of the `mlflow run` above this process, or of its parent."""
     above = psutil.Process().parents()
     return next((p.pid for p in reversed(above) if "mlflow" in " ".join(p.cmdline()[:3])), os.getppid())
 
 
-def _take_over(run: "StudyRun", inputs: Inputs) -> None:
-    """Become the driver of a study that another process began.
-
-    Raises:
-        StudyError: another process still drives it, or it would go on as another study than it began.
-    """
-    settings = inputs.settings
-    before, now = read_settings(run.settings).dump(), settings.dump()
-    for key in now:
-        if key not in (*RESUMABLE, "space") and before[key] != now[key]:
-            raise StudyError(
-                f"study {run.run_id} began with {key} {before[key]!r}, not {now[key]!r}: "
-                f"a resume may change {', '.join(RESUMABLE)}"
-            )
-    _check_texts(run, inputs)
-    if other := run.other_driver():
-        raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
-    run.drive_again(settings.dump())
-
-
-def _check_texts(run: "StudyRun", inputs: Inputs) -> None:
-    """Raise StudyError where the space, or the configs to try first, are not those of the beginning."""
-    settings = inputs.settings
-    check_same_space(run, inputs.space, settings.space or f"that of model {settings.model!r}")
-    if settings.start_from and inputs.texts[1] != run.start_text:
-        raise StudyError(f"study {run.run_id} began with other configs than {settings.start_from} holds now")
-
-
-def print_registered(found: "Registration | None", console: Console) -> None:
-    """Say what was registered, and how to load it; of a dry run, nothing."""
-    if found is None:
-        return
-    say = _says(console)
-    say(f"registered trial {found.trial} as {found.name} version {found.version}{found.tested}")
-    say(f"it has the alias {found.alias}: {found.why}")
-    say(f"load it with mlflow.pyfunc.load_model('models:/{found.name}@{found.alias}')")
-
-
-def _says(console: Console) -> Callable[[str], None]:
-    """What prints a line as it is."""
+def says(console: Console) -> Callable[[str], None]:
+    """Returns a function that prints a line as it is: a name may look like markup."""
     return partial(console.print, highlight=False, markup=False, soft_wrap=True)

@@ -8,9 +8,10 @@ from typing import Any, Self
 from rich.console import Console
 from rich.text import Text
 
+from mlflow_hpo.metric import best, rank
 from mlflow_hpo.report import summary
 from mlflow_hpo.study.driver import Study
-from mlflow_hpo.trial import State, Trial, best
+from mlflow_hpo.trial import State, Trial
 
 DRAWN_EVERY = 0.5  # seconds
 SHOWN = 5  # of the best trials
@@ -36,7 +37,7 @@ class NotebookDisplay:
     def began(self, study: Study) -> None:
         """See `Observer.began`."""
         self._study = study
-        for line in summary.plan_lines(study.settings, study.space, study.given, study.plan):
+        for line in summary.plan_lines(study.info, study.space, study.first, study.plan):
             self._console.print(Text(line), soft_wrap=True)
         self._draw()
 
@@ -64,29 +65,28 @@ class NotebookDisplay:
 
 def page(study: Study) -> str:
     """The study as it stands, as HTML."""
-    settings, trials = study.settings, study.known
-    over = sum(t.results > 0 for t in trials)
+    info, trials = study.info, study.known
+    over = sum(t.result_count > 0 for t in trials)
     failed = sum(t.state is State.FAILED for t in trials)
-    head = f"study {study.run.name}: {over} of {settings.max_trials} trials, {len(study.running)} running"
+    head = f"study {study.run.name}: {over} of {info.max_trials} trials, {len(study.running)} running"
     note = f", {failed} failed" if failed else ""
     return (
         f"<div><b>{escape(head + note)}</b> {monotonic() - study.started:.0f} s<br>"
-        f"<progress value='{over}' max='{settings.max_trials}' style='width:30em'></progress><br>"
-        f"{escape(summary.headline(settings, trials)) if best(trials) else 'no trial finished yet'}"
+        f"<progress value='{over}' max='{info.max_trials}' style='width:30em'></progress><br>"
+        f"{escape(summary.headline(info, trials)) if best(trials) else 'no trial finished yet'}"
         f"{_table(study)}</div>"
     )
 
 
 def _table(study: Study) -> str:
-    scored = [t for t in study.known if t.loss is not None and t.state is not State.FAILED]
-    top = sorted(scored, key=lambda t: (t.loss, t.number))[:SHOWN]
+    top = rank(study.known)[:SHOWN]
     names = list(dict.fromkeys(name for t in top for name in t.config))
     rows = [
-        [str(t.number), f"{summary.value(study.settings, t):.4f}", str(t.epochs)]
+        [str(t.number), f"{study.info.value(t):.4f}", str(t.epochs)]
         + [summary.shown(t.config[n]) if n in t.config else "" for n in names]
         for t in top
     ]
-    head = ["trial", study.settings.metric, "epochs", *names]
+    head = ["trial", study.info.metric.name, "epochs", *names]
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><tr>{cells}</tr>{lines}</table>" if rows else ""

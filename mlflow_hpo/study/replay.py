@@ -1,16 +1,19 @@
 """Trains a trial again from what its run records, and says how far that agrees."""
 
+import os
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.execution.local import Executor
-from mlflow_hpo.registry.beside import trained
-from mlflow_hpo.settings import Settings
-from mlflow_hpo.store import StudyRun, keys, record_of, tag_context
+from mlflow_hpo.registry.extra_runs import result_of
+from mlflow_hpo.report.study_info import info_of
+from mlflow_hpo.store import Connection, StudyRun, find_trial, keys, record_of, store_errors, tag_context
+from mlflow_hpo.study.crew import study_folder
+from mlflow_hpo.study.lifecycle import PROJECT_RUN
+from mlflow_hpo.study.resumption import recorded_workers
+from mlflow_hpo.study.setup import Given
 from mlflow_hpo.trial import Dropped, State, Trial, Unit
-from mlflow_hpo.worker.dispatch import make_task, seed_of
-from mlflow_hpo.worker.train import Assignment
+from mlflow_hpo.worker.dispatch import Dispatcher
 
 
 @dataclass(frozen=True)
@@ -32,22 +35,22 @@ class Replay:
     differences: list[str]
 
 
-def replay(run: StudyRun, settings: Settings, trial: Trial, executor: Executor) -> Replay:
-    """Train a trial again with its config and seed, in a run of its own beside the trials.
+def replay(dispatcher: Dispatcher, trial: Trial) -> Replay:
+    """Trains a trial again with its config and seed, in a run of its own beside the trials.
 
     A copy (pbt) begins from the checkpoint that it began from.
 
     Raises:
         StudyError: it has no result, the checkpoint is gone, or the training failed.
     """
+    metric, connection = dispatcher.info.metric.name, dispatcher.run.connection
     if trial.loss is None or trial.state is State.FAILED:
         raise StudyError(f"trial {trial.number} has no result to compare with: it is {trial.state}")
-    run_id = _trained(run, settings, trial, executor)
-    connection = run.connection
-    then, now = (record_of(connection, r, settings.metric) for r in (trial.run_id, run_id))
+    run_id = _trained(dispatcher, trial)
+    then, now = (record_of(connection, r, metric) for r in (trial.run_id, run_id))
     shared = sorted(e for e in then.curve.keys() & now.curve.keys() if e > trial.start or not trial.start)
     if not shared:
-        raise StudyError(f"trial {trial.number} has no {settings.metric} recorded by epochs")
+        raise StudyError(f"trial {trial.number} has no {metric} recorded by epochs")
     gaps = {e: _gap(then.curve[e], now.curve[e]) for e in shared}
     worst = max(gaps, key=lambda e: (gaps[e], -e))
     return Replay(run_id, gaps[worst], worst, len(shared), then.differences(now))
@@ -57,21 +60,19 @@ def _gap(one: float, other: float) -> float:
     return abs(one - other) if isfinite(one) and isfinite(other) else inf * (one != other)
 
 
-def _trained(run: StudyRun, settings: Settings, trial: Trial, executor: Executor) -> str:
-    seed = trial.config.get("seed", seed_of(settings, trial.number))
+def _trained(dispatcher: Dispatcher, trial: Trial) -> str:
+    run, settings = dispatcher.run, dispatcher.info.settings
+    seed = trial.config.get("seed", dispatcher.seed(trial.number))
     source = _source(run, trial)
-    constants: dict[str, str] | None = (
-        {} if settings.project else None
-    )  # a project may have a `seed` of its own
-    name = f"replay-{trial.number:04d}"
-    run_id = run.trials.create_beside(trial, seed, keys.REPLAYED, name, constants)
+    # A project may have a `seed` of its own.
+    constants: dict[str, str] | None = {} if settings.project else None
+    run_id = run.trials.create_beside(trial, seed, keys.REPLAYED, f"replay-{trial.number:04d}", constants)
     tag_context(run.connection, run_id)
-    task = replace(make_task(settings, run), target=None)
     unit = Unit(trial.number, trial.start, trial.epochs, trial.source)
-    assignment = Assignment(task, unit, run_id, trial.config, seed, source)
-    result = trained(run, assignment, executor, f"trial {trial.number} could not be trained again")
-    losses = {epochs: settings.loss(value) for epochs, value in result.values.items()}
-    done = run.trials.record(replace(trial, run_id=run_id, losses={}), result, losses, State.FINISHED)
+    work = dispatcher.submit_extra(run_id, unit, trial.config, seed, source)
+    result = result_of(run, run_id, work, f"trial {trial.number} could not be trained again")
+    again = replace(trial, run_id=run_id, results={})
+    done = run.trials.record(again, replace(result, state=State.FINISHED))
     if settings.kept_models is not None:  # its curve is all that is wanted
         run.trials.drop(done, Dropped.ALL)
     return run_id
@@ -89,7 +90,7 @@ def _source(run: StudyRun, trial: Trial) -> str | None:
     return source.run_id
 
 
-def said(found: Replay, trial: Trial, metric: str, tolerance: float) -> list[str]:
+def replay_lines(found: Replay, trial: Trial, metric: str, tolerance: float) -> list[str]:
     """The replay in words, line by line.
 
     Raises:
@@ -108,3 +109,18 @@ def said(found: Replay, trial: Trial, metric: str, tolerance: float) -> list[str
         )
     exact = "exactly" if found.gap == 0 else f"within {found.gap:.2g} (tolerance {tolerance:g})"
     return [*lines, f"{metric} agrees {exact}, over {found.epochs} epochs"]
+
+
+def replay_by_name(name: str, tolerance: float) -> list[str]:
+    """Replays the trial with this run id, or `STUDY:NUMBER`; returns the lines that say how far it agrees.
+
+    Raises:
+        StudyError: there is no such trial, or it differs by more than the tolerance.
+    """
+    os.environ.pop(PROJECT_RUN, None)
+    with store_errors(), study_folder() as folder:
+        run, trial = find_trial(Connection(), name)
+        info = info_of(run)
+        with recorded_workers(run, info, Given(folder), info.worker_count) as dispatcher:  # one starts
+            found = replay(dispatcher, trial)
+        return replay_lines(found, trial, info.metric.name, tolerance)

@@ -1,7 +1,8 @@
 """The progress of a study on the terminal: live where there is one, plain lines elsewhere."""
 
+from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -9,9 +10,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mlflow_hpo.report import summary
+from mlflow_hpo.metric import best
+from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.study.driver import Study
-from mlflow_hpo.trial import State, Trial, best
+from mlflow_hpo.trial import State, Trial
+
+if TYPE_CHECKING:
+    from mlflow_hpo.store.registrations import Registration
 
 COLOURS = {State.FINISHED: "green", State.FAILED: "red", State.KILLED: "yellow"}
 
@@ -37,16 +42,16 @@ class Display:
     def began(self, study: Study) -> None:
         """See `Observer.began`."""
         self._study = study
-        self._taken_over = sum(t.results > 0 for t in study.known)
-        settings, run = study.settings, study.run
-        epochs = f"{settings.epochs} epochs" + (" each" if settings.scheduler == "none" else " at most")
-        data = f" on {settings.data}" if settings.data else ""
-        length = f", {epochs}" if settings.epochs > 1 else ""
+        self._taken_over = sum(t.result_count > 0 for t in study.known)
+        info, run = study.info, study.run
+        epochs = f"{info.max_epochs} epochs" + (" each" if info.settings.scheduler == "none" else " at most")
+        data = f" on {info.data}" if info.data else ""
+        length = f", {epochs}" if info.max_epochs > 1 else ""
         self._say(
-            f"study {run.name} ({run.run_id}): {settings.max_trials} trials of {settings.model}{data}, "
-            f"{settings.algorithm}{length}, {settings.worker_count} workers"
+            f"study {run.name} ({run.run_id}): {info.max_trials} trials of {info.model}{data}, "
+            f"{info.settings.algorithm}{length}, {info.worker_count} workers"
         )
-        for line in summary.plan_lines(settings, study.space, study.given, study.plan):
+        for line in summary.plan_lines(info, study.space, study.first, study.plan):
             self._say(line)
         if study.known:
             self._say(f"resumed: {self._taken_over} trials have results already")
@@ -57,7 +62,10 @@ class Display:
         """See `Observer.changed`."""
         if trial.state is State.RUNNING:
             self._since[trial.number] = monotonic()
-        elif trial.state is not State.FINISHED or self._shown.get(trial.number) != trial.epochs:
+        elif (
+            trial.state not in (State.FINISHED, State.STOPPED)
+            or self._shown.get(trial.number) != trial.epochs
+        ):
             self._shown[trial.number] = trial.epochs  # one that rested and now stays so has its line already
             # A line for each trial, but never half a reason.
             cut = self._console.is_terminal and not trial.reason
@@ -75,16 +83,16 @@ class Display:
 
     def _line(self, trial: Trial) -> Text:
         assert self._study is not None
-        settings = self._study.settings
+        info = self._study.info
         line = Text(f"trial {trial.number:>3} ").append(f"{trial.state:<9}", COLOURS.get(trial.state, ""))
         if trial.loss is not None:
-            line.append(f"{settings.metric} {summary.value(settings, trial):.4f}  {trial.seconds:5.1f} s  ")
+            line.append(f"{info.metric.name} {info.value(trial):.4f}  {trial.seconds:5.1f} s  ")
         if trial.reason:
             line.append(trial.reason + "  ")
         return line.append(" ".join(f"{k}={summary.shown(v)}" for k, v in trial.config.items()), "dim")
 
     def _picture(self, study: Study) -> Group:
-        over, total = sum(t.results > 0 for t in study.known), study.settings.max_trials
+        over, total = sum(t.result_count > 0 for t in study.known), study.info.max_trials
         head = Table.grid(padding=(0, 1))
         head.add_row(
             ProgressBar(total=total, completed=over, width=30),
@@ -103,7 +111,7 @@ class Display:
         failed = sum(t.state is State.FAILED for t in study.known)
         note = f", {failed} failed" if failed else ""
         best_line = (
-            summary.headline(study.settings, study.known) if best(study.known) else "no trial finished yet"
+            summary.headline(study.info, study.known) if best(study.known) else "no trial finished yet"
         )
         return Group(head, running, Text(best_line + note, "bold"))
 
@@ -111,9 +119,9 @@ class Display:
         done = over - self._taken_over
         if not done:
             return "starting workers" if not over else "going on"
-        if over >= study.settings.max_trials:
-            return "promoted trials go on" if study.settings.scheduler != "none" else "ending"
-        left = (monotonic() - study.started) / done * (study.settings.max_trials - over)
+        if over >= study.info.max_trials:
+            return "promoted trials go on" if study.info.settings.scheduler != "none" else "ending"
+        left = (monotonic() - study.started) / done * (study.info.max_trials - over)
         return f"about {_clock(left)} left"
 
 
@@ -124,14 +132,23 @@ def _clock(seconds: float) -> str:
 def print_end(console: Console, study: Study) -> None:
     """The best trial, its gain over the baseline, and what to do next."""
     console.print()
-    console.print(Text(summary.headline(study.settings, study.known), "bold"), soft_wrap=True)
-    if study.settings.scheduler != "none":
-        console.print(Text(summary.spent_line(study.settings, study.known)), soft_wrap=True)
+    console.print(Text(summary.headline(study.info, study.known), "bold"), soft_wrap=True)
+    if study.info.settings.scheduler != "none":
+        console.print(Text(summary.spent_line(study.info, study.known)), soft_wrap=True)
     run = study.run
     winner = best(study.known)
     has_model = winner is not None and bool(winner.model_uri)
-    for purpose, command in summary.next_commands(
-        study.settings, run.connection.uri, run.experiment_id, run.run_id, has_model
+    for purpose, command in next_commands.next_commands(
+        study.info, run.connection.uri, run.experiment_id, run.run_id, has_model
     ):
         console.print(Text(f"  # {purpose}", "dim"))
         console.print(Text(f"  {command}"), soft_wrap=True)
+
+
+def print_registered(done: "Registration | None", say: Callable[[str], None]) -> None:
+    """Says what was registered, and how to load it; of a dry run, nothing."""
+    if done is None:
+        return
+    say(f"registered trial {done.trial} as {done.name} version {done.version}{done.tested}")
+    say(f"it has the alias {done.alias}: {done.why}")
+    say(f"load it with mlflow.pyfunc.load_model('models:/{done.name}@{done.alias}')")

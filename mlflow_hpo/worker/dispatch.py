@@ -1,37 +1,93 @@
-"""What a study's workers are told, and the words for how one of them died."""
+"""The driver's side of the workers: makes a study's units into messages, and sends them."""
 
 import signal
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from pebble import ProcessExpired
 
-from mlflow_hpo.settings import Settings
+from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.objectives.spec import ObjectiveSpec
+from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import StudyRun
-from mlflow_hpo.worker.train import Task
+from mlflow_hpo.trial import Result, Trial, Unit
+from mlflow_hpo.worker.messages import Assignment, Task
+from mlflow_hpo.worker.train import train
 
 
-def seed_of(settings: Settings, number: int) -> int:
-    """What a trial trains with: derived, never stored for a resume."""
-    return int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0]) % 2**31
+@dataclass(frozen=True)
+class Dispatcher:
+    """Sends the units of one study to its workers."""
+
+    run: StudyRun
+    info: StudyInfo
+    spec: ObjectiveSpec
+    executor: Executor
+
+    @property
+    def task(self) -> Task:
+        """What the workers must know of the study."""
+        settings, metric = self.info.settings, self.info.metric
+        return Task(
+            spec=self.spec,
+            metrics=self.info.metrics,
+            target=None if settings.target is None else metric.loss(settings.target),
+            max_epochs=self.info.max_epochs,
+            tracking_uri=self.run.connection.uri,
+            experiment_id=self.run.experiment_id,
+            study_id=self.run.run_id,
+            trial_timeout=settings.trial_timeout,
+        )
+
+    def seed(self, number: int) -> int:
+        """Returns the seed that a trial trains with: derived, never stored for a resume."""
+        return derived_seed(self.info.settings.seed, number)
+
+    def submit_unit(
+        self, trial: Trial, unit: Unit, source_run_id: str | None, again: bool
+    ) -> "Future[Result]":
+        """Sends a unit of a trial, where possible to the worker that ran its last one.
+
+        Args:
+            again: an attempt at the unit was cut before.
+        """
+        seed = trial.config.get("seed", self.seed(trial.number))
+        assignment = Assignment(
+            self.task, unit, trial.run_id, trial.config, seed, source_run_id, trial.seconds, again
+        )
+        left = self.info.settings.seconds_left(trial.seconds)
+        return self.executor.submit(train, assignment, timeout_s=left, near=trial.run_id)
+
+    def submit_extra(
+        self,
+        run_id: str,
+        unit: Unit,
+        config: Mapping[str, Any],
+        seed: int,
+        source_run_id: str | None = None,
+        final: bool = False,
+        timeout_s: float | None = None,
+    ) -> "Future[Result]":
+        """Sends a training in a run of its own beside the trials; it does not end at the study's target.
+
+        Args:
+            final: it trains on the validation rows as well.
+        """
+        task = replace(self.task, target=None)
+        assignment = Assignment(task, unit, run_id, config, seed, source_run_id, final=final)
+        return self.executor.submit(train, assignment, timeout_s=timeout_s)
 
 
-def make_task(settings: Settings, run: StudyRun) -> Task:
-    """What the study's workers need to know."""
-    return Task(
-        spec=settings.spec,
-        metric=settings.metric,
-        maximize=settings.maximize,
-        target=None if settings.target is None else settings.loss(settings.target),
-        max_epochs=settings.epochs,
-        tracking_uri=run.connection.uri,
-        experiment_id=run.experiment_id,
-        study_id=run.run_id,
-        trial_timeout=settings.trial_timeout,
-    )
+def derived_seed(*parts: int) -> int:
+    """Returns a seed from a study's seed and what else tells two uses of it apart."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0]) % 2**31
 
 
 def death(lost: ProcessExpired) -> str:
-    """How a worker died, in words."""
+    """Returns how a worker died, in words."""
     code: int = getattr(lost, "exitcode", 0) or 0
     if code >= 0:
         return f"its worker ended with exit status {code}"

@@ -13,7 +13,7 @@ from mlflow_hpo.worker.process import data_of, own_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data
-    from mlflow_hpo.worker.train import Task
+    from mlflow_hpo.worker.messages import Task
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
 
     with user_errors(f"model {name!r} or its data cannot be loaded: "):
         data = data_of(spec)
-        data_info = DataInfo(data.task, data.classes, len(data.train)) if data else DataInfo("", 0, 0)
+        data_info = DataInfo(data.task, data.classes, len(data.train), data.digest) if data else DataInfo()
         return find_objective(spec).describe(name, data), data_info
 
 

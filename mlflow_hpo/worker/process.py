@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_hpo.errors import HpoError, StudyError, TrialError, worded
 from mlflow_hpo.execution.preload import silence
+from mlflow_hpo.user_code import use_contents
 
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data
@@ -41,14 +43,19 @@ def environment(spec: ObjectiveSpec, threads: int) -> dict[str, str]:
     return dict.fromkeys(THREADS, str(threads)) | quiet
 
 
-def warm_up(spec: ObjectiveSpec, threads: int, folder: str | None = None) -> None:
+def warm_up(
+    spec: ObjectiveSpec, threads: int, folder: str | None = None, contents: str | None = None
+) -> None:
     """Prepare a fresh process: threads, imports, the data. Ends with its driver.
 
     Args:
         folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
+        contents: where what Python gave lies, see `user_code`.
     """
     watch_parent(lambda: os._exit(1))
     tempfile.tempdir = folder
+    if contents:
+        use_contents(Path(contents))
     os.environ.update(environment(spec, threads))
     _quiet()
     with silence(), suppress(Exception):  # the first unit meets the same error, and can tell it

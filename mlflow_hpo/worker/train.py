@@ -9,10 +9,9 @@ import math
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlflow_hpo.errors import StoreError, TrialError
 from mlflow_hpo.worker.process import data_of, own_errors, user_errors
@@ -20,50 +19,9 @@ from mlflow_hpo.worker.process import data_of, own_errors, user_errors
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data
     from mlflow_hpo.objectives.handle import Handle, Place
-    from mlflow_hpo.objectives.spec import ObjectiveSpec
     from mlflow_hpo.store import Connection, Recorder
-    from mlflow_hpo.trial import Result, Unit
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a worker needs to know of the study; the same for all its units.
-
-    Attributes:
-        target: a loss that ends a unit at once, or None.
-    """
-
-    spec: ObjectiveSpec
-    metric: str
-    maximize: bool
-    target: float | None
-    max_epochs: int
-    tracking_uri: str
-    experiment_id: str
-    study_id: str = ""
-    trial_timeout: float | None = None
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One unit, and the trial it belongs to.
-
-    Attributes:
-        source_run_id: the run whose checkpoint the unit starts from; None where it starts afresh.
-        seconds: what earlier units of the trial took.
-        again: whether an attempt at this unit was cut before.
-        final: whether it trains on the validation rows as well, to be registered.
-    """
-
-    task: Task
-    unit: Unit
-    run_id: str
-    config: Mapping[str, Any]
-    seed: int
-    source_run_id: str | None = None
-    seconds: float = 0.0
-    again: bool = False
-    final: bool = False
+    from mlflow_hpo.trial import Result
+    from mlflow_hpo.worker.messages import Assignment
 
 
 @own_errors()
@@ -108,7 +66,7 @@ class _Run:
     def result(self) -> Result:
         from mlflow_hpo.hardware import Usage
         from mlflow_hpo.store import checkpoints, fluent_run
-        from mlflow_hpo.trial import Result
+        from mlflow_hpo.trial import Result, State
 
         usage = Usage()
         data = self._describe()
@@ -118,15 +76,18 @@ class _Run:
         values = self._values(handle)
         if self._rests:
             checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
+        stopped, ended = bool(handle.stopped), bool(handle.over)
+        over = ended or handle.reached >= self._task.max_epochs
         return Result(
-            values=values,
+            values={self._task.metric.name: values},
+            state=State.STOPPED if stopped else State.FINISHED if over else State.PAUSED,
             seconds=usage.seconds,
             cpu_seconds=usage.cpu_seconds + handle.child_cpu_seconds,
             peak_memory_bytes=handle.child_peak_bytes or usage.peak_memory_bytes,
             gpu_memory_bytes=usage.gpu_memory_bytes,
             model_uri=handle.model_uri,
-            ended=handle.over,
-            stopped=handle.stopped,
+            ended_itself=ended and not stopped,
+            reason=handle.over or handle.stopped,
         )
 
     def _user_code(self) -> AbstractContextManager[None]:
@@ -141,11 +102,11 @@ class _Run:
         if own and handle.over and not handle.reported:  # it had ended where its last unit did
             return {}
         if handle.reached == self._unit.start:
-            handle.value(self._task.metric, self._unit.stop)
+            handle.value(self._task.metric.name, self._unit.stop)
         passed = [epoch for epoch in self._unit.thresholds if epoch < handle.reached]
         must = [e for e in passed if self._unit.thresholds[e] < math.inf or e in handle.reported]
         told = [] if handle.stop_epoch is None else [handle.stop_epoch]
-        return {e: handle.value(self._task.metric, e) for e in sorted({*must, *told, handle.reached})}
+        return {e: handle.value(self._task.metric.name, e) for e in sorted({*must, *told, handle.reached})}
 
     def _describe(self) -> Data | None:
         from mlflow_hpo.data import whole
@@ -165,13 +126,12 @@ class _Run:
         from mlflow_hpo.objectives.early_stopping import early_stopping
         from mlflow_hpo.objectives.handle import Handle
 
-        known = self._recorder.last_epoch(self._task.metric) if self._assignment.again else 0
+        known = self._recorder.last_epoch(self._task.metric.name) if self._assignment.again else 0
 
         def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
             if self._assignment.final:
                 return True
-            value = metrics[self._task.metric]
-            loss = -value if self._task.maximize else value
+            loss = self._task.metric.loss(metrics[self._task.metric.name])
             reached = self._task.target is not None and loss <= self._task.target
             return patient(epoch, metrics) and not reached and self._unit.goes_on(epoch, loss)
 
@@ -191,7 +151,7 @@ class _Run:
             on_model=self._recorder.model,
             on_cost=lambda epoch, metrics: self._recorder.metrics(metrics, epoch),
             goes_on=goes_on,
-            metric="" if self._assignment.final else self._task.metric,
+            metric="" if self._assignment.final else self._task.metric.name,
             rungs=tuple(sorted(self._unit.thresholds)),
             run_id=self._assignment.run_id,
             source_id=self._assignment.source_run_id,
@@ -199,7 +159,7 @@ class _Run:
             fetch=self._fetch if self._assignment.source_run_id and self._rests else None,
         )
         alone = self._subject.folds == self._subject.repeats == 1
-        patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.maximize)
+        patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.metric)
         return handle
 
     def _fetch(self) -> None:

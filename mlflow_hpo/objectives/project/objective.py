@@ -11,12 +11,12 @@ from typing import Any
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.handle import Handle, Place
 from mlflow_hpo.objectives.project.process import Command
 from mlflow_hpo.projects import Prepared
 from mlflow_hpo.store import Connection, keys, project_runs
-from mlflow_hpo.trial import STOPPED_PROCESS
 
 FIRST_PAUSE, LAST_PAUSE, GROWTH = (
     0.5,
@@ -34,8 +34,7 @@ class ProjectObjective:
     """
 
     prepared: Prepared
-    metric: str
-    maximize: bool
+    metric: Metric
     packages: tuple[str, ...] = ()
 
     def warm_up(self) -> None:
@@ -81,7 +80,7 @@ class ProjectObjective:
         with _nested(connection, trial, f"{self.prepared.resource}-{stop:05d}") as run_id:
             process = _Process(self, trial, connection, run_id, config)
             value = process.value(process.finish())
-        return trial.report(stop, {self.metric: value})
+        return trial.report(stop, {self.metric.name: value})
 
 
 class _Process:
@@ -107,7 +106,7 @@ class _Process:
         """The value that counts."""
         if self._of.prepared.at == "last":
             return points[-1]
-        return max(points) if self._of.maximize else min(points)
+        return min(points, key=self._of.metric.loss)
 
     def finish(self) -> list[float]:
         """Run it to its end; gives what it logged.
@@ -130,7 +129,7 @@ class _Process:
                 if trial.max_epochs > 1 and not all(self._reports(self._history())):
                     command.stop()
                     if not trial.ended:
-                        trial.stopped = f"{STOPPED_PROCESS} {trial.reached} of {trial.max_epochs}"
+                        trial.stopped = f"at step {trial.reached} of {trial.max_epochs}"
                     self._keep_model()
                     return
             self._check(command)
@@ -142,14 +141,14 @@ class _Process:
         list(self._reports(points))  # it has ended: whether it would have been is of no matter
         epoch = min(max(len(points), trial.reached), trial.epochs) if trial.max_epochs > 1 else 1
         trial.reported.pop(epoch, None)
-        trial.report(epoch, {self._of.metric: self.value(points)})
+        trial.report(epoch, {self._of.metric.name: self.value(points)})
         trial.ended = "" if epoch == trial.max_epochs else f"ended by itself after {epoch} steps"
 
     def _reports(self, points: list[float]) -> Iterator[bool]:
         """Report the steps before the last that are new; after each, whether the trial goes on."""
         trial = self._trial
         for step in range(trial.reached + 1, min(len(points), trial.epochs - 1) + 1):
-            yield trial.report(step, {self._of.metric: self.value(points[:step])})
+            yield trial.report(step, {self._of.metric.name: self.value(points[:step])})
 
     @contextmanager
     def _running(self) -> Iterator[Command]:
@@ -188,16 +187,15 @@ class _Process:
         raise TrialError(f"its process {_words(command.status)}{last}", tail)
 
     def _history(self) -> list[float]:
-        return project_runs.history(self._connection, self._run_id, self._of.metric, self._since)
+        return project_runs.history(self._connection, self._run_id, self._of.metric.name, self._since)
 
     def _points(self) -> list[float]:
         """The metric's values, after the end."""
         points = self._history()
         known = self._keep_model()
         if not points:
-            raise SetupError(
-                f"the project logged no metric {self._of.metric!r}: it logged {', '.join(known) or 'none'}"
-            )
+            logged = ", ".join(known) or "none"
+            raise SetupError(f"the project logged no metric {self._of.metric.name!r}: it logged {logged}")
         return points
 
     def _keep_model(self) -> list[str]:

@@ -39,16 +39,16 @@ def compute(snapshot: StudySnapshot) -> Curves:
     known = [s for s in snapshot.seen if s.curve]
     best, first = snapshot.best, snapshot.baseline
     apart = {s.number for s in (best, first) if s}
-    early = [s for s in known if s.stopped(snapshot.settings)]
+    early = [s for s in known if s.stopped(snapshot.info)]
     failed = [s for s in known if s.value is None]
     over = [s for s in known if s not in early and s not in failed]
     values = [value for s in known for _, value in s.curve]
-    limits = base.clear_range(values, snapshot.settings.maximize)
+    limits = base.clear_range(values, snapshot.info.metric.maximize)
     return Curves(
         missing=_missing(snapshot, bool(known)),
         note=base.sentences(_marks(snapshot, early), _sample(snapshot), base.beyond(values, limits)),
-        metric=snapshot.settings.metric,
-        max_epochs=snapshot.settings.epochs,
+        metric=snapshot.info.metric.name,
+        max_epochs=snapshot.info.max_epochs,
         rungs=snapshot.rungs,
         whole=_thin(s for s in over if s.number not in apart),
         stopped=_thin(s for s in early if s.number not in apart),
@@ -61,7 +61,7 @@ def compute(snapshot: StudySnapshot) -> Curves:
 
 
 def _missing(snapshot: StudySnapshot, known: bool) -> str:
-    if snapshot.settings.epochs == 1:
+    if snapshot.info.max_epochs == 1:
         return "A trial has one epoch: there are no curves."
     return "" if known else "No trial has a learning curve yet."
 

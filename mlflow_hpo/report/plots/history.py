@@ -30,14 +30,14 @@ def compute(snapshot: StudySnapshot) -> History:
     if not snapshot.scored:
         return History(missing="No trial has a value yet.")
     shown = base.cloud(snapshot)
-    early = {s.number for s in shown if s.stopped(snapshot.settings)}
+    early = {s.number for s in shown if s.stopped(snapshot.info)}
     pairs = [(s.number, s.value) for s in shown if s.value is not None]
     values = [s.value for s in snapshot.scored if s.value is not None]
-    limits = base.clear_range(values, snapshot.settings.maximize)
+    limits = base.clear_range(values, snapshot.info.metric.maximize)
     failed = [s.number for s in snapshot.failed]
     return History(
         note=base.sentences(base.of_all(len(shown), len(snapshot.scored)), base.beyond(values, limits)),
-        metric=snapshot.settings.metric,
+        metric=snapshot.info.metric.name,
         whole=tuple(p for p in pairs if p[0] not in early),
         stopped=tuple(p for p in pairs if p[0] in early),
         steps=steps(snapshot),

@@ -40,7 +40,7 @@ def compute(snapshot: StudySnapshot) -> Parallel:
         return Parallel(missing="No trial has a value yet.")
     places = base.thinned(len(snapshot.ranked), MOST, range(10))
     values = [s.value for s in snapshot.scored if s.value is not None]
-    limits = base.clear_range(values, snapshot.settings.maximize) or (min(values), max(values))
+    limits = base.clear_range(values, snapshot.info.metric.maximize) or (min(values), max(values))
     gaps = any(len(c.values) < len(snapshot.seen) for c in shown)
     last = max(len(snapshot.ranked) - 1, 1)
     return Parallel(
@@ -48,7 +48,7 @@ def compute(snapshot: StudySnapshot) -> Parallel:
             base.of_all(len(places), len(snapshot.ranked)),
             "A line has a gap where a hyperparameter is not active." if gaps else "",
         ),
-        axes=(*(c.title for c in shown), snapshot.settings.metric),
+        axes=(*(c.title for c in shown), snapshot.info.metric.name),
         ticks=(*(_ticks(c) for c in shown), _value_ticks(limits)),
         lines=tuple(
             (s.number, i / last, _line(shown, s, limits))

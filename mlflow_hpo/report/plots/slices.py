@@ -51,10 +51,10 @@ def compute(snapshot: StudySnapshot) -> Slices:
     if not shown:
         return Slices(missing="No trial has a value yet.")
     values = [s.value for s in snapshot.scored if s.value is not None]
-    limits = base.clear_range(values, snapshot.settings.maximize)
+    limits = base.clear_range(values, snapshot.info.metric.maximize)
     return Slices(
         note=base.sentences(base.of_all(len(drawn), len(snapshot.scored)), base.beyond(values, limits)),
-        metric=snapshot.settings.metric,
+        metric=snapshot.info.metric.name,
         slices=tuple(_slice(snapshot, c, drawn) for c in shown),
         limits=limits,
     )
@@ -62,7 +62,7 @@ def compute(snapshot: StudySnapshot) -> Slices:
 
 def _slice(snapshot: StudySnapshot, column: Column, drawn: list[TrialView]) -> Slice:
     active = [s for s in drawn if s.number in column.values]
-    early = [s for s in active if s.stopped(snapshot.settings)]
+    early = [s for s in active if s.stopped(snapshot.info)]
     best = [s for s in active if s is snapshot.best]
     rest = [s for s in active if s not in early and s not in best]
     early = [s for s in early if s not in best]

@@ -72,7 +72,7 @@ def _kind(snapshot: StudySnapshot, place: int) -> int:
     seen = snapshot.seen[place]
     if seen.value is None:
         return 2
-    return int(seen.stopped(snapshot.settings))
+    return int(seen.stopped(snapshot.info))
 
 
 def _laid(bars: Sequence[Bar]) -> list[Bar]:

@@ -33,11 +33,11 @@ def compute(snapshot: StudySnapshot) -> Wall:
         return Wall(missing="No trial has a value yet.")
     end = max(snapshot.seconds, found[-1][0])
     seconds, values, numbers = zip(*found, (end, *found[-1][1:]), strict=True)
-    limits = base.clear_range(values, snapshot.settings.maximize)
+    limits = base.clear_range(values, snapshot.info.metric.maximize)
     rungs = "Counted are the values after each unit, also at rungs." if snapshot.rungs else ""
     return Wall(
         note=base.sentences(rungs, base.beyond(values, limits)),
-        metric=snapshot.settings.metric,
+        metric=snapshot.info.metric.name,
         seconds=seconds,
         values=values,
         numbers=numbers,
@@ -49,7 +49,7 @@ def compute(snapshot: StudySnapshot) -> Wall:
 def results(snapshot: StudySnapshot) -> list[tuple[float, float, int]]:
     """(seconds, value, trial) of every unit that ended with a value, by time."""
     return sorted(
-        (span.end, snapshot.settings.value(s.trial.losses[span.epochs]), s.number)
+        (span.end, snapshot.info.metric.value(s.trial.losses[span.epochs]), s.number)
         for s in snapshot.scored
         for span in s.spans
         if span.epochs in s.trial.losses

@@ -1,0 +1,92 @@
+"""The commands to use next: to see a study, rank it, go on with it, register and serve its model."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from mlflow_hpo.report.study_info import StudyInfo
+
+if TYPE_CHECKING:
+    from mlflow_hpo.store.registrations import Registration
+
+EXAMPLE_NAME = "NAME"
+
+
+def rank_command(run_id: str) -> str:
+    """The command that ranks a study."""
+    return f"mlflow-hpo report {run_id}"
+
+
+def resume_command(info: StudyInfo, run_id: str) -> str:
+    """What goes on with a study."""
+    return _in_python(info, run_id) if info.given_in_python else f"mlflow-hpo resume {run_id}"
+
+
+def register_command(
+    info: StudyInfo, run_id: str, name: str = EXAMPLE_NAME, alias: str = "", force: bool = False
+) -> str:
+    """What registers a study's best model.
+
+    Args:
+        alias: empty: the study's.
+        force: whether the gate would refuse it.
+    """
+    other = alias if alias != info.settings.alias else ""
+    if info.given_in_python:
+        given: dict[str, str | bool] = {"register": name}
+        given |= {"alias": other} if other else {}
+        given |= {"force": True} if force else {}
+        return _in_python(info, run_id, **given)
+    more = (f" --alias {quote(other)}" if other else "") + (" --force" if force else "")
+    return f"{rank_command(run_id)} --register {quote(name)}{more}"
+
+
+def _in_python(info: StudyInfo, run_id: str, **options: str | bool) -> str:
+    """What was given from Python is to be given again: no command can."""
+    if info.settings.target_column:
+        options = {"target_column": info.settings.target_column, **options}
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    return f"mlflow_hpo.tune(model, space, data, resume={run_id!r}{given})"
+
+
+def next_commands(
+    info: StudyInfo, uri: str, experiment_id: str, run_id: str, has_model: bool = True
+) -> list[tuple[str, str]]:
+    """What to do with the study when its search is over: (purpose, command) pairs, in order."""
+    steps = [*see_commands(uri, experiment_id, run_id), ("rank the trials", rank_command(run_id))]
+    if not has_model:
+        return steps
+    registers = registry_commands(info, run_id, None)
+    return [*steps, *(registers[1:] if info.settings.register_as else registers)]
+
+
+def see_commands(uri: str, experiment_id: str, run_id: str) -> list[tuple[str, str]]:
+    """Where the study is: (purpose, command) pairs."""
+    page = f"/#/experiments/{experiment_id}/runs/{run_id}"
+    look = f"mlflow ui --backend-store-uri {quote(uri)}   # then open http://127.0.0.1:5000{page}"
+    return [
+        ("name the tracking store", f"export MLFLOW_TRACKING_URI={quote(uri)}"),
+        ("see the study", uri.rstrip("/") + page if uri.startswith("http") else look),
+    ]
+
+
+def registry_commands(info: StudyInfo, run_id: str, last: Registration | None) -> list[tuple[str, str]]:
+    """How the best model gets into the registry and is served: (purpose, command) pairs.
+
+    Args:
+        last: how the last registration came out.
+    """
+    if last and last.version:
+        return [("serve it", serve_command(last.uri))]
+    name, alias = (
+        (last.name, last.alias) if last else (info.settings.register_as or EXAMPLE_NAME, info.settings.alias)
+    )
+    purpose = "register it all the same" if last else "register the best model"
+    register = register_command(info, run_id, name, alias, force=last is not None)
+    return [(purpose, register), ("serve it", serve_command(f"models:/{name}@{alias}"))]
+
+
+def serve_command(model: str) -> str:
+    """The command that serves a registered model."""
+    return f"mlflow models serve -m {quote(model)} --env-manager local --port 5001"

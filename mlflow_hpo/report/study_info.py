@@ -1,0 +1,139 @@
+"""What is known of a study without loading its model: what was asked, and what followed from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from mlflow_hpo.hardware import usable_cores
+from mlflow_hpo.metric import Metric
+from mlflow_hpo.schedulers import Budget, Plan, Scheduler, scheduler
+from mlflow_hpo.settings import Settings, read_settings
+from mlflow_hpo.trial import Trial
+
+if TYPE_CHECKING:
+    from mlflow_hpo.store import StudyRun
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """A study's settings, and the values that were left open in them, as the study's run records them.
+
+    Attributes:
+        settings: what was asked.
+        metrics: what is optimised, the first metric first.
+        max_epochs: epochs of a fully trained trial.
+        max_trials: how many trials there may be: of a grid, no more than it has points.
+        data: the data set's name; empty if the study has none.
+        warm_start: the run id of the earlier study that informs the algorithm; empty if there is none.
+        code, data_content: digests of the model and of the data that were given from Python; empty if
+            they were named.
+        data_digest: of the rows of data that were given from Python; else empty.
+        commit: of a project that was fetched from git; else empty.
+    """
+
+    settings: Settings
+    metrics: tuple[Metric, ...]
+    max_epochs: int
+    max_trials: int
+    data: str = ""
+    warm_start: str = ""
+    code: str = ""
+    data_content: str = ""
+    data_digest: str = ""
+    commit: str = ""
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> Self:
+        """Reads a study's record.
+
+        Raises:
+            ConfigError: its settings are not known here.
+        """
+        metrics = tuple(Metric(name, maximize) for name, maximize in plan["metrics"])
+        return cls(read_settings(settings), **{**plan, "metrics": metrics})
+
+    def record(self) -> dict[str, Any]:
+        """Returns what `read` needs beside the settings, as JSON's types."""
+        names = (
+            "max_epochs",
+            "max_trials",
+            "data",
+            "warm_start",
+            "code",
+            "data_content",
+            "data_digest",
+            "commit",
+        )
+        metrics = [[metric.name, metric.maximize] for metric in self.metrics]
+        return {"metrics": metrics, **{name: getattr(self, name) for name in names}}
+
+    def params(self) -> dict[str, Any]:
+        """Returns the settings for people, with what was left open in them filled in."""
+        filled = {
+            "model": self.model,
+            "data": self.data or None,
+            "metric": self.metric.name,
+            "max_epochs": self.max_epochs,
+            "max_trials": self.max_trials,
+            "warm_start": self.warm_start or None,
+        }
+        return self.settings.dump() | filled
+
+    @property
+    def model(self) -> str:
+        """The model's name; of a project, the project's."""
+        return self.settings.project.name if self.settings.project else self.settings.model
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that trials are compared by."""
+        return self.metrics[0]
+
+    @property
+    def budget(self) -> Budget:
+        """How many trials and epochs the study may spend."""
+        return Budget(self.max_trials, self.max_epochs, self.settings.min_epochs, self.settings.eta)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """The scheduler, with this study's sizes.
+
+        Raises:
+            ConfigError: it cannot work within the budget.
+        """
+        return scheduler(self.settings.scheduler, self.budget, self.settings.trials_can_pause)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The rungs of the scheduler, and what it will spend."""
+        return self.scheduler.plan
+
+    @property
+    def worker_count(self) -> int:
+        """The number of workers."""
+        return worker_count(self.settings, self.max_trials)
+
+    @property
+    def given_in_python(self) -> bool:
+        """Tells whether only Python can go on with the study: its data were given there, and are not kept."""
+        return bool(self.data_content) and not self.settings.keep_data
+
+    def value(self, trial: Trial) -> float | None:
+        """Returns a trial's metric at its last recorded epoch."""
+        return None if trial.loss is None else self.metric.value(trial.loss)
+
+
+def worker_count(settings: Settings, max_trials: int) -> int:
+    """Returns how many workers to start: as asked, or one for each core, but no more than trials."""
+    wanted = usable_cores() if settings.workers == "auto" else settings.workers
+    return min(wanted, max_trials)
+
+
+def info_of(run: "StudyRun") -> StudyInfo:
+    """Reads what a study's run records of its settings and its plan.
+
+    Raises:
+        ConfigError: its settings are not known here.
+    """
+    return StudyInfo.read(run.settings, run.plan)

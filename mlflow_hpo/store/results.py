@@ -1,0 +1,62 @@
+"""A trial's results as tags of its run: JSON by metric and epochs, in as many tags as it takes."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+
+from mlflow_hpo.metric import Metric
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import to_json
+from mlflow_hpo.trial import Results
+
+IN_A_TAG = 200  # results: each takes some 30 characters, of the 8,000 that a tag holds
+
+
+def losses_of(values: Results, metrics: Sequence[Metric]) -> Results:
+    """Returns the losses of metrics' values, the study's first metric first."""
+    return {m.name: {e: m.loss(v) for e, v in values[m.name].items()} for m in metrics if m.name in values}
+
+
+def joined(before: Results, new: Results) -> Results:
+    """Returns the results of two units of a trial together; the newer ones count."""
+    return {name: {**before.get(name, {}), **new.get(name, {})} for name in dict.fromkeys((*before, *new))}
+
+
+def results_tags(results: Results, metrics: Sequence[Metric]) -> dict[str, str]:
+    """Returns the tags that hold results, in the metrics' own unit and sign.
+
+    Each tag is JSON by itself, so that a store that writes tags one by one never leaves half a value.
+    """
+    known = {metric.name: metric for metric in metrics}
+    rows = [
+        (n, epochs, known[n].value(loss)) for n, losses in results.items() for epochs, loss in losses.items()
+    ]
+    rows.sort(key=lambda row: row[1])
+    parts = [rows[i : i + IN_A_TAG] for i in range(0, len(rows), IN_A_TAG)]
+    return {_key(place): to_json(_by_metric(part, metrics)) for place, part in enumerate(parts)}
+
+
+def read_results(tags: Mapping[str, str], metrics: Sequence[Metric]) -> Results:
+    """Returns a trial's results from its run's tags, as losses."""
+    results: Results = {}
+    for part in _parts(tags):
+        values = {name: {int(e): value for e, value in by_epoch.items()} for name, by_epoch in part.items()}
+        results = joined(results, losses_of(values, metrics))
+    return results
+
+
+def _parts(tags: Mapping[str, str]) -> Iterator[dict[str, dict[str, float]]]:
+    for place in count():
+        if _key(place) not in tags:
+            return
+        yield json.loads(tags[_key(place)])
+
+
+def _key(place: int) -> str:
+    return keys.RESULTS + (f".{place}" if place else "")
+
+
+def _by_metric(
+    rows: Sequence[tuple[str, int, float]], metrics: Sequence[Metric]
+) -> dict[str, dict[str, float]]:
+    return {m.name: {str(e): v for name, e, v in rows if name == m.name} for m in metrics}

@@ -1,0 +1,121 @@
+"""A study's trials in memory; each change is written to the store and told to the observer."""
+
+from math import inf
+from typing import TYPE_CHECKING, Protocol
+
+from mlflow_hpo.algorithms import watched
+from mlflow_hpo.schedulers import Plan
+from mlflow_hpo.store import StudyRun
+from mlflow_hpo.study.retention import to_drop
+from mlflow_hpo.study.setup import StudyPlan
+from mlflow_hpo.trial import Result, State, Trial, Unit
+
+if TYPE_CHECKING:
+    from mlflow_hpo.study.driver import Study
+
+
+class Observer(Protocol):
+    """Is told what happens, as it happens."""
+
+    def began(self, study: "Study") -> None:
+        """The first unit is about to start."""
+
+    def changed(self, trial: Trial) -> None:
+        """A trial's state changed."""
+
+    def tick(self) -> None:
+        """A moment passed."""
+
+
+class Ledger:
+    """Keeps the trials of a study.
+
+    Attributes:
+        trials: every trial, by number.
+    """
+
+    def __init__(self, run: StudyRun, plan: StudyPlan, observer: Observer) -> None:
+        self.trials: dict[int, Trial] = {}
+        self._run, self._info, self._observer = run, plan.info, observer
+        self._watched = watched(plan.earlier, self._plan.rungs)
+        settings = self._info.settings
+        single = settings.folds == settings.repeats == 1  # several would train from rung to rung
+        rungs = self._plan.rungs if single and settings.scores_every_epoch else ()
+        self._scored_epochs = {*self._watched, *rungs}
+
+    @property
+    def _plan(self) -> Plan:
+        return self._info.plan
+
+    @property
+    def known(self) -> list[Trial]:
+        """The trials, in order."""
+        return [self.trials[number] for number in sorted(self.trials)]
+
+    @property
+    def seen(self) -> list[Trial]:
+        """The trials as deciders see them."""
+        rungs = (*self._plan.rungs, *self._watched)
+        return [trial.extended_to(rungs) for trial in self.known]
+
+    @property
+    def running(self) -> list[Trial]:
+        """The trials that are being trained."""
+        return [t for t in self.known if t.state is State.RUNNING]
+
+    @property
+    def losses(self) -> list[float]:
+        """Every loss of the trials that did not fail."""
+        return [loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values()]
+
+    @property
+    def first_failure(self) -> str:
+        """The first reason that a trial has, in words."""
+        first = next((t for t in self.known if t.reason), None)
+        return f"trial {first.number}: {first.reason}" if first else "none was trained"
+
+    def adopt(self) -> None:
+        """Reads the trials of a study that goes on; what was running is to be trained again."""
+        self.trials = {t.number: self._as_recorded(t) for t in self._run.trials.adopt()}
+
+    def changed(self, trial: Trial) -> None:
+        """Notes a trial as it is now."""
+        self.trials[trial.number] = trial
+        self._observer.changed(trial)
+
+    def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> None:
+        """Ends a trial otherwise than by a result."""
+        self.changed(self._run.trials.end(trial, state, reason, traceback))
+
+    def record(self, trial: Trial, result: Result) -> None:
+        """Records the result of a unit."""
+        self.changed(self._run.trials.record(trial, result))
+        if self._info.settings.kept_models is not None and trial.losses:
+            self._run.trials.drop_superseded(self.trials[trial.number])
+
+    def with_scored_epochs(self, unit: Unit, trial: Trial) -> dict[int, float]:
+        """Returns the unit's thresholds, with the epochs on the way at which its loss is wanted, too."""
+        new = self._scored_epochs - set(trial.losses)
+        passed = {epoch: inf for epoch in new if unit.start < epoch < unit.stop}
+        return passed | dict(unit.thresholds)
+
+    def make_room(self, ended: bool = False, copies: bool = False) -> None:
+        """Deletes the models and checkpoints that need not be kept.
+
+        Args:
+            ended: no trial goes on.
+            copies: copies may yet begin from any checkpoint.
+        """
+        keep = self._info.settings.kept_models
+        if keep is None:
+            return
+        for number, what in to_drop(self.known, keep, ended, copies).items():
+            self.trials[number] = self._run.trials.drop(self.trials[number], what)
+
+    def _as_recorded(self, trial: Trial) -> Trial:
+        """Ends a trial whose last losses are recorded, but not that it is over: the store wrote half."""
+        if trial.state is State.KILLED and trial.ended_itself:
+            return self._run.trials.end(trial, State.FINISHED, f"ended by itself at epoch {trial.epochs}")
+        if trial.state is State.KILLED and trial.epochs >= self._info.max_epochs:
+            return self._run.trials.end(trial, State.FINISHED, "")
+        return trial

@@ -1,0 +1,69 @@
+"""The command `report`: ranks trials, draws the page, and registers a study's best model."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.registry import RegistrationRequest
+from mlflow_hpo.report import command, formats, page, plots
+from mlflow_hpo.report.query import RankingQuery, studies_of
+from mlflow_hpo.report.ranking import Entry, Ranking
+from mlflow_hpo.report.study_info import info_of
+from mlflow_hpo.store import Connection, StudyRun, store_errors
+from mlflow_hpo.study.lifecycle import PROJECT_RUN, register_best, says
+from mlflow_hpo.study.terminal import print_registered
+
+
+def report(options: Mapping[str, Any], gate: Mapping[str, Any], console: Console) -> None:
+    """Ranks the trials of studies and, if a name is given, registers a study's best model.
+
+    Args:
+        options: the command's, by name.
+        gate: settings of the gate that are given another value.
+    """
+    formats.check_format(options["style"])
+    if options["html"]:
+        formats.check_page_file("html", options["html"])
+    query = command.query_from(options)
+    if options["register"] and not query.is_plain:
+        raise ConfigError("register: takes one whole study, by its own metric")
+    os.environ.pop(PROJECT_RUN, None)
+    with store_errors():
+        studies = studies_of(Connection(), query)
+        entries, ranking = command.show(studies, query, options, console)
+        try:
+            if options["register"]:
+                _register(studies[0], entries, options, gate, console)
+        finally:  # the page says what was registered, or why not
+            if options["html"]:
+                _write_page(studies[0], query, entries, ranking, options, console)
+
+
+def _register(
+    run: StudyRun,
+    entries: list[Entry],
+    options: Mapping[str, Any],
+    gate: Mapping[str, Any],
+    console: Console,
+) -> None:
+    alias = options["alias"] or info_of(run).settings.alias
+    request = RegistrationRequest(options["register"], alias, options["force"], options["dry_run"])
+    done = register_best(run, [entry.trial for entry in entries], request, gate, console)
+    print_registered(done, says(console))
+
+
+def _write_page(
+    run: StudyRun,
+    query: RankingQuery,
+    entries: list[Entry],
+    ranking: Ranking,
+    options: Mapping[str, Any],
+    console: Console,
+) -> None:
+    fronts = [command.front(entries, ranking)] if query.metrics else []
+    page.write_page(run, options["html"], [plots.front.plot(one) for one in fronts])
+    if options["style"] == "table":  # the other formats are read by programs
+        says(console)(f"page with plots: {options['html']}")

@@ -1,0 +1,120 @@
+"""Goes on with a study as it began: which settings may change, and what Python gave it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.report.next_commands import resume_command
+from mlflow_hpo.report.study_info import StudyInfo, info_of
+from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
+from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space
+from mlflow_hpo.store import StudyRun
+from mlflow_hpo.study.crew import local_workers
+from mlflow_hpo.study.setup import Given, StudyPlan, find_source
+from mlflow_hpo.worker.dispatch import Dispatcher
+
+FILES = ("space", "start_from")  # settings whose files count, not their names
+
+
+def resumed_settings(run: StudyRun, options: Mapping[str, Any]) -> Settings:
+    """Returns a study's settings with those that are given another value.
+
+    Args:
+        options: None: as it was. A value that a setting had only because it was left open may be given.
+
+    Raises:
+        StudyError: an option would change the trials there are.
+    """
+    info = info_of(run)
+    asked = {name: value for name, value in options.items() if value is not None}
+    return _merged(run, info, read_settings({**run.settings, **asked}))
+
+
+def _merged(run: StudyRun, info: StudyInfo, new: Settings) -> Settings:
+    before, after, filled = info.settings.dump(), new.dump(), info.params()
+    kept = {}
+    for name, value in after.items():
+        if name in (*RESUMABLE, *FILES) or value == before[name]:
+            continue
+        if str(value) != str(filled[name]):
+            raise StudyError(
+                f"study {run.run_id} began with {name} {filled[name]!r}, not {value!r}: "
+                f"a resume may change {', '.join(RESUMABLE)}"
+            )
+        kept[name] = before[name]
+    return read_settings({**after, **{name: before[name] for name in FILES}, **kept})
+
+
+def given_again(run: StudyRun, settings: Settings, options: Mapping[str, Any], given: Given) -> Given:
+    """Returns what the plan of a resumed study takes: what the study has kept, and what is given again.
+
+    Raises:
+        StudyError: another space or other configs are given; or data that were not kept are not given.
+    """
+    info = info_of(run)
+    space_text, start_text = run.space_text, run.start_text if info.settings.start_from else ""
+    if options.get("space"):
+        check_same_space(run, load_space(options["space"])[0], options["space"])
+    elif given.space_text:
+        check_same_space(run, parse_space(given.space_text, "space"), "the one given now")
+    if options.get("start_from") and load_given(options["start_from"]) != start_text:
+        raise StudyError(
+            f"study {run.run_id} began with other configs than {options['start_from']} holds now"
+        )
+    kept = recorded_contents(run, info, given)
+    return replace(kept, space_text=space_text, start_text=start_text, record=info)
+
+
+def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
+    """Returns code and data as they are given again, or lays those that the study has kept into the folder.
+
+    Raises:
+        StudyError: they were not kept, or are gone.
+    """
+    code, data = given.code or info.code, given.data or info.data_content
+    if code and not given.code:
+        run.fetch_content(code, given.folder)
+    if data and not given.data:
+        if not info.settings.keep_data:
+            raise StudyError(
+                f"study {run.run_id} was begun with data from Python, which are to be given again: "
+                f"{resume_command(info, run.run_id)}; keep_data=true keeps them with the study"
+            )
+        run.fetch_content(data, given.folder)
+    return replace(given, code=code, data=data)
+
+
+def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyInfo:
+    """Checks that a search into a run that is a study already asks for the same study; returns its record.
+
+    Raises:
+        StudyError: it does not.
+    """
+    info = info_of(run)
+    _merged(run, info, settings)
+    check_same_space(run, planned.space, settings.space or f"that of model {planned.info.model!r}")
+    if settings.start_from and planned.start_text != run.start_text:
+        raise StudyError(f"study {run.run_id} began with other configs than {settings.start_from} holds now")
+    return info
+
+
+def check_same_space(run: StudyRun, space: Space, source: str) -> None:
+    """Raises StudyError if the space, which `source` names, is not that of the study."""
+    if dump_space(space) != dump_space(parse_space(run.space_text, "space")):
+        raise StudyError(f"study {run.run_id} began with another space than {source}")
+
+
+@contextmanager
+def recorded_workers(run: StudyRun, info: StudyInfo, given: Given, count: int) -> Iterator[Dispatcher]:
+    """Starts workers for a study that is not driven now: to register its best, or to replay a trial.
+
+    Raises:
+        HpoError: what the study trains cannot be had any more.
+    """
+    given = replace(recorded_contents(run, info, given), space_text=run.space_text, record=info)
+    source = find_source(info.settings, given)
+    spec = replace(source.spec, metric=info.metric)
+    with local_workers(spec, count, given.folder) as executor:
+        yield Dispatcher(run, info, spec, executor)

@@ -1,0 +1,301 @@
+"""Makes the plan of a study: everything that follows from its settings, in four steps.
+
+1 source       a built-in model, the user's code or a project; checked as far as nothing is loaded
+2 description  of the model and the data: from a table, or by a worker that loads them
+3 space        parsed once
+4 the rest     what was left open is filled in, and what does not fit is refused
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from mlflow_hpo.algorithms import GRID, Algorithm, algorithm, grid_size, is_on_grid
+from mlflow_hpo.data import DataSpec
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.metric import Metric
+from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo, is_builtin
+from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
+from mlflow_hpo.projects import Prepared
+from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.settings import ALL, DEFAULT_DATA, Settings
+from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_given, parse_space, same
+from mlflow_hpo.study import checks
+from mlflow_hpo.trial import Config, Trial
+
+FALLBACK_METRIC = "loss"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a plan takes beside the settings: what Python gave, or what a study that goes on has kept.
+
+    Attributes:
+        folder: of this study alone, for contents and what is fetched; its caller removes it.
+        code, data: digests of the model and the data that Python gave, in the folder; empty if it gave none.
+        space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
+        record: of a study that goes on, what was recorded of its plan.
+    """
+
+    folder: Path
+    code: str = ""
+    data: str = ""
+    space_text: str = ""
+    start_text: str = ""
+    record: StudyInfo | None = None
+
+
+class Inspector(Protocol):
+    """Answers what a plan must ask: of a worker about the user's model, of the store about another study."""
+
+    def describe(self, spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
+        """Loads the model and the data; `name` is how the model is to be named."""
+
+    def start(self, spec: ObjectiveSpec, count: int) -> None:
+        """Begins to start so many workers, unless they were; does not wait for them."""
+
+    def dry_run(self, spec: ObjectiveSpec, config: Config, epochs: int) -> tuple[str, ...] | None:
+        """Tries a config on a few rows; returns the metrics that training reports, None if it cannot tell."""
+
+    def earlier_trials(self, info: StudyInfo, space: Space) -> tuple[str, list[Trial]]:
+        """Returns the run id of the study that `warm_start` names, and its trials that fit this one."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is tuned, before it is loaded.
+
+    Attributes:
+        name: how the model is named to people.
+        space: the space that was given; None: the model's own.
+        tags: of the study's run: where a project came from.
+    """
+
+    spec: ObjectiveSpec
+    name: str
+    data: str
+    space: Space | None
+    space_text: str
+    start_text: str
+    project: Prepared | None = None
+    commit: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """All that follows from the settings, the model, the data and the space; made once.
+
+    Attributes:
+        first: configs to try after the baseline, before the algorithm proposes any.
+        earlier: the trials of another study that inform the algorithm, with numbers below 0.
+        metric_is_sure: training is known to report the metric.
+        space_text, start_text: the space and the configs to try first, as they were written.
+        tags: of the study's run.
+    """
+
+    info: StudyInfo
+    spec: ObjectiveSpec
+    model: ModelInfo
+    space: Space
+    algorithm: Algorithm
+    first: Sequence[Config]
+    earlier: Sequence[Trial] = ()
+    metric_is_sure: bool = True
+    space_text: str = ""
+    start_text: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
+    """Makes the plan of a study.
+
+    Raises:
+        HpoError: something cannot be had, or does not fit.
+    """
+    source = find_source(settings, given)
+    model, data = inspector.describe(source.spec, source.name)
+    space = source.space or _own_space(source, model)
+    info = _filled_in(settings, given, source, model, data, space)
+    first = _first_configs(settings, source, model, space)
+    info = replace(info, max_trials=_trial_count(settings, model, space, first))
+    checks.check_same_data(info, given.record)
+    checks.check_fit(info, model, data, space, len(first))
+    spec = replace(source.spec, metric=info.metric)
+    inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
+    made = StudyPlan(
+        info=info,
+        spec=spec,
+        model=model,
+        space=space,
+        algorithm=algorithm(settings.algorithm, settings.grid_points, settings.seed),
+        first=first,
+        space_text=source.space_text or model.space_text,
+        start_text=source.start_text,
+        tags=source.tags,
+    )
+    made.algorithm.check(space)
+    return _informed(_tried(made, given, inspector), inspector)
+
+
+def find_source(settings: Settings, given: Given) -> Source:
+    """Finds what is tuned, and refuses what can be told to be wrong before anything is loaded."""
+    checks.check_asked(settings, given.code, given.data)
+    space, space_text = _given_space(settings, given)
+    start_text = given.start_text or (load_given(settings.start_from) if settings.start_from else "")
+    if settings.project is not None:
+        return _project(settings, given, space, space_text, start_text)
+    data = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "")
+    every_epoch = settings.resource == "auto" and settings.scheduler == "none"
+    spec = ObjectiveSpec(
+        model=settings.model,
+        code=given.code,
+        data=checks.data_spec(settings, data, given.data),
+        preprocess=settings.preprocess,
+        resource="none" if every_epoch else settings.resource,
+        metric=checks.asked_metric(settings),
+        folds=settings.folds,
+        repeats=settings.repeats,
+        early_stopping=settings.early_stopping,
+    )
+    return Source(spec, settings.model, data, space, space_text, start_text)
+
+
+def _given_space(settings: Settings, given: Given) -> tuple[Space | None, str]:
+    if given.space_text:
+        return parse_space(given.space_text, settings.space or "space"), given.space_text
+    return load_space(settings.space) if settings.space else (None, "")
+
+
+def _project(
+    settings: Settings, given: Given, space: Space | None, space_text: str, start_text: str
+) -> Source:
+    from mlflow_hpo.projects.prepare import commit_of, prepare, source_tags
+
+    assert settings.project is not None
+    if space is None:
+        raise ConfigError("space: a project brings none: name a YAML file over its entry point's parameters")
+    searched = _without(space, settings.project.parameters)
+    space_text = space_text if searched is space else dump_space(searched)
+    asked = settings.project
+    if given.record and given.record.commit:
+        asked = asked.model_copy(update={"version": given.record.commit})
+    resource = "" if settings.resource == "auto" else settings.resource
+    prepared = prepare(asked, searched, resource, given.folder)
+    spec = ObjectiveSpec(
+        model=asked.name,
+        data=DataSpec(""),
+        metric=checks.asked_metric(settings),
+        early_stopping=settings.early_stopping,
+        project=prepared.text,
+    )
+    commit = commit_of(prepared, given.folder)
+    return Source(
+        spec=spec,
+        name=asked.name,
+        data="",
+        space=searched,
+        space_text=space_text,
+        start_text=start_text,
+        project=prepared,
+        commit=commit,
+        tags=source_tags(asked, prepared),
+    )
+
+
+def _without(space: Space, fixed: Mapping[str, str]) -> Space:
+    """Returns the space without the parameters that are fixed."""
+    if not space.names() & set(fixed):
+        return space
+    searched = Space({name: p for name, p in space.parameters.items() if name not in fixed})
+    if inner := sorted(searched.names() & set(fixed)):
+        raise ConfigError(
+            f"space: {inner[0]!r} is below an option of another parameter, and cannot be fixed by -P"
+        )
+    if not searched.parameters:
+        raise ConfigError("space: it has nothing to search beside what -P fixes")
+    return searched
+
+
+def _own_space(source: Source, model: ModelInfo) -> Space:
+    if not model.space_text:
+        raise ConfigError(
+            f"space: model {source.name!r} brings none: name a YAML file with its hyperparameters"
+        )
+    return parse_space(model.space_text, f"{source.name}.yaml")
+
+
+def _filled_in(
+    settings: Settings, given: Given, source: Source, model: ModelInfo, data: DataInfo, space: Space
+) -> StudyInfo:
+    """Fills in what the settings leave open: the metric, and the epochs of a fully trained trial."""
+    if model.needs_data and not data.task:
+        raise ConfigError(f"data: model {model.name!r} is trained on data: name a data set")
+    name = settings.metric or model.metric.get(data.task, FALLBACK_METRIC)
+    return StudyInfo(
+        settings=settings,
+        metrics=(Metric.directed(name, settings.direction),),
+        max_epochs=_max_epochs(settings, source, model, space),
+        max_trials=1,
+        data=source.data,
+        code=given.code,
+        data_content=given.data,
+        data_digest=data.digest if given.data else "",
+        commit=source.commit,
+        warm_start=given.record.warm_start if given.record else "",
+    )
+
+
+def _max_epochs(settings: Settings, source: Source, model: ModelInfo, space: Space) -> int:
+    """Returns the epochs as given, as many as the space asks for, or the default of the model's kind."""
+    if source.project:
+        return settings.max_epochs or checks.project_budget(source.project)
+    asked = checks.most_epochs(space) if model.limited else None
+    if asked is None:
+        return settings.max_epochs or (DEFAULT_EPOCHS if model.has_epochs else 1)
+    if settings.max_epochs is not None and settings.max_epochs < asked:
+        raise ConfigError(
+            f"max-epochs: {settings.max_epochs} is below the {asked} epochs that the space asks for"
+        )
+    return settings.max_epochs or asked
+
+
+def _first_configs(settings: Settings, source: Source, model: ModelInfo, space: Space) -> list[Config]:
+    """Returns the configs that are given, each once, without the baseline, which is trial 0."""
+    configs: list[Config] = [model.baseline(space)]
+    if source.start_text:
+        name = settings.start_from or "start_from"
+        for config in parse_given(source.start_text, name, space, model.defaults):
+            if not any(same(config, other) for other in configs):
+                configs.append(config)
+    return configs[1:]
+
+
+def _trial_count(settings: Settings, model: ModelInfo, space: Space, first: Sequence[Config]) -> int:
+    """Returns how many trials there may be: of a grid, at most its points and the first configs off it."""
+    if settings.algorithm != GRID:
+        return settings.most_trials
+    size = grid_size(space, settings.grid_points)
+    if settings.max_trials == ALL:
+        checks.check_whole_grid(size)
+    configs = [model.baseline(space), *first]
+    whole = size + sum(not is_on_grid(space, config, settings.grid_points) for config in configs)
+    return whole if settings.max_trials == ALL else min(whole, settings.most_trials)
+
+
+def _tried(plan: StudyPlan, given: Given, inspector: Inspector) -> StudyPlan:
+    """Tries the baseline of a user's own model, so that what cannot fit is refused before any trial."""
+    if plan.spec.project or given.record or checks.is_builtin_study(plan.spec):
+        return plan
+    reported = inspector.dry_run(plan.spec, plan.model.baseline(plan.space), plan.info.max_epochs)
+    checks.check_metric(plan.info.metric, reported)
+    return replace(plan, metric_is_sure=reported is not None)
+
+
+def _informed(plan: StudyPlan, inspector: Inspector) -> StudyPlan:
+    """Adds the trials of the earlier study that `warm_start` names."""
+    if not plan.info.settings.warm_start:
+        return plan
+    run_id, trials = inspector.earlier_trials(plan.info, plan.space)
+    return replace(plan, info=replace(plan.info, warm_start=run_id), earlier=tuple(trials))

@@ -1,0 +1,40 @@
+"""Decides when a study ends: by its timeout, its target or its patience."""
+
+from collections.abc import Sequence
+from time import monotonic
+
+from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.schedulers import since_better
+from mlflow_hpo.trial import Trial
+
+OUT_OF_PATIENCE = "ended by its patience"
+
+
+class StopRules:
+    """The rules by which a study ends.
+
+    Attributes:
+        started: `monotonic()` when this driver began.
+    """
+
+    def __init__(self, info: StudyInfo) -> None:
+        self._info = info
+        self.started = monotonic()
+
+    def reason(self, losses: Sequence[float]) -> str:
+        """Returns why the study ends at once, with what runs; empty while it does not."""
+        settings, metric = self._info.settings, self._info.metric
+        limit, target = settings.timeout, settings.target
+        if limit is not None and monotonic() - self.started > limit:
+            return f"ended by its timeout of {limit:g} s"
+        if target is not None and any(loss <= metric.loss(target) for loss in losses):
+            return f"ended by its target: {metric.name} reached {target:g}"
+        return ""
+
+    def is_out_of_patience(self, seen: Sequence[Trial]) -> bool:
+        """Tells whether the last `patience` trials brought no better one: then no more begin."""
+        patience = self._info.settings.patience
+        if patience is None:
+            return False
+        plan = self._info.plan
+        return since_better(seen, plan.rungs, plan.firsts) >= patience

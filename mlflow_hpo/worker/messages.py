@@ -1,0 +1,61 @@
+"""What the driver sends to a worker.
+
+The module imports nothing heavy: a worker that unpickles a message has not set its threads yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow_hpo.metric import Metric
+    from mlflow_hpo.objectives.spec import ObjectiveSpec
+    from mlflow_hpo.trial import Unit
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker must know of the study; the same for all its units.
+
+    Attributes:
+        target: a loss that ends a unit at once, or None.
+        trial_timeout: seconds for a whole trial, or None.
+    """
+
+    spec: ObjectiveSpec
+    metrics: tuple[Metric, ...]
+    target: float | None
+    max_epochs: int
+    tracking_uri: str
+    experiment_id: str
+    study_id: str = ""
+    trial_timeout: float | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that trials are compared by."""
+        return self.metrics[0]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One unit, and the trial it belongs to.
+
+    Attributes:
+        source_run_id: the run whose checkpoint the unit starts from; None if it starts from nothing.
+        seconds: what earlier units of the trial took.
+        again: an attempt at this unit was cut before.
+        final: it trains on the validation rows as well, to be registered.
+    """
+
+    task: Task
+    unit: Unit
+    run_id: str
+    config: Mapping[str, Any]
+    seed: int
+    source_run_id: str | None = None
+    seconds: float = 0.0
+    again: bool = False
+    final: bool = False
