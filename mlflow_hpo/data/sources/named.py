@@ -4,9 +4,9 @@ import importlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stdout, suppress
-from fcntl import LOCK_EX, flock
 from io import StringIO
 from pathlib import Path
+from typing import IO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -64,10 +64,18 @@ def _from_cache(load: Callable[[], Found]) -> Callable[[], Found]:
             with suppress(OSError):  # a cache that cannot be written cannot be downloaded into either
                 _keras_cache().mkdir(parents=True, exist_ok=True)
                 lock = stack.enter_context((_keras_cache() / ".mlflow-hpo.lock").open("w"))
-                flock(lock, LOCK_EX)
+                _lock(lock)
             return load()
 
     return locked
+
+
+def _lock(file: IO[str]) -> None:
+    """Waits until no other process holds the lock. Does nothing on Windows, where there is no such lock."""
+    with suppress(ImportError):
+        from fcntl import LOCK_EX, flock
+
+        flock(file, LOCK_EX)
 
 
 DATASETS: Mapping[str, Callable[[], Found]] = {
