@@ -59,7 +59,7 @@ def check_metric(settings: Settings, metrics: Iterable[str] | None) -> None:
 def _max_epochs(settings: Settings, model: ModelInfo, space: Space) -> int:
     """As given; or as many as the space asks for; or the default of the model's kind."""
     asked = _most(space)
-    if asked is None or not model.limited:
+    if asked is None or not model.epochs_in_config:
         return settings.max_epochs or (DEFAULT_EPOCHS if model.has_epochs else 1)
     if settings.max_epochs is not None and settings.max_epochs < asked:
         raise ConfigError(

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from mlflow_hpo.algorithms import GRID, GRID_POINTS, Algorithm, algorithm, check_algorithm
-from mlflow_hpo.data import DataSpec, check_data
+from mlflow_hpo.data import CLASSIFICATION, DataSpec, check_data
 from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, unknown
 from mlflow_hpo.fields import (
@@ -30,7 +30,6 @@ from mlflow_hpo.fields import (
 )
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import (
-    CLASSIFICATION,
     DEFAULT_EPOCHS,
     KERAS_METRICS,
     builtin_metrics,

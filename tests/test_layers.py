@@ -8,8 +8,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
     ["errors", "trial", "__init__"],
-    ["space", "hardware", "user_code"],
-    ["data", "algorithms", "schedulers", "models", "projects"],
+    ["hardware", "user_code"],
+    ["space", "data"],
+    ["algorithms", "schedulers", "models", "projects"],
     ["fields", "store"],
     ["objectives"],
     ["settings"],

@@ -69,12 +69,12 @@ def test_defaults_are_as_a_config_has_them_or_none() -> None:
     assert space.encode(baseline) is not None
 
 
-def test_only_a_model_that_is_limited_by_its_epochs_has_them_from_the_space() -> None:
+def test_a_space_of_epochs_sets_the_length_of_trials_only_where_the_model_heeds_it() -> None:
     space = parse_space("epochs: [10, 40]", "s")
     settings = make_settings({"model": "own.module:build", "metric": "loss"})
-    limited = ModelInfo("own", limited=True, needs_data=False)
-    assert resolved(settings, limited, DataInfo(""), space).max_epochs == 40
-    assert resolved(settings, replace(limited, limited=False), DataInfo(""), space).max_epochs == 10
+    info = ModelInfo("own", epochs_in_config=True, needs_data=False)
+    assert resolved(settings, info, DataInfo(""), space).max_epochs == 40
+    assert resolved(settings, replace(info, epochs_in_config=False), DataInfo(""), space).max_epochs == 10
     once = ModelInfo("own", takes=frozenset({"epochs"}), has_epochs=False, needs_data=False)
     assert resolved(settings, once, DataInfo(""), space).max_epochs == 1
 

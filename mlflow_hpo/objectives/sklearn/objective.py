@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data import Data
+from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
 from mlflow_hpo.data.model_inputs import Ready, ready
 from mlflow_hpo.data.preprocess import needs_preprocessing
 from mlflow_hpo.errors import ConfigError, SetupError, TrialError, worded
 from mlflow_hpo.hardware import versions
-from mlflow_hpo.models import CLASSIFICATION, REGRESSION, ModelInfo, own_defaults
+from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn.estimators import (
     flat,
@@ -216,7 +216,7 @@ class SklearnObjective:
     def _own(self) -> dict[str, Any]:
         """The arguments of the user's function, which come before the params of what it returns."""
         is_function = not inspect.isclass(self.target) and not is_estimator(self.target)
-        return own_defaults(self.target) if is_function else {}
+        return keyword_defaults(self.target) if is_function else {}
 
     def _for_function(self, config: Config) -> Mapping[str, Any]:
         return {k: v for k, v in config.items() if k in self._own}
