@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from data_loading import load, sizes
+from source_contract import SourceContract
 
 from mlflow_hpo.data import GIVEN, DataSpec, check_data, load_data, save_given
 from mlflow_hpo.errors import ConfigError, DataError
@@ -23,6 +24,13 @@ def function(body: str, name: str = "own") -> str:
     Path(f"{name}.py").write_text(f"{text}def data():\n    {body}\n")
     sys.modules.pop(name, None)
     return f"{name}.py:data"
+
+
+class TestFunctions(SourceContract):
+    missing = "none.py:data"
+
+    def good(self) -> str:
+        return function("return x, y")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +140,13 @@ def test_what_is_wrong_with_a_reference() -> None:
 
 
 # Given from Python
+
+
+class TestGiven(SourceContract):
+    missing = f"{GIVEN}none.given"
+
+    def good(self) -> str:
+        return save_given((X, Y), Path("ours"), None)
 
 
 def test_what_is_given_is_what_other_processes_load(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data.base import AUTO, Data, Part, line
+from mlflow_hpo.data.base import AUTO, Data, Part, one_line
 from mlflow_hpo.errors import DataError, SetupError
 
 
@@ -86,7 +86,7 @@ def preprocessed(data: Data) -> tuple[Data, Any]:
             width = transformer.fit(table).transform(table.head(1)).shape[1]
             return data.mapped(lambda part: _transformed(part, transformer, width)), transformer
     except (TypeError, ValueError) as error:
-        raise DataError(f"data {data.name!r} cannot be made numbers: {line(error)}") from error
+        raise DataError(f"data {data.name!r} cannot be made numbers: {one_line(error)}") from error
 
 
 def _transformed(part: Part, transformer: Any, width: int) -> Part:

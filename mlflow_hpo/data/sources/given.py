@@ -1,6 +1,6 @@
-"""Data that were given from Python: our driver writes them for its workers.
+"""Data given from Python, which the driver writes to a file for its workers.
 
-The file is a pickle, and only the driver makes one; a data file of a user's is never unpickled.
+The file is a pickle that only the driver writes; a user's data file is never unpickled.
 """
 
 import os
@@ -10,8 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.data.base import DataSpec, Found
-from mlflow_hpo.data.sources.values import found_in
+from mlflow_hpo.data.base import DataSpec
+from mlflow_hpo.data.sources.base import RawData
+from mlflow_hpo.data.sources.values import raw_data_of
 from mlflow_hpo.errors import ConfigError, DataError, worded
 
 GIVEN = "given:"  # before the path of the file; no user may name such data on the command line
@@ -19,23 +20,22 @@ SUFFIX = ".given"
 
 
 def save_given(data: Any, folder: Path, target: str | None) -> str:
-    """Write data for other processes.
+    """Writes data for other processes.
 
     Args:
-        data: what a user's function could return, see `datasets.values`.
-        folder: of the driver's own; whoever gives it removes it.
+        data: anything that a user's function may return, see `values.py`.
+        folder: belongs to the driver; the caller removes it.
         target: the column to predict, in a DataFrame.
 
     Returns:
-        The name by which `load_data` knows them.
+        The name by which `load_data` loads them.
 
     Raises:
-        ConfigError, DataError: it is nothing that is expected.
+        ConfigError, DataError: see `raw_data_of`.
     """
     import cloudpickle
 
-    found = found_in(data, DataSpec("given", target=target))
-    content = cloudpickle.dumps(found)
+    content = cloudpickle.dumps(raw_data_of(data, DataSpec("given", target=target)))
     folder = folder.resolve() / f"data{SUFFIX}"
     folder.mkdir(0o700, parents=True, exist_ok=True)
     file = folder / f"{sha256(content).hexdigest()[:12]}{SUFFIX}"
@@ -45,7 +45,7 @@ def save_given(data: Any, folder: Path, target: str | None) -> str:
 
 
 def check(spec: DataSpec) -> None:
-    """Raise ConfigError where the file is none that `save_given` wrote."""
+    """Raises ConfigError if `save_given` did not write the file."""
     file = Path(spec.name.removeprefix(GIVEN))
     if not (file.suffix == file.parent.suffix == SUFFIX and file.is_file() and _is_ours(file)):
         raise ConfigError(
@@ -54,18 +54,18 @@ def check(spec: DataSpec) -> None:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether nobody else could have written it."""
+    """Tells whether nobody else could have written the file."""
     return all(p.stat().st_uid == os.getuid() and not p.stat().st_mode & 0o022 for p in (file, file.parent))
 
 
-def load(spec: DataSpec) -> Found:
-    """Read what `save_given` wrote.
+def load(spec: DataSpec) -> RawData:
+    """Reads a file that `save_given` wrote.
 
     Raises:
         DataError: it cannot be read.
     """
     try:
-        found: Found = pickle.loads(Path(spec.name.removeprefix(GIVEN)).read_bytes())
-    except Exception as error:  # whatever the user's own classes raise
+        raw: RawData = pickle.loads(Path(spec.name.removeprefix(GIVEN)).read_bytes())
+    except Exception as error:  # the user's classes may raise anything
         raise DataError(f"data given from Python cannot be read: {worded(error)}") from None
-    return replace(found, source="given from Python")
+    return replace(raw, source="given from Python")
