@@ -1,25 +1,27 @@
-"""What machine a trial ran on, and what it used.
+"""Describes this machine and measures what a trial uses of it.
 
-`psutil`, `py-cpuinfo` and `nvidia-ml-py` are asked; what one of them cannot tell is left out.
+`psutil` and `nvidia-ml-py` are asked. A value that neither of them can give is left out.
 """
 
 import os
 import platform
-import resource
 import socket
+import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 
 @lru_cache(maxsize=1)
 def machine() -> dict[str, str]:
-    """This machine: host, operating system, CPU, memory, GPUs, Python. Looked up once in a process."""
-    facts = {
+    """Describes this machine: host, operating system, CPU, memory, GPUs, Python. Looked up once a process."""
+    description = {
         "host": socket.gethostname(),
         "os": platform.platform(),
         "cpu": _cpu_model(),
@@ -27,26 +29,26 @@ def machine() -> dict[str, str]:
         "memory_gb": f"{psutil.virtual_memory().total / 2**30:.1f}",
         "python": platform.python_version(),
     }
-    return facts | _gpus()
+    return description | _gpus()
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """The installed version of each package that is installed."""
-    found = {}
+    """Returns the version of each of the packages that is installed."""
+    installed = {}
     for package in packages:
         with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            installed[package] = metadata.version(package)
+    return installed
 
 
 def usable_cores() -> int:
-    """The cores that this process may run on."""
+    """Counts the cores that this process may run on."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 class Usage:
-    """What this process uses from now on; one at a time in a process."""
+    """Measures what this process uses from now on. A process can have only one at a time."""
 
     def __init__(self) -> None:
         _reset_peak_memory()
@@ -64,24 +66,24 @@ class Usage:
 
     @property
     def peak_memory_bytes(self) -> int:
-        """The most resident memory so far; where there is no /proc, since the process began."""
+        """The largest resident memory so far. Without /proc (not Linux): since the process began."""
         with suppress(OSError):
             for line in Path("/proc/self/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if platform.system() == "Darwin" else peak * 1024
+        peak: int | None = getattr(psutil.Process().memory_info(), "peak_wset", None)  # Windows
+        return _peak_of_unix() if peak is None else peak
 
     @property
     def gpu_memory_bytes(self) -> int | None:
-        """GPU memory that this process holds, over all GPUs; None without a GPU."""
+        """GPU memory that this process holds, summed over all GPUs. None without a GPU."""
         with _nvml() as nvml:
             if nvml is None:
                 return None
             with suppress(nvml.NVMLError):
-                used = [_gpu_memory(nvml, i) for i in range(nvml.nvmlDeviceGetCount())]
-                own = [memory for memory in used if memory is not None]
-                return sum(own) if own else None
+                each = [_gpu_memory(nvml, i) for i in range(nvml.nvmlDeviceGetCount())]
+                held = [memory for memory in each if memory is not None]
+                return sum(held) if held else None
         return None
 
 
@@ -95,20 +97,27 @@ def _reset_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+def _peak_of_unix() -> int:
+    import resource  # Windows has no such module
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
+
+
 def _cpu_model() -> str:
-    with suppress(OSError):  # Linux; py-cpuinfo would take two seconds to say the same
+    with suppress(OSError):  # Linux
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    import cpuinfo
-
-    brand = cpuinfo.get_cpu_info().get("brand_raw")
-    return str(brand or platform.processor() or platform.machine())
+    with suppress(OSError, subprocess.SubprocessError):  # macOS
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return platform.processor() or platform.machine()
 
 
 @contextmanager
-def _nvml():  # type: ignore[no-untyped-def]
-    """NVIDIA's management library, or None where there is no driver."""
+def _nvml() -> Iterator[Any]:
+    """Gives NVIDIA's management library, or None if there is no driver."""
     import pynvml
 
     try:
@@ -126,26 +135,24 @@ def _gpus() -> dict[str, str]:
     with _nvml() as nvml:
         if nvml is None:
             return {}
-        facts = {}
+        gpus = {}
         with suppress(nvml.NVMLError):
-            found = [_gpu(nvml, i) for i in range(nvml.nvmlDeviceGetCount())]
-            facts["gpu"] = ", ".join(found)
+            gpus["gpu"] = ", ".join(_gpu(nvml, i) for i in range(nvml.nvmlDeviceGetCount()))
         with suppress(nvml.NVMLError):
-            facts["gpu_driver"] = str(nvml.nvmlSystemGetDriverVersion())
-        return facts
-    return {}
+            gpus["gpu_driver"] = str(nvml.nvmlSystemGetDriverVersion())
+        return gpus
 
 
-def _gpu(nvml, index: int) -> str:  # type: ignore[no-untyped-def]
+def _gpu(nvml: Any, index: int) -> str:
     device = nvml.nvmlDeviceGetHandleByIndex(index)
     name = str(nvml.nvmlDeviceGetName(device))
-    with suppress(nvml.NVMLError):  # a part of a GPU may not tell
+    with suppress(nvml.NVMLError):  # a part of a GPU may not tell its memory
         name += f" ({nvml.nvmlDeviceGetMemoryInfo(device).total / 2**30:.0f} GB)"
     return name
 
 
-def _gpu_memory(nvml, index: int) -> int | None:  # type: ignore[no-untyped-def]
-    """What this process holds on one GPU; None where it is not listed: a container may renumber it."""
+def _gpu_memory(nvml: Any, index: int) -> int | None:
+    """Returns the bytes this process holds on one GPU; None if it is not listed, as in some containers."""
     processes = nvml.nvmlDeviceGetComputeRunningProcesses(nvml.nvmlDeviceGetHandleByIndex(index))
-    own = [p.usedGpuMemory or 0 for p in processes if p.pid == os.getpid()]
-    return sum(own) if own else None
+    held = [p.usedGpuMemory or 0 for p in processes if p.pid == os.getpid()]
+    return sum(held) if held else None

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from data_loading import given, load, sizes
+from source_contract import SourceContract
 
 from mlflow_hpo.data import DataSpec, check_data, load_data
 from mlflow_hpo.errors import ConfigError, DataError
@@ -24,6 +25,13 @@ def function(body: str, name: str = "own") -> str:
     Path(f"{name}.py").write_text(f"{text}def data():\n    {body}\n")
     sys.modules.pop(name, None)
     return f"{name}.py:data"
+
+
+class TestFunctions(SourceContract):
+    missing = "none.py:data"
+
+    def good(self) -> str:
+        return function("return x, y")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +141,22 @@ def test_what_is_wrong_with_a_reference() -> None:
 
 
 # Given from Python
+
+
+class TestGiven(SourceContract):
+    missing = "given:data"
+
+    @pytest.fixture(autouse=True)
+    def content(self) -> None:
+        folder = Path("ours").resolve()
+        self.options = {"content": given((X, Y), folder).content}  # type: ignore[misc]
+
+    def good(self) -> str:
+        return "given:data"
+
+    def test_what_is_missing_is_named_in_one_line(self) -> None:
+        self.options = {}  # type: ignore[misc]
+        super().test_what_is_missing_is_named_in_one_line()
 
 
 def test_what_is_given_is_what_other_processes_load(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+from source_contract import SourceContract
 
 from mlflow_hpo.data import DataSpec, check_data, load_data
 from mlflow_hpo.errors import ConfigError, DataError, HpoError
@@ -42,6 +43,22 @@ def load(name: str = "t.csv", target: str | None = "kind", **options: Any) -> An
     spec = DataSpec(name, target=target, **options)
     check_data(spec)
     return load_data(spec)
+
+
+class TestCsv(SourceContract):
+    rows = ROWS
+    missing = "none.csv"
+    options: ClassVar[dict[str, Any]] = {"target": "kind"}
+
+    def good(self) -> str:
+        return "t.csv"
+
+
+class TestParquet(TestCsv):
+    missing = "none.parquet"
+
+    def good(self) -> str:
+        return "t.parquet"
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 
 import psutil
@@ -40,3 +42,19 @@ def test_versions_leave_out_what_is_not_installed() -> None:
 
 def test_there_is_a_core_to_use() -> None:
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_the_package_can_be_imported_on_windows() -> None:
+    program = (
+        "import pkgutil, sys\n"
+        "import psutil  # needs `resource` itself, on Linux only\n"
+        "sys.modules.update(dict.fromkeys(('fcntl', 'resource')))\n"
+        "import mlflow_hpo, mlflow_hpo.settings, mlflow_hpo.api, mlflow_hpo.hardware, mlflow_hpo.data\n"
+        "for module in pkgutil.walk_packages(mlflow_hpo.data.__path__, 'mlflow_hpo.data.'):\n"
+        "    __import__(module.name)\n"
+        "assert callable(mlflow_hpo.tune)\n"
+        "assert mlflow_hpo.hardware.Usage().peak_memory_bytes > 1 << 20\n"
+        "print(mlflow_hpo.data.load_data(mlflow_hpo.data.DataSpec('digits')).name)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert ended.stdout.strip() == "digits"

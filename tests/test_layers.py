@@ -8,11 +8,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
     ["errors", "trial", "__init__"],
-    ["space", "metric", "hardware", "user_code"],
-    ["data", "algorithms", "schedulers", "models", "projects"],
-    ["settings", "store"],
-    ["objectives", "report"],
-    ["execution"],
+    ["metric", "hardware", "user_code"],
+    ["space", "data"],
+    ["algorithms", "schedulers", "models", "projects", "store"],
+    ["settings", "objectives"],
+    ["report", "execution"],
     ["worker"],
     ["registry"],
     ["study"],

@@ -13,10 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlflow_hpo.data import Data, DataSpec, load_data, whole
+from mlflow_hpo.data.preprocess import flattened
 from mlflow_hpo.errors import ConfigError, NotFiniteError, SetupError, TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn import SklearnObjective
-from mlflow_hpo.objectives.sklearn.estimators import flat
 from mlflow_hpo.trial import Config
 
 
@@ -161,7 +161,7 @@ def test_a_scorer_that_does_not_fit_the_data_is_refused_before_any_trial(tmp_pat
 
 
 def test_images_are_flat_without_a_validation_part_too() -> None:
-    data = flat(whole(load_data(DataSpec("digits"))))
+    data = flattened(whole(load_data(DataSpec("digits"))))
     assert (data.train.x.shape[1:], data.validation.x.shape) == ((64,), (0, 64))
 
 

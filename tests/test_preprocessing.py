@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-import mlflow.sklearn
 import numpy as np
 import pandas as pd
 import pytest
 from data_loading import given
 
 from mlflow_hpo.data import Data, DataSpec, load_data, whole
-from mlflow_hpo.data.preprocess import kind_of, needs_preprocessing, prepared, trusted_types
+from mlflow_hpo.data.columns import kind_of
+from mlflow_hpo.data.preprocess import model_inputs, needs_preprocessing, preprocessed
 
 ROWS = 200
 WORDS = np.array(["late", "train", "cheap", "seat", "window", "coffee", "cold", "queue", "fast", "kind"])
@@ -80,18 +80,18 @@ def test_doubtful_columns(values: list[Any], kind: str) -> None:
 
 
 def test_parts_become_finite_arrays_of_one_width(data: Data) -> None:
-    ready, transformer = prepared(data)
-    assert ready.shape == (2 + 1 + 1 + 4 + 2 + 50 + 3 + ready_words(transformer),)
-    for part, raw in zip((ready.train, ready.validation, ready.test), raw_parts(data), strict=True):
+    arrays, transformer = preprocessed(data)
+    assert arrays.shape == (2 + 1 + 1 + 4 + 2 + 50 + 3 + words(transformer),)
+    for part, raw in zip((arrays.train, arrays.validation, arrays.test), raw_parts(data), strict=True):
         assert part.x.dtype == np.float32
-        assert part.x.shape == (len(raw), *ready.shape)
+        assert part.x.shape == (len(raw), *arrays.shape)
         assert np.isfinite(part.x).all()
         assert np.array_equal(part.y, raw.y)
-    assert (ready.digest, ready.labels, ready.is_table) == (data.digest, ("no", "yes"), False)
-    assert prepared(data)[1] is transformer
+    assert (arrays.digest, arrays.labels, arrays.is_table) == (data.digest, ("no", "yes"), False)
+    assert preprocessed(data)[1] is transformer
 
 
-def ready_words(transformer: Any) -> int:
+def words(transformer: Any) -> int:
     return len(transformer.named_transformers_["text remark"][-1].vocabulary_)
 
 
@@ -100,21 +100,21 @@ def raw_parts(data: Data) -> list[Any]:
 
 
 def test_it_is_fitted_on_the_training_part_alone(data: Data) -> None:
-    ready, transformer = prepared(data)
+    arrays, transformer = preprocessed(data)
     ages = data.train.x["age"]
     assert transformer.named_transformers_["number"][-2].statistics_[0] == pytest.approx(ages.median())
-    assert np.allclose(ready.train.x[:, :2].mean(axis=0), 0, atol=1e-5)
-    assert not np.allclose(ready.test.x[:, :2].mean(axis=0), 0, atol=1e-5)
+    assert np.allclose(arrays.train.x[:, :2].mean(axis=0), 0, atol=1e-5)
+    assert not np.allclose(arrays.test.x[:, :2].mean(axis=0), 0, atol=1e-5)
 
 
 def test_no_rows_to_validate_with(data: Data) -> None:
-    ready, _ = prepared(whole(data))
-    assert ready.validation.x.shape == (0, *ready.shape)
-    assert len(ready.train) == 160
+    arrays, _ = preprocessed(whole(data))
+    assert arrays.validation.x.shape == (0, *arrays.shape)
+    assert len(arrays.train) == 160
 
 
 def test_raw_rows_at_serving(data: Data) -> None:
-    _, transformer = prepared(data)
+    _, transformer = preprocessed(data)
     seen = data.test.x[data.test.x["age"].notna()].iloc[:3]
     assert np.allclose(transformer.transform(seen[sorted(seen)].assign(extra=1)), transformer.transform(seen))
     unseen = pd.DataFrame(
@@ -140,21 +140,21 @@ def test_raw_rows_at_serving(data: Data) -> None:
 
 @pytest.mark.parametrize("column", ["age", "member", "city", "left", "remark"])
 def test_a_missing_value_is_the_same_in_every_form(column: str, data: Data) -> None:
-    _, transformer = prepared(data)
+    _, transformer = preprocessed(data)
     row = data.train.x.iloc[:1].astype({column: object})
-    missing = [transformer.transform(row.assign(**{column: [m]})) for m in (None, np.nan)]
-    assert np.array_equal(*missing)
+    missing = [transformer.transform(row.assign(**{column: [m]})) for m in (None, np.nan, pd.NA)]
+    assert all(np.array_equal(missing[0], other) for other in missing)
 
 
 def test_numbers_that_are_infinite_count_as_missing(data: Data) -> None:
-    _, transformer = prepared(data)
+    _, transformer = preprocessed(data)
     row = data.train.x.iloc[:1]
     infinite, missing = (transformer.transform(row.assign(age=value)) for value in (np.inf, np.nan))
     assert np.array_equal(infinite, missing)
 
 
 def test_it_loads_with_scikit_learn_alone(data: Data, tmp_path: Path) -> None:
-    _, transformer = prepared(data)
+    _, transformer = preprocessed(data)
     rows = data.test.x
     for name, module in (("plain", pickle), ("cloud", cloudpickle)):
         (tmp_path / name).write_bytes(module.dumps((transformer, rows, transformer.transform(rows))))
@@ -167,22 +167,14 @@ def test_it_loads_with_scikit_learn_alone(data: Data, tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
-def test_it_is_saved_in_the_format_that_mlflow_prefers(data: Data) -> None:
-    _, transformer = prepared(data)
-    mlflow.sklearn.save_model(transformer, "saved", skops_trusted_types=trusted_types())
-    loaded = mlflow.sklearn.load_model("saved")
-    assert Path("saved/model.skops").is_file()
-    assert np.array_equal(loaded.transform(data.test.x), transformer.transform(data.test.x))
-
-
 def test_columns_of_other_types_of_pandas(tmp_path: Path) -> None:
     frame = table().convert_dtypes()
     frame["when"] = frame["joined"].dt.tz_localize("Europe/Berlin")
     frame.loc[::7, ["children", "member", "size", "when", "remark"]] = pd.NA
     frame["none"] = None
     data = load_data(given(frame, tmp_path, "y"))
-    ready, transformer = prepared(data)
-    assert all(np.isfinite(part.x).all() for part in (ready.train, ready.validation, ready.test))
+    arrays, transformer = preprocessed(data)
+    assert all(np.isfinite(part.x).all() for part in (arrays.train, arrays.validation, arrays.test))
     row = data.train.x[data.train.x.notna().drop(columns="none").all(axis=1)].iloc[:1]
     as_objects = pd.DataFrame([row.iloc[0].to_dict()], dtype=object)
     assert np.allclose(transformer.transform(as_objects), transformer.transform(row))
@@ -190,7 +182,8 @@ def test_columns_of_other_types_of_pandas(tmp_path: Path) -> None:
 
 def test_what_is_no_table_needs_nothing() -> None:
     digits = load_data(DataSpec("digits"))
-    assert prepared(digits) == (digits, None)
+    inputs = model_inputs(digits, "auto")
+    assert (inputs.data, inputs.raw, inputs.transformer) == (digits, digits, None)
     assert needs_preprocessing(digits) == ""
 
 

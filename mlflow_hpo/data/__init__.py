@@ -1,12 +1,14 @@
-"""Data sets: named ones, tables, arrays, images and a user's own, in three parts, with a digest."""
+"""Data sets in three parts, with a digest: built-in ones, tables, arrays, images, a user's functions."""
 
-from mlflow_hpo.data.base import Data, DataSpec, Part
+from mlflow_hpo.data.base import CLASSIFICATION, REGRESSION, Data, DataSpec, Part
 from mlflow_hpo.data.load import check_data, load_data
-from mlflow_hpo.data.resample import folds, whole
 from mlflow_hpo.data.sources.given import save_data
 from mlflow_hpo.data.sources.named import is_builtin
+from mlflow_hpo.data.split import folds, whole
 
 __all__ = [
+    "CLASSIFICATION",
+    "REGRESSION",
     "Data",
     "DataSpec",
     "Part",

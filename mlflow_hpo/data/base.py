@@ -1,14 +1,12 @@
-"""What a data set is: how it is asked for, its three parts, its digest."""
+"""Data sets: how one is named, its three parts, its digest."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mlflow_hpo.errors import DataError
 
 Array = NDArray[Any]
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
@@ -17,14 +15,14 @@ TASKS = (AUTO, CLASSIFICATION, REGRESSION)
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a process needs to load the data.
+    """All that a process needs to know to load a data set.
 
     Attributes:
-        name: a named set, a path, `module:function`, or "" for no data at all.
+        name: a built-in data set, a path, `module:function`, or "" for no data at all.
         seed: of the split.
-        target: the column to predict, in a table.
-        task: auto, classification or regression.
-        fraction: of the rows of train and validation, from 0 to 1; the test part stays whole.
+        target: the column of a table to predict.
+        task: `classification`, `regression`, or `auto` to infer it from the target.
+        fraction: of the training and validation rows to keep, above 0 and up to 1. The test part stays whole.
         image_size: height and width in pixels, for a folder of images.
         content: the digest of data that were given from Python (`user_code.read_content`); else empty.
     """
@@ -40,11 +38,11 @@ class DataSpec:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some rows.
+    """Rows of a data set.
 
     Attributes:
-        x: inputs: an array, float32, of shape (rows, ...), or a pandas DataFrame with its raw values.
-        y: what is to be predicted: int64 classes from 0, or float32 values.
+        x: inputs: an array, float32, of shape (rows, ...), or a pandas DataFrame of raw values.
+        y: targets: int64 classes from 0, or float32 values.
     """
 
     x: Any
@@ -54,13 +52,13 @@ class Part:
         return len(self.y)
 
     def rows(self, index: Array | slice) -> "Part":
-        """The rows at these positions, in this order."""
+        """Returns the rows at these positions, in this order."""
         if is_table(self.x):
             return Part(self.x.iloc[index].reset_index(drop=True), self.y[index])
         return Part(self.x[index], self.y[index])
 
     def and_then(self, other: "Part") -> "Part":
-        """These rows, then the other part's."""
+        """Returns these rows, followed by those of the other part."""
         y = np.concatenate([self.y, other.y])
         if is_table(self.x):
             import pandas as pd
@@ -74,10 +72,10 @@ class Data:
     """A data set in its three parts.
 
     Attributes:
-        source: where it came from, in words.
-        digest: the first 12 hex digits of the SHA-256 of all its arrays, in the order trained on.
-        classes: how many; 0 for regression.
-        labels: the names of the classes in the order of their numbers; () where they are just numbers.
+        source: describes where it came from.
+        digest: first 12 hex digits of the SHA-256 of all rows, in their order.
+        classes: number of classes; 0 for regression.
+        labels: names of the classes, by number; () if they are numbers from 0.
     """
 
     name: str
@@ -91,76 +89,44 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one input; of a table, how many columns."""
+        """The shape of one input; for a table, the number of columns."""
         return tuple(self.train.x.shape[1:])
-
-    def mapped(self, change: Callable[[Part], Part]) -> Self:
-        """The same with its parts changed."""
-        parts = (change(part) for part in (self.train, self.validation, self.test))
-        train, validation, test = parts
-        return replace(self, train=train, validation=validation, test=test)
 
     @property
     def task(self) -> str:
-        """What is to be predicted: classification or regression."""
+        """Either classification or regression."""
         return CLASSIFICATION if self.classes else REGRESSION
 
     @property
     def is_table(self) -> bool:
-        """Whether the inputs are raw columns, not arrays."""
+        """True if the inputs are a table's raw columns, not arrays."""
         return is_table(self.train.x)
 
+    def mapped(self, change: Callable[[Part], Part]) -> Self:
+        """Returns the data with each part changed by a function."""
+        return replace(
+            self, train=change(self.train), validation=change(self.validation), test=change(self.test)
+        )
 
-@dataclass(frozen=True)
-class Rows:
-    """What a source yields: inputs and what is to be predicted, as they were found."""
-
-    x: Any
-    y: Any
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a source yields, in the parts that it brings.
-
-    Attributes:
-        source: where it came from, in words.
-        task: what is to be predicted, where the source says so; else auto.
-    """
-
-    source: str
-    train: Rows
-    validation: Rows | None = None
-    test: Rows | None = None
-    task: str = AUTO
-
-    @property
-    def parts(self) -> dict[str, Rows]:
-        """Those that are there, by name."""
-        named = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: rows for name, rows in named.items() if rows is not None}
-
-
-def in_parts(values: Sequence[Rows], source: str, task: str = AUTO) -> Found:
-    """One to three: all rows; train and test; train, validation and test."""
-    train, *others = values
-    test = others.pop() if others else None
-    return Found(source, train, others[0] if others else None, test, task)
+    def recut(self, train: Part, validation: Part) -> Self:
+        """Returns the data with other training and validation rows; the test part stays."""
+        changed = digest(train, validation, self.test)
+        return replace(self, digest=changed, train=train, validation=validation)
 
 
 def is_table(x: Any) -> bool:
-    """Whether inputs are a pandas DataFrame; pandas is not imported to tell."""
+    """Tells whether inputs are a pandas DataFrame, without importing pandas."""
     return hasattr(x, "iloc") and hasattr(x, "columns")
 
 
 def digest(*parts: Part) -> str:
-    """See `Data.digest`; the same on every machine."""
-    found = hashlib.sha256()
+    """Computes `Data.digest`, which is the same on every machine."""
+    sha = hashlib.sha256()
     for part in parts:
         for content in _contents(part.x):
-            found.update(content)
-        found.update(part.y.tobytes())
-    return found.hexdigest()[:12]
+            sha.update(content)
+        sha.update(part.y.tobytes())
+    return sha.hexdigest()[:12]
 
 
 def _contents(x: Any) -> list[bytes]:
@@ -172,17 +138,6 @@ def _contents(x: Any) -> list[bytes]:
     return [names.encode(), hash_pandas_object(x, index=False).to_numpy().tobytes()]
 
 
-def line(error: BaseException) -> str:
-    """An error of another library in one line."""
+def one_line(error: BaseException) -> str:
+    """Returns the message of another library's error in one line of at most 300 characters."""
     return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def as_array(values: Any, part: str, what: str) -> Array:
-    """Values as an array, one for each row; `what` they are is named in errors."""
-    try:
-        array = np.asarray(values)
-    except Exception as error:  # whatever a framework's own arrays raise, as where they are on a GPU
-        raise DataError(f"{part} part: {what} is no array: {line(error)}") from None
-    if array.ndim == 0:
-        raise DataError(f"{part} part: {what} is a {type(values).__name__}: expected a value for each row")
-    return array

@@ -1,13 +1,16 @@
-"""From a spec to the data: finds the source by the form of the name, then splits."""
+"""Loads a data set: finds its source by the form of its name, cleans its rows and splits them."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from mlflow_hpo.data.base import AUTO, TASKS, Data, DataSpec, Found, Part, digest
+from mlflow_hpo.data.base import AUTO, TASKS, Data, DataSpec, Part, digest
 from mlflow_hpo.data.clean import cleaned
 from mlflow_hpo.data.sources import arrays, functions, given, images, named, tables
+from mlflow_hpo.data.sources.base import RawData, Source
 from mlflow_hpo.data.split import TEST, VALIDATION, TooFewError, sample, split
 from mlflow_hpo.errors import ConfigError, DataError, unknown
 from mlflow_hpo.user_code import GIVEN, is_reference
@@ -19,12 +22,36 @@ FORMS = (
 )
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data.
+
+    Attributes:
+        matches: tells by the form of a name whether it means this kind.
+        has_columns: whether the rows may be a table, so that a spec may name a target column.
+    """
+
+    source: Source
+    matches: Callable[[str], bool]
+    has_columns: bool = False
+
+
+KINDS = (  # the first that matches
+    Kind(named, named.is_builtin),
+    Kind(given, lambda name: name.startswith(GIVEN), has_columns=True),
+    Kind(tables, lambda name: name.endswith(tables.SUFFIXES), has_columns=True),
+    Kind(arrays, lambda name: name.endswith(arrays.SUFFIXES)),
+    Kind(images, lambda name: Path(name).is_dir()),
+    Kind(functions, is_reference, has_columns=True),
+)
+
+
 def check_data(spec: DataSpec) -> None:
-    """Find out what can be told at once, without loading the data.
+    """Finds the mistakes that show without loading the data.
 
     Raises:
-        ConfigError: the name is unknown, the file is missing, a reference is malformed, a table has
-            not the column to predict, or another value makes no sense.
+        ConfigError: the name is unknown, the file is missing, a reference is malformed, a table does not
+            have the column to predict, or another value makes no sense.
     """
     if spec.task not in TASKS:
         raise unknown("task", spec.task, TASKS)
@@ -32,89 +59,57 @@ def check_data(spec: DataSpec) -> None:
         raise ConfigError(f"fraction {spec.fraction:g} of the data: expected more than 0, up to 1")
     if spec.image_size < 1:
         raise ConfigError(f"image size {spec.image_size}: expected a number of pixels from 1")
-    kind = _kind(spec.name)
-    if spec.target is not None and kind in ("none", "named", "arrays", "images"):
+    kind = _kind(spec.name) if spec.name else None
+    if spec.target is not None and not (kind and kind.has_columns):
         raise ConfigError(f"target {spec.target!r} of data {spec.name!r}: only a table has columns")
-    CHECKS[kind](spec)
+    if kind:
+        kind.source.check(spec)
 
 
 @lru_cache(maxsize=KEPT)
 def load_data(spec: DataSpec) -> Data:
-    """Load a data set and split it, stratified by class, by the seed; kept for the next call.
+    """Loads a data set and splits it by the seed, stratified by class. The last data sets are kept.
 
-    Where the source brings no test part, a fifth of the rows is one; where it brings no validation
-    part, a fifth of the rest. Without a name, the data have no rows.
+    If the source brings no test part, a fifth of the rows becomes one; if it brings no validation part,
+    a fifth of the rest. Without a name, the data have no rows.
 
     Raises:
         ConfigError: see `check_data`.
-        DataError: it cannot be loaded or split.
+        DataError: the data cannot be loaded or split.
     """
     check_data(spec)
     if not spec.name:
         nothing = Part(np.empty((0, 0), np.float32), np.empty(0, np.float32))
         return Data("", "nothing", "", 0, (), nothing, nothing, nothing)
-    found = SOURCES[_kind(spec.name)](spec)
+    raw = _kind(spec.name).source.load(spec)
     try:
-        return _split(spec, found)
+        return _split(spec, raw)
     except DataError as error:
-        doubtful = spec.task == found.task == AUTO and isinstance(error, TooFewError) and error.of_numbers
-        hint = "; if these are no classes but values, say that the task is regression" if doubtful else ""
-        raise DataError(f"data {shown(spec.name)!r}: {error}{hint}") from None
+        ambiguous = spec.task == raw.task == AUTO and isinstance(error, TooFewError) and error.of_numbers
+        hint = "; if these are no classes but values, say that the task is regression" if ambiguous else ""
+        raise DataError(f"data {_display_name(spec.name)!r}: {error}{hint}") from None
 
 
-def _split(spec: DataSpec, found: Found) -> Data:
-    task = found.task if spec.task == AUTO else spec.task
-    parts, labels, classes = cleaned(found, task)
+def _kind(name: str) -> Kind:
+    for kind in KINDS:
+        if kind.matches(name):
+            return kind
+    raise ConfigError(f"{unknown('data set', name, named.DATASETS)}; {FORMS}")
+
+
+def _split(spec: DataSpec, raw: RawData) -> Data:
+    task = raw.task if spec.task == AUTO else spec.task
+    parts, labels, classes = cleaned(raw, task)
     train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
     if test is None:
         train, test = split(train, TEST, spec.seed, labels)
     if validation is None:
         train, validation = split(train, VALIDATION, spec.seed, labels)
     train, validation = (sample(part, spec.fraction, spec.seed, labels) for part in (train, validation))
-    seen = digest(train, validation, test)
-    return Data(shown(spec.name), found.source, seen, classes, labels, train, validation, test)
+    name, seen = _display_name(spec.name), digest(train, validation, test)
+    return Data(name, raw.source, seen, classes, labels, train, validation, test)
 
 
-def shown(name: str) -> str:
-    """The name of a data set as a user knows it."""
+def _display_name(name: str) -> str:
+    """Returns the name of a data set to people."""
     return GIVEN.rstrip(":") if name.startswith(GIVEN) else name
-
-
-def _kind(name: str) -> str:
-    """Which source has the data.
-
-    Raises:
-        ConfigError: none.
-    """
-    forms = {
-        "none": not name,
-        "named": named.is_builtin(name),
-        "given": name.startswith(GIVEN),
-        "tables": name.endswith(tables.SUFFIXES),
-        "arrays": name.endswith(arrays.SUFFIXES),
-        "images": bool(name) and Path(name).is_dir(),
-        "functions": is_reference(name),
-    }
-    for kind, fits in forms.items():
-        if fits:
-            return kind
-    raise ConfigError(f"{unknown('data set', name, named.DATASETS)}; {FORMS}")
-
-
-SOURCES = {
-    "named": named.load,
-    "given": given.load,
-    "tables": tables.load,
-    "arrays": arrays.load,
-    "images": images.load,
-    "functions": functions.load,
-}
-CHECKS = {
-    "none": lambda spec: None,
-    "named": lambda spec: None,
-    "given": given.check,
-    "tables": tables.check,
-    "arrays": arrays.check,
-    "images": images.check,
-    "functions": functions.check,
-}

@@ -16,7 +16,12 @@ def build(
     dropout: float = 0.0,
     activation: str = "relu",
 ) -> Any:
-    """`layers` convolutions, each halving the image and doubling the filters, then one dense layer."""
+    """Returns `layers` convolutions, each with twice the filters at half the size, then one dense layer.
+
+    Args:
+        shape: of one image: height, width, channels.
+        classes: how many the softmax has; 0 for one linear output (regression).
+    """
     from keras import Input, Sequential
     from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 

@@ -12,7 +12,12 @@ def build(
     dropout: float = 0.0,
     activation: str = "relu",
 ) -> Any:
-    """`layers` dense layers of `units`, each followed by dropout, then class probabilities."""
+    """Returns `layers` dense layers of `units`, each followed by dropout, and an output layer.
+
+    Args:
+        shape: of one input.
+        classes: how many the softmax has; 0 for one linear output (regression).
+    """
     from keras import Input, Sequential
     from keras.layers import Dense, Dropout, Flatten
 

@@ -1,13 +1,13 @@
-"""How the built-in models are trained: their optimizer and their learning-rate schedule."""
+"""Compiles the built-in models and gives their learning rate in each epoch."""
 
-import inspect
 import math
 from typing import Any
 
 from mlflow_hpo.errors import TrialError
+from mlflow_hpo.models.info import keyword_defaults
 
 CYCLE_EPOCHS = 4  # one triangle of the cyclic schedule
-FLOOR = 0.1  # the cyclic schedule's lowest learning rate, as a part of the highest
+FLOOR = 0.1  # lowest learning rate of the cyclic schedule, as a fraction of the highest
 
 
 def compile_model(
@@ -19,34 +19,41 @@ def compile_model(
     momentum: float = 0.9,
     learning_rate: float = 1e-3,
 ) -> None:
-    """Compile for so many classes, or for regression where there are none.
+    """Compiles a Keras model for classification, or for regression if `classes` is 0.
 
-    The loss of a regression is the squared error as a part of the targets' variance, so that the same
-    learning rates serve whatever the targets' unit is; 1 is what their mean would score.
+    The loss of a regression is the squared error divided by the variance of the targets, so that the same
+    learning rates work whatever the unit of the targets is. Predicting their mean has a loss of 1.
+
+    Args:
+        variance: of the targets; used for regression only.
 
     Raises:
-        TrialError: Keras knows no such optimizer.
+        TrialError: Keras has no such optimizer.
     """
     import keras
 
     options = {"momentum": momentum} if optimizer == "sgd" else {}
     try:
-        tool = keras.optimizers.get(
+        chosen = keras.optimizers.get(
             {"class_name": optimizer, "config": {"learning_rate": learning_rate} | options}
         )
     except (ValueError, TypeError):
         raise TrialError(f"Keras knows no optimizer {optimizer!r}") from None
     if classes:
-        model.compile(tool, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(chosen, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     else:
-        model.compile(tool, loss="mse", loss_weights=1 / variance, metrics=["mae"])
+        model.compile(chosen, loss="mse", loss_weights=1 / variance, metrics=["mae"])
 
 
 def learning_rate_at(epoch: int, epochs: int, base: float, schedule: str) -> float:
-    """The learning rate of one epoch, a pure function, so that a unit may start anywhere.
+    """Returns the learning rate of one epoch. It depends on no earlier epoch, so a unit may start at any.
 
-    `cosine` falls from the base towards 0 over all epochs (Loshchilov and Hutter 2017, without
-    restarts); `cyclic` swings between the base and a tenth of it in triangles (Smith 2017).
+    `cosine` falls from the base towards 0 over all epochs (Loshchilov and Hutter 2017, without restarts);
+    `cyclic` swings between the base and a tenth of it in triangles (Smith 2017).
+
+    Args:
+        epoch: counted from 0.
+        epochs: of the whole trial.
 
     Raises:
         TrialError: there is no such schedule.
@@ -62,7 +69,5 @@ def learning_rate_at(epoch: int, epochs: int, base: float, schedule: str) -> flo
 
 
 def train_defaults() -> dict[str, Any]:
-    """The hyperparameters of training and their defaults."""
-    parameters = inspect.signature(compile_model).parameters.values()
-    own = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return own | {"batch_size": 32, "schedule": "constant"}
+    """Returns the hyperparameters of training with their defaults."""
+    return keyword_defaults(compile_model) | {"batch_size": 32, "schedule": "constant"}

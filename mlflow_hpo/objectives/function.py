@@ -10,7 +10,7 @@ import numpy as np
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError
-from mlflow_hpo.models import ModelInfo, own_defaults
+from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.scores import scored
 
@@ -45,8 +45,8 @@ class FunctionObjective:
         keywords = self.form == KEYWORD_FORM
         return ModelInfo(
             name=name,
-            defaults=own_defaults(self.function) if keywords else {},
-            takes=frozenset(own_defaults(self.function)) if keywords else None,
+            defaults=keyword_defaults(self.function) if keywords else {},
+            takes=frozenset(keyword_defaults(self.function)) if keywords else None,
             metric={"": LOSS},
             has_epochs=self.form == TRIAL_FORM,
             needs_data=False,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data import Data
+from mlflow_hpo.data.preprocess import flattened
 from mlflow_hpo.errors import TrialError
 
 ACCURACY, LOSS, SQUARED, ABSOLUTE, TARGET = "accuracy", "loss", "squared", "absolute", "target"
@@ -34,9 +35,7 @@ def row_scores(load: Callable[[str], Any], flavors: Collection[str], data: Data)
 
 
 def _of_estimator(estimator: Any, data: Data) -> dict[str, Array]:
-    from mlflow_hpo.objectives.sklearn.estimators import flat
-
-    x = flat(data).test.x
+    x = flattened(data).test.x
     found = _of_predictions(np.asarray(estimator.predict(x)), data)
     if data.classes and hasattr(estimator, "predict_proba"):
         known = _numbers(np.asarray(estimator.classes_), data)

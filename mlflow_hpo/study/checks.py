@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 from mlflow_hpo.algorithms import GRID, check_algorithm
-from mlflow_hpo.data import DataSpec, check_data
+from mlflow_hpo.data import CLASSIFICATION, DataSpec, check_data
 from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, SetupError, unknown
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import (
-    CLASSIFICATION,
     DEFAULT_EPOCHS,
     EPOCHS,
     ModelInfo,

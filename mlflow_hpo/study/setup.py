@@ -251,7 +251,7 @@ def _max_epochs(settings: Settings, source: Source, model: ModelInfo, space: Spa
     """Returns the epochs as given, as many as the space asks for, or the default of the model's kind."""
     if source.project:
         return settings.max_epochs or checks.project_budget(source.project)
-    asked = checks.most_epochs(space) if model.limited else None
+    asked = checks.most_epochs(space) if model.epochs_in_config else None
     if asked is None:
         return settings.max_epochs or (DEFAULT_EPOCHS if model.has_epochs else 1)
     if settings.max_epochs is not None and settings.max_epochs < asked:

@@ -1,10 +1,11 @@
-"""Arrays in a file of NumPy's, `.npz`; pickles in it are not read."""
+"""Arrays in a NumPy file, `.npz`. Pickles in it are not read."""
 
 from zipfile import BadZipFile
 
 import numpy as np
 
-from mlflow_hpo.data.base import DataSpec, Found, Rows, in_parts, line
+from mlflow_hpo.data.base import DataSpec, one_line
+from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
 from mlflow_hpo.data.sources.tables import check_file
 from mlflow_hpo.errors import DataError
 
@@ -19,12 +20,12 @@ EXPECTED = "x and y; or x_train, y_train, x_test, y_test, and x_val, y_val where
 
 
 def check(spec: DataSpec) -> None:
-    """Raise ConfigError where there is no such file."""
+    """Raises ConfigError if there is no such file."""
     check_file(spec.name)
 
 
-def load(spec: DataSpec) -> Found:
-    """Load the arrays of a file.
+def load(spec: DataSpec) -> RawData:
+    """Loads the arrays of a file.
 
     Raises:
         DataError: it cannot be read, or holds other arrays than those expected.
@@ -33,8 +34,8 @@ def load(spec: DataSpec) -> Found:
         with np.load(spec.name, allow_pickle=False) as file:
             for keys in KEYS:
                 if {key for pair in keys for key in pair} == set(file):
-                    return in_parts([Rows(file[x], file[y]) for x, y in keys], spec.name)
-            there = ", ".join(file) or "nothing"
+                    return in_parts([RawRows(file[x], file[y]) for x, y in keys], spec.name)
+            names = ", ".join(file) or "nothing"
     except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise DataError(f"data {spec.name!r} cannot be read: {line(error)}") from None
-    raise DataError(f"data {spec.name!r} holds {there}: expected {EXPECTED}")
+        raise DataError(f"data {spec.name!r} cannot be read: {one_line(error)}") from None
+    raise DataError(f"data {spec.name!r} holds {names}: expected {EXPECTED}")

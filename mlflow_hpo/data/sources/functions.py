@@ -1,22 +1,23 @@
-"""Data that a user's own function returns."""
+"""Data that a user's function returns."""
 
-from mlflow_hpo.data.base import DataSpec, Found
-from mlflow_hpo.data.sources.values import found_in
+from mlflow_hpo.data.base import DataSpec
+from mlflow_hpo.data.sources.base import RawData
+from mlflow_hpo.data.sources.values import raw_data_of
 from mlflow_hpo.errors import ConfigError, DataError, HpoError, worded
 from mlflow_hpo.user_code import check_reference, load_reference
 
 
 def check(spec: DataSpec) -> None:
-    """Raise ConfigError where the reference is malformed or its file is missing; nothing is imported."""
+    """Raises ConfigError if the reference is malformed or its file is missing; imports nothing."""
     check_reference(spec.name, "data")
 
 
-def load(spec: DataSpec) -> Found:
-    """Call the function.
+def load(spec: DataSpec) -> RawData:
+    """Calls the function.
 
     Raises:
         ConfigError: there is no such function.
-        DataError: it fails, or returns something else than data.
+        DataError: it fails, or returns something other than data.
     """
     function = load_reference(spec.name, "data")
     if not callable(function):
@@ -27,4 +28,4 @@ def load(spec: DataSpec) -> Found:
         raise
     except Exception as error:
         raise DataError(f"data {spec.name!r} failed: {worded(error)}") from error
-    return found_in(value, spec)
+    return raw_data_of(value, spec)

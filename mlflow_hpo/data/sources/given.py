@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.data.base import DataSpec, Found
-from mlflow_hpo.data.sources.values import found_in
+from mlflow_hpo.data.base import DataSpec
+from mlflow_hpo.data.sources.base import RawData
+from mlflow_hpo.data.sources.values import raw_data_of
 from mlflow_hpo.errors import ConfigError, DataError, worded
 from mlflow_hpo.user_code import read_content, save_content
 
@@ -15,15 +16,15 @@ def save_data(data: Any, folder: Path, target: str | None) -> str:
     """Writes data into a folder of contents (see `user_code`); returns their digest.
 
     Args:
-        data: what a user's function could return, see `sources.values`.
+        data: anything that a user's function may return, see `sources.values`.
         target: the column to predict, in a DataFrame.
 
     Raises:
-        ConfigError, DataError: it is nothing that is expected.
+        ConfigError, DataError: see `raw_data_of`.
     """
     import cloudpickle
 
-    return save_content(cloudpickle.dumps(found_in(data, DataSpec("given", target=target))), folder)
+    return save_content(cloudpickle.dumps(raw_data_of(data, DataSpec("given", target=target))), folder)
 
 
 def check(spec: DataSpec) -> None:
@@ -32,7 +33,7 @@ def check(spec: DataSpec) -> None:
         raise ConfigError(f"data {spec.name!r} were given from Python, and are to be given again from there")
 
 
-def load(spec: DataSpec) -> Found:
+def load(spec: DataSpec) -> RawData:
     """Reads what `save_data` wrote.
 
     Raises:
@@ -41,7 +42,7 @@ def load(spec: DataSpec) -> Found:
     """
     content = read_content(spec.content, f"data {spec.name!r}")
     try:
-        found: Found = pickle.loads(content)
+        raw: RawData = pickle.loads(content)
     except Exception as error:  # whatever the user's own classes raise
         raise DataError(f"data given from Python cannot be read: {worded(error)}") from None
-    return replace(found, source="given from Python")
+    return replace(raw, source="given from Python")

@@ -1,9 +1,11 @@
-"""Tables in files: CSV and Parquet, one of whose columns is to be predicted."""
+"""Tables in files, CSV and Parquet, with a column to predict."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.data.base import DataSpec, Found, Rows, line
+from mlflow_hpo.data.base import DataSpec, one_line
+from mlflow_hpo.data.sources.base import RawData, RawRows
 from mlflow_hpo.errors import ConfigError, DataError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -11,31 +13,22 @@ SHOWN = 30  # columns in an error
 
 
 def check(spec: DataSpec) -> None:
-    """Raise ConfigError where there is no such file, or no such column in its header."""
+    """Raises ConfigError if there is no such file, or no such column in its header."""
     check_file(spec.name)
     try:
-        check_target(spec, _header(spec.name))
+        _check_target(spec, _header(spec.name))
     except DataError as error:
         raise ConfigError(str(error)) from None
 
 
 def check_file(name: str) -> None:
-    """Raise ConfigError where there is no such file."""
+    """Raises ConfigError if there is no such file."""
     if not Path(name).is_file():
         raise ConfigError(f"data {name!r}: there is no such file")
 
 
-def check_target(spec: DataSpec, columns: list[str]) -> None:
-    """Raise ConfigError where the column to predict is not named, or is none of these."""
-    there = ", ".join(columns[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
-    if spec.target is None:
-        raise ConfigError(f"data {spec.name!r} needs a target, the column to predict: one of {there}")
-    if spec.target not in columns:
-        raise ConfigError(f"target {spec.target!r} is no column of data {spec.name!r}: there are {there}")
-
-
-def load(spec: DataSpec) -> Found:
-    """Load a table.
+def load(spec: DataSpec) -> RawData:
+    """Loads a table.
 
     Raises:
         ConfigError: it has no such target.
@@ -43,15 +36,30 @@ def load(spec: DataSpec) -> Found:
     """
     import pandas as pd
 
-    table = _read(pd.read_parquet if _is_parquet(spec.name) else _read_csv, spec.name)
-    return Found(spec.name, rows_of(table, spec))
+    if _is_parquet(spec.name):
+        table = _read(pd.read_parquet, spec.name)
+    else:
+        table = _read(pd.read_csv, spec.name, low_memory=False)  # infers a column's type from all rows
+    return RawData(spec.name, rows_of(table, spec))
 
 
-def rows_of(table: Any, spec: DataSpec) -> Rows:
-    """A DataFrame's other columns, and the one to predict."""
+def rows_of(table: Any, spec: DataSpec) -> RawRows:
+    """Separates the column to predict from a DataFrame's other columns.
+
+    Raises:
+        ConfigError: the spec names no column, or none of these.
+    """
     table = table.rename(columns=str)
-    check_target(spec, list(table.columns))
-    return Rows(table.drop(columns=[spec.target]), table[spec.target])
+    _check_target(spec, list(table.columns))
+    return RawRows(table.drop(columns=[spec.target]), table[spec.target])
+
+
+def _check_target(spec: DataSpec, columns: list[str]) -> None:
+    listed = ", ".join(columns[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
+    if spec.target is None:
+        raise ConfigError(f"data {spec.name!r} needs a target, the column to predict: one of {listed}")
+    if spec.target not in columns:
+        raise ConfigError(f"target {spec.target!r} is no column of data {spec.name!r}: there are {listed}")
 
 
 def _header(name: str) -> list[str]:
@@ -64,17 +72,11 @@ def _header(name: str) -> list[str]:
     return [str(column) for column in _read(pd.read_csv, name, nrows=0).columns]
 
 
-def _read_csv(name: str) -> Any:
-    import pandas as pd
-
-    return pd.read_csv(name, low_memory=False)  # a column's kind is inferred from all of its rows
-
-
-def _read(how: Any, name: str, **options: Any) -> Any:
+def _read(reader: Callable[..., Any], name: str, **options: Any) -> Any:
     try:
-        return how(name, **options)
-    except (OSError, ValueError, EOFError) as error:  # pandas's and pyarrow's own are among them
-        raise DataError(f"data {name!r} cannot be read: {line(error)}") from None
+        return reader(name, **options)
+    except (OSError, ValueError, EOFError) as error:  # includes the errors of pandas and pyarrow
+        raise DataError(f"data {name!r} cannot be read: {one_line(error)}") from None
 
 
 def _is_parquet(name: str) -> bool:

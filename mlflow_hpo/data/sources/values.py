@@ -1,11 +1,12 @@
-"""What a user's Python gives as data: pairs of arrays or frames, a frame with a target, tf.data."""
+"""Takes data from a user's Python: pairs of arrays or DataFrames, a DataFrame with a target, tf.data."""
 
 from typing import Any
 
 import numpy as np
 import psutil
 
-from mlflow_hpo.data.base import Array, DataSpec, Found, Rows, in_parts, is_table, line
+from mlflow_hpo.data.base import Array, DataSpec, is_table, one_line
+from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
 from mlflow_hpo.data.sources.tables import rows_of
 from mlflow_hpo.errors import ConfigError, DataError
 
@@ -13,22 +14,22 @@ EXPECTED = (
     "(x, y), ((x, y), (x_test, y_test)), three such pairs (train, validation, test), "
     "a DataFrame with a target, or a tf.data.Dataset of pairs (or one for each part)"
 )
-ENDLESS = -1  # what a tf.data.Dataset without an end has as its cardinality
-MEMORY = 0.5  # of what is free, for a tf.data.Dataset
-OVERHEAD = 512  # bytes that an element takes beside its arrays
+ENDLESS = -1  # the cardinality of a tf.data.Dataset without an end
+MEMORY = 0.5  # of the free memory, for a tf.data.Dataset
+OVERHEAD = 512  # bytes for each element, in addition to its arrays
 
 
-def found_in(value: Any, spec: DataSpec) -> Found:
-    """The rows in a value, in the parts that it brings.
+def raw_data_of(value: Any, spec: DataSpec) -> RawData:
+    """Returns the rows of a value, in the parts that it brings.
 
     Raises:
-        ConfigError: a target is missing, or of no use.
-        DataError: it is nothing that is expected.
+        ConfigError: a DataFrame comes without a target, or something else with one.
+        DataError: the value is not data.
     """
     if hasattr(value, "to_pandas"):
         value = value.to_pandas()
     if is_table(value):
-        return Found(spec.name, rows_of(value, spec))
+        return RawData(spec.name, rows_of(value, spec))
     if spec.target is not None:
         raise ConfigError(f"target {spec.target!r} of data {spec.name!r}: only a DataFrame has columns")
     parts = [value] if _is_dataset(value) or _is_pair(value) else value
@@ -37,7 +38,7 @@ def found_in(value: Any, spec: DataSpec) -> Found:
     return in_parts([_rows(part, spec) for part in parts], spec.name)
 
 
-def _rows(part: Any, spec: DataSpec) -> Rows:
+def _rows(part: Any, spec: DataSpec) -> RawRows:
     if _is_dataset(part):
         return _materialised(part, spec)
     if not isinstance(part, tuple | list) or len(part) != 2:
@@ -45,7 +46,7 @@ def _rows(part: Any, spec: DataSpec) -> Rows:
     for values in part:
         if isinstance(values, dict):
             raise _unexpected(values, spec)
-    return Rows(*(v.to_pandas() if hasattr(v, "to_pandas") else v for v in part))
+    return RawRows(*(v.to_pandas() if hasattr(v, "to_pandas") else v for v in part))
 
 
 def _is_dataset(value: Any) -> bool:
@@ -53,7 +54,7 @@ def _is_dataset(value: Any) -> bool:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether it is one (x, y), not one for each part: then x and y are themselves no pairs."""
+    """Tells one (x, y) from a pair of parts, whose members are pairs themselves."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
     return not all(_is_dataset(v) or (isinstance(v, tuple) and len(v) == 2) for v in value)
@@ -66,8 +67,8 @@ def _unexpected(value: Any, spec: DataSpec) -> DataError:
     return DataError(f"data {spec.name!r} gave a {kind}: expected {EXPECTED}")
 
 
-def _materialised(dataset: Any, spec: DataSpec) -> Rows:
-    """A tf.data.Dataset as two arrays, in the order it has."""
+def _materialised(dataset: Any, spec: DataSpec) -> RawRows:
+    """Reads a tf.data.Dataset into two arrays, in its order."""
     if int(dataset.cardinality()) == ENDLESS:
         raise DataError(
             f"data {spec.name!r} gave a tf.data.Dataset without an end: take() as much as is wanted"
@@ -82,9 +83,9 @@ def _materialised(dataset: Any, spec: DataSpec) -> Rows:
     try:
         pairs = _collected(dataset, spec)
         join = np.concatenate if batched else np.stack
-        return Rows(*(join(arrays) for arrays in zip(*pairs, strict=True)))
+        return RawRows(*(join(arrays) for arrays in zip(*pairs, strict=True)))
     except ValueError as error:
-        raise DataError(f"data {spec.name!r}: its tf.data.Dataset is no array: {line(error)}") from None
+        raise DataError(f"data {spec.name!r}: its tf.data.Dataset is no array: {one_line(error)}") from None
 
 
 def _collected(dataset: Any, spec: DataSpec) -> list[tuple[Array, Array]]:

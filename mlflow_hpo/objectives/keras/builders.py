@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError
-from mlflow_hpo.models import BUILDERS, EPOCHS, KERAS_METRICS, ModelInfo, find_model, own_defaults
+from mlflow_hpo.models import BUILDERS, EPOCHS, KERAS_METRICS, ModelInfo, find_model, keyword_defaults
 from mlflow_hpo.models.training import compile_model, learning_rate_at, train_defaults
 from mlflow_hpo.trial import Config
 
@@ -59,7 +59,7 @@ class BuiltIn:
         assert data is not None
         values = self._values(config)
         training = inspect.signature(compile_model).parameters
-        own = own_defaults(BUILDERS[self.name])
+        own = keyword_defaults(BUILDERS[self.name])
         model = BUILDERS[self.name](data.shape, data.classes, **{k: v for k, v in values.items() if k in own})
         model, variance = (model, 1.0) if data.classes else _scaled(model, data)
         compile_model(model, data.classes, variance, **{k: v for k, v in values.items() if k in training})
@@ -78,7 +78,7 @@ class BuiltIn:
         return [LearningRateScheduler(lambda epoch: learning_rate_at(epoch, max_epochs, base, shape))]
 
     def _values(self, config: Config) -> dict[str, Any]:
-        return own_defaults(BUILDERS[self.name]) | train_defaults() | dict(config)
+        return keyword_defaults(BUILDERS[self.name]) | train_defaults() | dict(config)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Keywords:
 
     def describe(self, name: str, data: Data | None) -> ModelInfo:
         """See `Objective.describe`."""
-        defaults = own_defaults(self.function)
+        defaults = keyword_defaults(self.function)
         any_name = any(p.kind is p.VAR_KEYWORD for p in self._parameters.values())
         takes = {p for p in self._parameters if p not in self._filled} | {*OF_FIT}
         return ModelInfo(
@@ -103,7 +103,7 @@ class Keywords:
             takes=None if any_name else frozenset(takes),
             metric=KERAS_METRICS,
             changeable=changeable(takes),
-            limited=True,
+            epochs_in_config=True,
         )
 
     def build(self, config: Config, data: Data | None) -> Any:
@@ -113,7 +113,7 @@ class Keywords:
 
     def fit(self, model: Any, config: Config, fit: Callable[..., Any], rows: Mapping[str, Any]) -> Any:
         """See `Builder.fit`."""
-        default = own_defaults(self.function).get(BATCH_SIZE, train_defaults()[BATCH_SIZE])
+        default = keyword_defaults(self.function).get(BATCH_SIZE, train_defaults()[BATCH_SIZE])
         given = {EPOCHS: config[EPOCHS]} if EPOCHS in config and not self._takes(EPOCHS) else {}
         return fit(**rows, batch_size=config.get(BATCH_SIZE, default), **given)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.data.model_inputs import Ready, ready
+from mlflow_hpo.data.preprocess import ModelInputs, model_inputs
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.handle import Handle
@@ -49,7 +49,7 @@ class KerasObjective:
 
     def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
         """See `Objective.dry_run`: one forward pass, which traces nothing."""
-        rows = ready(trial.data, self.preprocess)
+        rows = model_inputs(trial.data, self.preprocess)
         model = _built(self.builder, trial, rows)
         if rows.data is None:
             return None
@@ -74,7 +74,7 @@ class KerasObjective:
 
     def train(self, trial: Handle) -> None:
         """See `Objective.train`."""
-        rows = ready(trial.data, self.preprocess)
+        rows = model_inputs(trial.data, self.preprocess)
         model = _prepared(self.builder, trial, rows)
         fit = Fit(trial, model, rows.data, self.builder.callbacks(trial.config, trial.max_epochs))
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
@@ -99,7 +99,7 @@ class KerasObjective:
         return scalars(model.evaluate(batches(model, data, data.test), verbose=0, return_dict=True))
 
 
-def _built(builder: Builder, trial: Handle, rows: Ready) -> Any:
+def _built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     try:
         model = builder.build(trial.config, rows.data)
     except (SetupError, TrialError):
@@ -113,7 +113,7 @@ def _built(builder: Builder, trial: Handle, rows: Ready) -> Any:
     return model
 
 
-def _prepared(builder: Builder, trial: Handle, rows: Ready) -> Any:
+def _prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     """A new model, or one as it was at the checkpoint: that which is held, or built anew with its weights."""
     held = _held.pop((trial.run_id, trial.start), None) if trial.source_id == trial.run_id else None
     if held is not None:
@@ -123,7 +123,7 @@ def _prepared(builder: Builder, trial: Handle, rows: Ready) -> Any:
     return _restored(builder, trial, rows) if trial.start else _built(builder, trial, rows)
 
 
-def _restored(builder: Builder, trial: Handle, rows: Ready) -> Any:
+def _restored(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     """It is built, not loaded: layers and losses of the user's own need no registration with Keras."""
     file = trial.checkpoint / FILE
     if not file.exists():

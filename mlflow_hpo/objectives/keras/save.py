@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data.model_inputs import Ready
+from mlflow_hpo.data.preprocess import ModelInputs
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
 
@@ -18,7 +18,7 @@ PACKAGES = ("mlflow", "tensorflow", "keras", "numpy")
 SERVING = Path(__file__).with_name("serving.py")
 
 
-def log(trial: Handle, model: Any, rows: Ready) -> None:
+def log(trial: Handle, model: Any, rows: ModelInputs) -> None:
     """Log a model, with the preprocessing of its table where there is one."""
     if rows.raw is None or rows.data is None:
         trial.log_model("keras", model, pip_requirements=_requirements())
@@ -39,7 +39,7 @@ def log(trial: Handle, model: Any, rows: Ready) -> None:
             )
 
 
-def _log_with_table(trial: Handle, model: Any, rows: Ready) -> None:
+def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
     import joblib
 
     assert rows.raw is not None
@@ -68,7 +68,7 @@ def _saved(model: Any, folder: Path) -> Path:
     return folder / "model"
 
 
-def _classes(rows: Ready) -> dict[str, Any] | None:
+def _classes(rows: ModelInputs) -> dict[str, Any] | None:
     """What the columns of the predictions stand for, where that is more than numbers."""
     return {CLASS_NAMES: list(rows.raw.labels)} if rows.raw and rows.raw.labels else None
 

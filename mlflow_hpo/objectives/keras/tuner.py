@@ -49,7 +49,7 @@ class Tuner:
             metric=KERAS_METRICS,
             changeable=changeable(space.names()),
             needs_data=not self.has_own_fit,
-            limited=True,
+            epochs_in_config=True,
         )
 
     def build(self, config: Config, data: Data | None) -> Any:

@@ -1,7 +1,5 @@
 """What estimators are trained on and scored by."""
 
-import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,19 +32,6 @@ def scored_by(estimator: Any, data: Data, part: Part) -> dict[str, float]:
         if set(aims) <= set(columns):
             found["loss"] = cross_entropy([columns[name] for name in aims], estimator.predict_proba(part.x))
     return found
-
-
-@lru_cache(maxsize=4)
-def flat(data: Data) -> Data:
-    """Data whose rows have one dimension: images become rows of pixels."""
-    if data.is_table or len(data.shape) == 1:
-        return data
-    return data.mapped(_flat)
-
-
-def _flat(part: Part) -> Part:
-    width = math.prod(part.x.shape[1:])  # said, for a part may have no rows
-    return Part(part.x.reshape(len(part), width), part.y)
 
 
 def head(x: Any) -> Any:

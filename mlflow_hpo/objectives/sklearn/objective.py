@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data import Data
-from mlflow_hpo.data.model_inputs import Ready, ready
-from mlflow_hpo.data.preprocess import needs_preprocessing
+from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
+from mlflow_hpo.data.preprocess import ModelInputs, flattened, model_inputs, needs_preprocessing
 from mlflow_hpo.errors import ConfigError, SetupError, TrialError, worded
 from mlflow_hpo.hardware import versions
-from mlflow_hpo.models import CLASSIFICATION, REGRESSION, ModelInfo, own_defaults
+from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn.estimators import (
-    flat,
     head,
     home,
     is_estimator,
@@ -41,7 +39,7 @@ class SklearnObjective:
         target: an estimator, a class of them, or a function that returns one.
         resource: what an epoch is: `partial_fit` (a pass over the rows), `samples` (a share of the rows), the
             name of a param (epoch e: its value is e), `none`: it is fitted once, or `auto`.
-        preprocess: see `ready`; a Pipeline brings its own.
+        preprocess: see `model_inputs`; a Pipeline brings its own.
         metric: what the study optimises, where it is named: a scorer of scikit-learn's may be asked for.
     """
 
@@ -125,7 +123,7 @@ class SklearnObjective:
 
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""
-        data = flat(data)
+        data = flattened(data)
         return scored_by(load("sklearn"), data, data.test)
 
     @property
@@ -180,9 +178,10 @@ class SklearnObjective:
         part = data.validation
         return float(get_scorer(name)(estimator, part.x, targets(estimator, data, part)))
 
-    def _rows(self, data: Data) -> Ready:
-        own = hasattr(self._estimator({}), "steps")  # a Pipeline brings its own preprocessing
-        return Ready(data, data) if own and data.is_table else ready(flat(data), self.preprocess)
+    def _rows(self, data: Data) -> ModelInputs:
+        if data.is_table and hasattr(self._estimator({}), "steps"):  # a Pipeline brings its own preprocessing
+            return ModelInputs(data, data)
+        return model_inputs(flattened(data), self.preprocess)
 
     def _made(self, trial: Handle) -> Any:
         estimator = self._estimator(trial.config)
@@ -216,7 +215,7 @@ class SklearnObjective:
     def _own(self) -> dict[str, Any]:
         """The arguments of the user's function, which come before the params of what it returns."""
         is_function = not inspect.isclass(self.target) and not is_estimator(self.target)
-        return own_defaults(self.target) if is_function else {}
+        return keyword_defaults(self.target) if is_function else {}
 
     def _for_function(self, config: Config) -> Mapping[str, Any]:
         return {k: v for k, v in config.items() if k in self._own}
@@ -250,7 +249,7 @@ class SklearnObjective:
         else:
             (trial.folder / "epochs.txt").write_text(str(trial.reached))
 
-    def _log(self, trial: Handle, estimator: Any, rows: Ready) -> None:
+    def _log(self, trial: Handle, estimator: Any, rows: ModelInputs) -> None:
         from sklearn.pipeline import Pipeline
 
         assert rows.raw is not None

@@ -1,0 +1,83 @@
+"""Describes a model that can be tuned, as far as the driver must know it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.space import Space
+
+DEFAULT_EPOCHS = 10
+EPOCHS = "epochs"  # the hyperparameter that may set the length of a trial
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model that can be tuned.
+
+    Attributes:
+        defaults: default values of its hyperparameters. Defaults that a config cannot hold are left out.
+        takes: names of the hyperparameters it accepts; None if it accepts any.
+        space_text: its default space, as YAML; empty if it has none.
+        metric: task -> the metric that is optimised if the user names none.
+        changeable: hyperparameters that may change while it trains.
+        has_epochs: whether it can be trained in parts.
+        has_resources: whether the user can choose what counts as an epoch.
+        needs_data: whether it is trained on `data`.
+        epochs_in_config: whether a hyperparameter named `epochs` sets the trial's length.
+        constants: params that each trial of a project logs beside its config.
+    """
+
+    name: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    takes: frozenset[str] | None = None
+    space_text: str = ""
+    metric: Mapping[str, str] = field(default_factory=dict)
+    changeable: tuple[str, ...] = ()
+    has_epochs: bool = True
+    has_resources: bool = False
+    needs_data: bool = True
+    epochs_in_config: bool = False
+    constants: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        values = {name: _as_json(value) for name, value in self.defaults.items()}
+        defaults = {name: value for name, value in values.items() if _is_json(value)}
+        object.__setattr__(self, "defaults", defaults)
+
+    def baseline(self, space: Space) -> dict[str, Any]:
+        """Returns the config of trial 0.
+
+        It has the values that the space fixes, then the defaults, then the middle of the space.
+        """
+        fixed = space.fixed()
+        defaults = {name: value for name, value in self.defaults.items() if name not in fixed}
+        return space.completed(defaults, self.defaults)
+
+    def check(self, space: Space) -> None:
+        """Raises ConfigError if the space names a hyperparameter that the model does not accept."""
+        if self.takes is None:
+            return
+        if strange := sorted(space.names() - self.takes):
+            accepted = ", ".join(sorted(self.takes)) or "none"
+            raise ConfigError(f"model {self.name!r} takes no {strange[0]!r}: it takes {accepted}")
+
+
+def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Returns the arguments of a function that have a default, with it."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _as_json(value: Any) -> Any:
+    """Turns tuples into lists and NumPy's numbers into Python's: a config read from JSON has those."""
+    if isinstance(value, tuple | list):
+        return [_as_json(item) for item in value]
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return value is None or type(value) in (bool, int, float, str)
