@@ -53,7 +53,7 @@ def test_the_picture_has_the_front_from_left_to_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "aim"),
+    ("text", "metric"),
     [
         ("val_accuracy", Metric("val_accuracy", True)),
         ("val_loss", Metric("val_loss", False)),
