@@ -14,7 +14,8 @@ import hypothesis
 import pytest
 
 from mlflow_hpo.data import load_data
-from mlflow_hpo.execution.local import LocalExecutor, answered
+from mlflow_hpo.execution.executor import answered
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.inputs import Describe, Inputs, Request
 from mlflow_hpo.settings import make_settings
 from mlflow_hpo.store import Connection, StudyRun

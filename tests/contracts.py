@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from pebble import ProcessExpired
 
 from mlflow_hpo.algorithms import Algorithm, propose
 from mlflow_hpo.data import DataSpec, load_data
 from mlflow_hpo.errors import NotFiniteError
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.objectives.handle import Handle, Objective
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import Config, State, Trial
@@ -146,7 +145,7 @@ class ExecutorContract:
 
     def test_a_lost_worker_fails_only_its_own_future(self, executor: Executor) -> None:
         other = executor.submit(sleep, 1.0)
-        with pytest.raises(ProcessExpired):
+        with pytest.raises(WorkerLost):
             executor.submit(die).result(WAIT)
         assert other.result(WAIT) is None
         assert [f.result(WAIT) for f in [executor.submit(answer, n) for n in range(4)]] == [0, 2, 4, 6]

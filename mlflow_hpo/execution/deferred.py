@@ -12,7 +12,10 @@ Made = TypeVar("Made")
 class DeferredFuture(Future[Any]):
     """Becomes what another future becomes, which may only be made later; cancelling it cancels that one."""
 
-    _inner: Future[Any] | None = None
+    def __init__(self, translate: Callable[[BaseException], BaseException]) -> None:
+        super().__init__()
+        self._inner: Future[Any] | None = None
+        self._translate = translate
 
     def follow(self, ready: Future[Made], begin: Callable[[Made], Future[Any]]) -> None:
         """Once `ready` has its result, begin the work with it; where it has none, fail as it did."""
@@ -48,7 +51,7 @@ class DeferredFuture(Future[Any]):
         if inner.cancelled():
             self.cancel()
         elif (error := inner.exception()) is not None:
-            self._become(self.set_exception, error)
+            self._become(self.set_exception, self._translate(error))
         else:
             self._become(self.set_result, inner.result())
 

@@ -7,51 +7,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
-from mlflow_hpo.errors import StudyError
 from mlflow_hpo.execution.deferred import DeferredFuture, in_background
+from mlflow_hpo.execution.executor import WorkerLost
 from mlflow_hpo.execution.preload import Preload
 from mlflow_hpo.execution.spawn import WorkerContext
 
 RECENT = 16  # units whose traces a worker may still hold
 GROWTH_BYTES = 1 << 30  # a worker that holds this much more than after its first unit is replaced
-
-
-class Executor(Protocol):
-    """Runs functions elsewhere. A dead worker fails one future, and another worker takes its place."""
-
-    workers: int
-
-    def submit(
-        self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None, near: str | None = None
-    ) -> Future[Any]:
-        """Run `fn(*args)`, where possible in the worker that last ran something `near` the same.
-
-        The future raises what `fn` raised; TimeoutError when it took longer than `timeout_s`;
-        `pebble.ProcessExpired` when its worker died. Cancelling a running one kills its worker.
-        """
-
-    def shutdown(self) -> None:
-        """End all workers now; what still runs is cancelled."""
-
-
-def answered(future: Future[Any], while_: str) -> Any:
-    """What a worker answered, outside of any trial.
-
-    Args:
-        while_: what was being done to the model and the data, in words.
-
-    Raises:
-        StudyError: the worker died.
-    """
-    try:
-        return future.result()
-    except (ProcessExpired, RuntimeError) as error:  # the second: before it took the work
-        raise StudyError(f"a worker died while {while_}: {error}") from None
 
 
 class LocalExecutor:
@@ -136,9 +103,9 @@ class _Slot:
         launch = self.start()
         self.pending += 1
         self.recent.append(near)
-        promise = DeferredFuture()
+        promise = DeferredFuture(_lost)
         promise.add_done_callback(self._done)
-        promise.follow(launch, lambda pool: pool.schedule(fn, args=args, timeout=timeout_s))
+        promise.follow(launch, lambda pool: _schedule(pool, fn, args, timeout_s))
         return promise
 
     def start(self) -> "Future[ProcessPool]":
@@ -166,7 +133,7 @@ class _Slot:
             try:
                 _ = self._pool.active  # asking starts the worker
             except BrokenExecutor as error:
-                raise RuntimeError(str(error.__cause__)) from error
+                raise WorkerLost(reason=str(error.__cause__)) from error
         return self._pool
 
     def _end(self) -> None:
@@ -183,7 +150,7 @@ class _Slot:
 
     def _done(self, future: Future[Any]) -> None:
         self.pending -= 1
-        if future.cancelled() or isinstance(future.exception(), TimeoutError | ProcessExpired):
+        if future.cancelled() or isinstance(future.exception(), TimeoutError | WorkerLost):
             self._pid.value = 0  # pebble ended the worker and starts another
             return
         with suppress(psutil.Error):
@@ -216,3 +183,18 @@ def _begin(pid: Any, initializer: Callable[..., None] | None, initargs: tuple[An
     pid.value = os.getpid()
     if initializer:
         initializer(*initargs)
+
+
+def _schedule(pool: ProcessPool, fn: Any, args: tuple[Any, ...], timeout_s: float | None) -> Future[Any]:
+    try:
+        return pool.schedule(fn, args=args, timeout=timeout_s)
+    except RuntimeError as error:  # its worker died before it took the unit
+        raise WorkerLost(reason=str(error)) from error
+
+
+def _lost(error: BaseException) -> BaseException:
+    """Gives pebble's errors of a dead worker as ours, and others as they are."""
+    if isinstance(error, ProcessExpired):
+        code: int = error.exitcode
+        return WorkerLost(signal=-code) if code < 0 else WorkerLost(exit_status=code)
+    return WorkerLost(reason=str(error)) if isinstance(error, BrokenExecutor) else error

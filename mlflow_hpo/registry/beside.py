@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from mlflow_hpo.errors import HpoError, StudyError
-from mlflow_hpo.execution.local import Executor, answered
+from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.trial import Result
 from mlflow_hpo.worker.train import Assignment, train

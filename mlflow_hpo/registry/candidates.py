@@ -8,7 +8,7 @@ from statistics import fmean
 import numpy as np
 
 from mlflow_hpo.errors import HpoError, StudyError
-from mlflow_hpo.execution.local import Executor, answered
+from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.registry.beside import ended_at_last
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.registry.beside import trained
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys

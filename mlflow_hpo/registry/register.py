@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_hpo.errors import GateError, StoreError, StudyError
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.fields import check_registration
 from mlflow_hpo.registry.candidates import Candidate, Say, candidates, is_retrained, top
 from mlflow_hpo.registry.champion import holder

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow_hpo.errors import StudyError, TrialError
-from mlflow_hpo.execution.local import Executor, answered
+from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.registry.final import Final
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys

@@ -8,11 +8,9 @@ from math import inf
 from time import monotonic, sleep
 from typing import Any, Protocol
 
-from pebble import ProcessExpired
-
 from mlflow_hpo.algorithms import propose, watched
 from mlflow_hpo.errors import Interrupted, SetupError, StudyError, TrialError
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.inputs import Inputs
 from mlflow_hpo.report import summary
 from mlflow_hpo.schedulers import Plan, onward, since_better
@@ -21,7 +19,7 @@ from mlflow_hpo.store import StudyRun
 from mlflow_hpo.study.retention import to_drop
 from mlflow_hpo.study.signals import Signals
 from mlflow_hpo.trial import STOPPED, Config, Dropped, Result, State, Trial, Unit, best
-from mlflow_hpo.worker.dispatch import death, make_task, seed_of
+from mlflow_hpo.worker.dispatch import make_task, seed_of
 from mlflow_hpo.worker.train import Assignment, train
 
 HOPELESS = 5  # so many failed trials, and no other, end a study
@@ -205,12 +203,9 @@ class Study:
             result = future.result()
         except TimeoutError:
             self._fail(trial, f"took longer than the trial_timeout of {self.settings.trial_timeout:g} s")
-        except ProcessExpired as lost:
+        except WorkerLost as lost:
             self._wait_for_signals()
-            self._fail(trial, death(lost))
-        except RuntimeError as broken:  # pebble's word for a worker that died before it took the unit
-            self._wait_for_signals()
-            self._fail(trial, f"its worker died while it started: {broken}")
+            self._fail(trial, str(lost))
         except TrialError as error:
             self._fail(trial, str(error), error.details or str(error.__cause__).strip())
         except SetupError as error:

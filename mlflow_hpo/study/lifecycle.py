@@ -17,8 +17,9 @@ import psutil
 from rich.console import Console
 
 from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
+from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.execution.imports import libraries
-from mlflow_hpo.execution.local import Executor, LocalExecutor, answered
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.inputs import Describe, Inputs, Request, anew, check_same_space, countable

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.registry.beside import trained
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun, keys, record_of, tag_context

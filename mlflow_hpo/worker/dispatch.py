@@ -1,9 +1,6 @@
-"""What a study's workers are told, and the words for how one of them died."""
-
-import signal
+"""Makes what a study tells its workers."""
 
 import numpy as np
-from pebble import ProcessExpired
 
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.store import StudyRun
@@ -28,13 +25,3 @@ def make_task(settings: Settings, run: StudyRun) -> Task:
         study_id=run.run_id,
         trial_timeout=settings.trial_timeout,
     )
-
-
-def death(lost: ProcessExpired) -> str:
-    """How a worker died, in words."""
-    code: int = getattr(lost, "exitcode", 0) or 0
-    if code >= 0:
-        return f"its worker ended with exit status {code}"
-    name = signal.Signals(-code).name
-    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-    return f"its worker was killed by {name}{hint}"
