@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from contracts import WAIT, answer
+from contracts import WAIT, answer, until
 
 from mlflow_hpo.data import DataSpec
 from mlflow_hpo.execution.executor import WorkerLost, answered
@@ -62,25 +62,17 @@ def fails_at_first(file: str) -> int:
     return os.getpid()
 
 
-def until(done: Callable[[], bool], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
-        time.sleep(0.05)
-    return done()
-
-
 def gone(*pids: int) -> Callable[[], bool]:
     return lambda: not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def test_workers_are_forked_from_one_process_that_has_loaded_the_libraries() -> None:
     with LocalExecutor(2, loaded=NUMPY) as workers:
-        found = [future.result(WAIT) for future in [workers.submit(about) for _ in range(2)]]
-        (template,) = {parent for parent, *_ in found}
+        found = [future.result(WAIT) for future in [workers.submit(os.getppid) for _ in range(2)]]
+        (template,) = set(found)
         assert template != os.getpid()
         assert psutil.Process(template).ppid() == os.getpid()
         assert "_multiarray_umath" in Path(f"/proc/{template}/maps").read_text()
-        assert [psutil.Process(pid).ppid() for pid in workers.pids] == [template] * 2
 
 
 def test_a_worker_knows_the_driver_s_folder_and_not_its_script() -> None:
@@ -169,7 +161,7 @@ def test_a_shutdown_does_not_wait_for_what_is_being_loaded(
     assert time.monotonic() - began < 10
     with pytest.raises(CancelledError):
         futures[2].result(WAIT)
-    with pytest.raises(WorkerLost, match=r"libraries died|shut down"):
+    with pytest.raises(CancelledError):
         futures[0].result(WAIT)
 
 
@@ -218,7 +210,7 @@ def test_neither_template_nor_workers_outlive_a_killed_driver(tmp_path: Path) ->
 def test_ctrl_c_reaches_neither_template_nor_workers(tmp_path: Path) -> None:
     with LocalExecutor(1, loaded=NUMPY) as workers:
         template = workers.submit(os.getppid).result(WAIT)
-        for pid in (template, *workers.pids):
+        for pid in (template, workers.submit(os.getpid).result(WAIT)):
             os.kill(pid, signal.SIGINT)
         time.sleep(0.3)
         assert workers.submit(os.getppid).result(WAIT) == template

@@ -17,6 +17,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess, set_sp
 from typing import Any
 
 from mlflow_hpo.execution import preload
+from mlflow_hpo.execution.spawn import Lost, Noted
 
 LONGEST = 75  # characters of the temporary folder's name; a socket in it may have 107 in all
 _ordering = threading.Lock()  # an environment is one for all templates
@@ -100,23 +101,23 @@ class Template(forkserver.ForkServer):
         try:
             yield
         finally:
-            del os.environ[preload.ORDER]
+            os.environ.pop(preload.ORDER, None)
 
 
-class TemplateContext(ForkServerContext):
+class TemplateContext(Noted, ForkServerContext):
     """What starts worker processes."""
 
     def __init__(self, template: Template) -> None:
-        self.refuse, self.stop, self._template = template.refuse, template.stop, template
+        self._template = template
 
     def Process(self, **how: Any) -> "ForkedProcess":  # type: ignore[override]  # noqa: N802
         """A process that is still to be started."""
-        process = ForkedProcess(**how)
+        self.process = process = ForkedProcess(**how)
         process.template = self._template
         return process
 
 
-class ForkedProcess(ForkServerProcess):
+class ForkedProcess(Lost, ForkServerProcess):
     """A process that begins with what its template has loaded."""
 
     _start_method = "spawn"  # what `multiprocessing` does in the worker, for the user's code

@@ -7,11 +7,14 @@ starts itself over and over. Workers need nothing from it: what a user gives fro
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.context import SpawnContext, SpawnProcess
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
+CLEAN_EXIT = 256  # stands for an exit status of 0
 _lock = threading.Lock()
 
 
@@ -27,7 +30,34 @@ def _hidden_main() -> Iterator[None]:
             sys.modules["__main__"] = main
 
 
-class WorkerProcess(SpawnProcess):
+class Noted(BaseContext):
+    """A context that knows the last process it has made.
+
+    Attributes:
+        process: that process; None before the first.
+    """
+
+    process: "Lost | None" = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Tells whether the last process ended, without asking for its exit status."""
+        with suppress(ValueError):  # it has not started yet
+            return self.process is not None and bool(wait([self.process.sentinel], 0))
+        return False
+
+
+class Lost(BaseProcess):
+    """A worker process: it is to run until it is ended, so that its own end is a loss whatever the status."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """Gives its exit status, but never the 0 that pebble takes for an end that somebody asked for."""
+        status = super().exitcode
+        return CLEAN_EXIT if status == 0 else status
+
+
+class WorkerProcess(Lost, SpawnProcess):
     """A process that begins with nothing but this package."""
 
     @staticmethod
@@ -36,13 +66,10 @@ class WorkerProcess(SpawnProcess):
             return SpawnProcess._Popen(process_obj)
 
 
-class WorkerContext(SpawnContext):
+class WorkerContext(Noted, SpawnContext):
     """What starts worker processes, each on its own; where processes can be forked, see `template`."""
 
-    Process = WorkerProcess
-
-    def refuse(self) -> None:
-        """See `Template.refuse`: here no start takes long."""
-
-    def stop(self) -> None:
-        """See `Template.stop`: here nothing but the workers runs."""
+    def Process(self, **how: Any) -> WorkerProcess:  # type: ignore[override]  # noqa: N802
+        """A process that is still to be started."""
+        self.process = WorkerProcess(**how)
+        return self.process

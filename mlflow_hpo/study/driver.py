@@ -282,10 +282,11 @@ class Study:
         self.run.end(state, reason)
 
     def _end_units(self, reason: str) -> None:
-        """Cut what runs."""
-        if self._units:
-            self._executor.shutdown()
-            self._units.clear()
+        """Cuts what runs, and waits until no worker can write to its trial any more."""
+        for future in self._units:
+            future.cancel()
+        wait(self._units)
+        self._units.clear()
         for trial in self.running:
             self._changed(self.run.trials.end(trial, State.KILLED, reason))
 
