@@ -4,14 +4,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, wait
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psutil
 import pytest
+from processes import WAIT, answer, complain, gone, leave, name_yourself, sleep, until, write_on
 
 from mlflow_hpo.algorithms import Algorithm, propose
 from mlflow_hpo.data import DataSpec, load_data
@@ -20,8 +20,6 @@ from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.objectives.handle import Handle, Objective
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import Config, State, Trial
-
-WAIT = 300  # seconds: a shared machine may stall
 
 SPACE = """
 rate: {type: float, low: 1e-4, high: 1e-1, log: true}
@@ -107,47 +105,6 @@ def _from_text(text: str) -> Trial:
     return Trial(**fields | {"losses": losses, "state": State(fields["state"])})
 
 
-def answer(value: int) -> int:
-    return value * 2
-
-
-def name_yourself(seconds: float) -> int:
-    time.sleep(seconds)
-    return os.getpid()
-
-
-def complain() -> None:
-    raise ValueError("as asked")
-
-
-def sleep(seconds: float) -> None:
-    time.sleep(seconds)
-
-
-def leave(status: int) -> None:
-    """End the process: with an exit status, or by a signal where it is negative."""
-    if status < 0:
-        os.kill(os.getpid(), -status)
-    os._exit(status)
-
-
-def write_on(file: str, stubborn: bool = False) -> None:
-    """Add the process to the file until it is ended."""
-    if stubborn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    while True:
-        with Path(file).open("a") as lines:
-            lines.write(f"{os.getpid()}\n")
-        time.sleep(0.01)
-
-
-def until(done: Callable[[], bool], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
-        time.sleep(0.05)
-    return done()
-
-
 class ExecutorContract:
     """An executor, from the fixture `executor`."""
 
@@ -224,8 +181,8 @@ class WorkersContract(ExecutorContract):
             future.result(WAIT)
         assert wait([future], WAIT).done == {future}
         size = file.stat().st_size
-        assert not psutil.pid_exists(int(file.read_text().split()[0])), "`wait` waits for the worker's end"
-        assert psutil.pid_exists(other.result(WAIT))
+        assert gone(int(file.read_text().split()[0])), "`wait` waits for the worker's end"
+        assert not gone(other.result(WAIT))
         assert file.stat().st_size == size
         assert self.works(executor)
 
@@ -251,7 +208,7 @@ class WorkersContract(ExecutorContract):
         assert all(future.cancel() for future in futures)
         assert wait(futures, WAIT).done == set(futures)
         assert time.monotonic() - began < 1.7 * 3.2, "an executor's patience with one worker is 3 s"
-        assert not any(psutil.pid_exists(int(file.read_text().split()[0])) for file in files)
+        assert gone(*(int(file.read_text().split()[0]) for file in files))
         assert self.works(executor)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 import pytest
-from contracts import WAIT, WorkersContract, answer, leave
+from contracts import WorkersContract
+from processes import WAIT, answer, leave
 
 from mlflow_hpo.errors import HpoError, StudyError
 from mlflow_hpo.execution.executor import Executor, WorkerLost, answered

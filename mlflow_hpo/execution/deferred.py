@@ -7,8 +7,6 @@ from typing import Any
 
 from typing_extensions import override
 
-from mlflow_hpo.execution.executor import WorkerLost
-
 
 class DeferredFuture(Future[Any]):
     """The future of work that may still have to wait for its worker.
@@ -34,19 +32,11 @@ class DeferredFuture(Future[Any]):
                 self.set_running_or_notify_cancel()  # no worker has it: there is nothing to wait for
         return cancelled
 
-    def begin(self, pool: Any) -> Future[Any] | None:
-        """Hands the work to the pool's worker; returns None if it was cancelled.
-
-        Raises:
-            WorkerLost: the worker has just died.
-        """
+    def begin(self, worker: Any) -> Future[Any] | None:
+        """Hands the work to the worker; returns None if it was cancelled."""
         with self._begun:
-            if self.cancelled():
-                return None
-            try:
-                self._work = self._begin(pool)
-            except RuntimeError as error:
-                raise WorkerLost(reason=str(error)) from error
+            if not self.cancelled():
+                self._work = self._begin(worker)
             return self._work
 
     def end(self, result: Any, error: BaseException | None) -> None:

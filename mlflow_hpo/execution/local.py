@@ -1,12 +1,11 @@
 """Warm worker processes on this machine."""
 
-import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -18,7 +17,7 @@ from typing_extensions import override
 from mlflow_hpo.execution.deferred import DeferredFuture
 from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.execution.preload import Preload
-from mlflow_hpo.execution.spawn import CLEAN_EXIT, WorkerContext
+from mlflow_hpo.execution.spawn import CLEAN_EXIT, SpawnedContext, WorkerContext
 
 RECENT = 16  # units whose traces a worker may still hold
 GROWTH_BYTES = 1 << 30  # a worker that holds this much more than after its first unit is replaced
@@ -42,13 +41,12 @@ class LocalExecutor(Executor):
         """Sets up; each worker starts with its first unit, or at `start`, and calls the initializer once.
 
         Args:
-            loaded: what is loaded in the process that workers are forked from; where processes cannot be
-                forked, workers load what they need by themselves.
+            loaded: what the process loads that workers are forked from, if this is the first executor of
+                this process. Workers load what it has not, and all of it where they cannot be forked.
         """
         self.workers = workers
-        self._template = _template(loaded or Preload())
-        new_pool = partial(ProcessPool, 1, initializer=initializer, initargs=initargs)
-        self._new_slot = partial(_Slot, new_pool, growth_bytes=growth_bytes)
+        new_worker = partial(_Worker, loaded or Preload(), initializer, initargs)
+        self._new_slot = partial(_Slot, new_worker, growth_bytes)
         self._slots = self._new_slots()
 
     def start(self) -> "LocalExecutor":
@@ -62,7 +60,7 @@ class LocalExecutor(Executor):
         self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None, near: str | None = None
     ) -> Future[Any]:
         slot = min(self._slots, key=lambda slot: (len(slot.units), near not in slot.recent))
-        unit = DeferredFuture(lambda pool: pool.schedule(fn, args=args, timeout=timeout_s), near)
+        unit = DeferredFuture(lambda worker: worker.schedule(fn, args, timeout_s), near)
         slot.submit(unit)
         return unit
 
@@ -73,17 +71,74 @@ class LocalExecutor(Executor):
             slot.end()
         for slot in slots:
             slot.join()
-        if self._template is not None:
-            self._template.stop()
 
     def _new_slots(self) -> "list[_Slot]":
-        return [self._new_slot(_context(self._template)) for _ in range(self.workers)]
+        return [self._new_slot() for _ in range(self.workers)]
 
     def __enter__(self) -> "LocalExecutor":
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.shutdown()
+
+
+class _Worker:
+    """One worker process in a pool of its own, which replaces the process after a deadline."""
+
+    def __init__(
+        self, loaded: Preload, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]
+    ) -> None:
+        """Starts the process.
+
+        Raises:
+            WorkerLost: that failed.
+        """
+        self._starter = _starter(loaded)
+        self._pool = ProcessPool(1, initializer=initializer, initargs=initargs, context=self._starter)
+        try:
+            _ = self._pool.active  # asking starts the process
+        except BrokenExecutor as error:
+            self.end()
+            raise WorkerLost(reason=str(error.__cause__)) from error
+
+    @property
+    def is_working(self) -> bool:
+        """Tells whether it can take a unit; pebble gives up a pool whose idle process died."""
+        return self._pool.active and not self._starter.has_ended
+
+    def schedule(self, fn: Any, args: tuple[Any, ...], timeout_s: float | None) -> Future[Any]:
+        """Hands it a unit.
+
+        Raises:
+            WorkerLost: it has just died.
+        """
+        try:
+            return self._pool.schedule(fn, args=args, timeout=timeout_s)
+        except RuntimeError as error:
+            raise WorkerLost(reason=str(error)) from error
+
+    def end(self) -> None:
+        """Ends the process and waits for that."""
+        self._pool.stop()
+        self._pool.join()
+
+    def memory(self) -> tuple[int | None, int]:
+        """Returns the process and the bytes that it holds.
+
+        Raises:
+            psutil.Error: it has ended.
+        """
+        pid = self._starter.last.pid
+        return pid, psutil.Process(pid).memory_info().rss
+
+    def lost(self, error: ProcessExpired | BrokenExecutor) -> WorkerLost:
+        """Says how the worker ended; a pool is broken by one that ended before it took the unit."""
+        status = error.exitcode if isinstance(error, ProcessExpired) else self._starter.last.exitcode
+        if status is None:
+            return WorkerLost(reason=str(error))
+        if status == CLEAN_EXIT:
+            return WorkerLost(exit_status=0)
+        return WorkerLost(signal=-status) if status < 0 else WorkerLost(exit_status=status)
 
 
 class _Slot:
@@ -96,15 +151,15 @@ class _Slot:
         recent: what the last units of this worker were near.
     """
 
-    def __init__(self, new_pool: Callable[..., ProcessPool], context: Any, growth_bytes: int) -> None:
+    def __init__(self, new_worker: Callable[[], _Worker], growth_bytes: int) -> None:
         self.units: set[DeferredFuture] = set()
         self.recent: deque[str | None] = deque(maxlen=RECENT)
-        self._new_pool, self._context, self._growth_bytes = new_pool, context, growth_bytes
+        self._new_worker, self._growth_bytes = new_worker, growth_bytes
         self._queue: SimpleQueue[DeferredFuture | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._pool: ProcessPool | None = None
+        self._worker: _Worker | None = None
         self._is_starting = self._has_grown = False
-        self._first = (0, 0)  # the process, and the bytes that it held after its first unit
+        self._first: tuple[int | None, int] = (None, 0)  # the process, and its memory after its first unit
 
     def start(self) -> None:
         """Starts to serve, which begins with a worker."""
@@ -113,6 +168,7 @@ class _Slot:
             self._thread.start()
 
     def submit(self, unit: DeferredFuture) -> None:
+        """Puts a unit behind the others."""
         self.start()
         self.units.add(unit)
         self._queue.put(unit)
@@ -124,13 +180,13 @@ class _Slot:
         self._queue.put(None)
 
     def join(self) -> None:
-        """Waits until the worker is gone; one that is being started will end by itself."""
+        """Waits until the worker is gone. One that is still being started ends as soon as it runs."""
         while self._thread and self._thread.is_alive() and not self._is_starting:
             self._thread.join(TICK_SECONDS)
 
     def _serve(self) -> None:
-        with suppress(WorkerLost):  # the first unit meets it again, and tells of it
-            self._working_pool()
+        with suppress(Exception):  # the first unit meets it again, and tells of it
+            self._working()
         while (unit := self._queue.get()) is not None:
             result, error = None, None
             try:
@@ -139,12 +195,13 @@ class _Slot:
                 error = raised
             self.units.discard(unit)
             unit.end(result, error)
-        self._end_pool()
+        self._end_worker()
 
     def _run(self, unit: DeferredFuture) -> Any:
-        """Returns the unit's result, or None as soon as it is cancelled and its worker gone."""
-        work = None if unit.cancelled() else unit.begin(self._working_pool())
-        if work is None:
+        """Returns the unit's result; None if it was cancelled, as soon as the worker is gone."""
+        worker = None if unit.cancelled() else self._working()
+        work = worker and unit.begin(worker)
+        if not worker or not work:
             return None
         self.recent.append(unit.near)
         is_over = threading.Event()
@@ -152,89 +209,51 @@ class _Slot:
             future.add_done_callback(lambda _: is_over.set())
         is_over.wait()
         if not work.done():
-            self._end_pool()
+            self._end_worker()
             return None
         error = work.exception()
         if isinstance(error, ProcessExpired | BrokenExecutor):
-            raise self._lost(error) from None
+            raise worker.lost(error) from None
         if not isinstance(error, TimeoutError):  # after which another process is there
-            self._has_grown = self._grows()
+            self._has_grown = self._grows(worker)
         return work.result()
 
-    def _working_pool(self) -> ProcessPool:
-        """Returns the pool. Starts a new one if its worker died or has grown too large.
+    def _working(self) -> _Worker:
+        """Returns the worker. Starts a new one if it died or has grown too large.
 
         Raises:
-            WorkerLost: the new worker died while it started.
+            WorkerLost: the new worker could not be started.
         """
-        if self._pool is None or not self._pool.active or self._context.has_ended or self._has_grown:
-            self._end_pool()
+        if self._worker is None or not self._worker.is_working or self._has_grown:
+            self._end_worker()
             self.recent.clear()
             self._has_grown, self._is_starting = False, True
             try:
-                self._pool = self._started_pool()
+                self._worker = self._new_worker()
             finally:
                 self._is_starting = False
-        return self._pool
+        return self._worker
 
-    def _started_pool(self) -> ProcessPool:
-        pool = self._new_pool(context=self._context)
-        with _no_interrupts():
-            try:
-                _ = pool.active  # asking starts the worker
-            except BrokenExecutor as error:
-                raise WorkerLost(reason=str(error.__cause__)) from error
-        return pool
+    def _end_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
-    def _end_pool(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()
-            pool.join()
-
-    def _lost(self, error: ProcessExpired | BrokenExecutor) -> WorkerLost:
-        """Says how the worker died; a pool is broken by one that died before it took the unit."""
-        status = error.exitcode if isinstance(error, ProcessExpired) else self._context.process.exitcode
-        if status is None:
-            return WorkerLost(reason=str(error))
-        if status == CLEAN_EXIT:
-            return WorkerLost(exit_status=0)
-        return WorkerLost(signal=-status) if status < 0 else WorkerLost(exit_status=status)
-
-    def _grows(self) -> bool:
+    def _grows(self, worker: _Worker) -> bool:
         """Tells whether the worker holds much more memory than after its first unit."""
         with suppress(psutil.Error):
-            pid = self._context.process.pid
-            held = psutil.Process(pid).memory_info().rss
+            pid, held = worker.memory()
             if self._first[0] != pid:
                 self._first = (pid, held)
-            return bool(held - self._first[1] > self._growth_bytes)
+            return held - self._first[1] > self._growth_bytes
         return False
 
 
-def _template(loaded: Preload) -> Any:
-    """Returns the process to fork workers from; None where processes cannot be forked."""
-    if sys.platform != "linux":
-        return None
-    from mlflow_hpo.execution.forkserver import Template, is_possible
+def _starter(loaded: Preload) -> WorkerContext:
+    """Returns what starts a worker: forked where that is possible."""
+    if sys.platform == "linux":
+        from mlflow_hpo.execution.forkserver import ForkedContext, is_possible
 
-    return Template(loaded) if is_possible() else None
-
-
-def _context(template: Any) -> Any:
-    """Returns what starts the workers of a slot."""
-    if template is None:
-        return WorkerContext()
-    from mlflow_hpo.execution.forkserver import TemplateContext
-
-    return TemplateContext(template)
-
-
-@contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Keeps Ctrl-C from what is started here, even while it boots: that is the driver's to handle."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if is_possible():
+            return ForkedContext(loaded)
+    return SpawnedContext()

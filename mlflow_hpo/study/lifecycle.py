@@ -21,6 +21,7 @@ from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
+from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.inputs import Describe, Inputs, Request, anew, check_same_space, countable
 from mlflow_hpo.models import ModelInfo
@@ -31,7 +32,7 @@ from mlflow_hpo.resolve import check_metric
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
 from mlflow_hpo.study.signals import Signals
 from mlflow_hpo.worker.inspect import describe, dry_run
-from mlflow_hpo.worker.process import environment, warm_up, watch_parent
+from mlflow_hpo.worker.process import environment, warm_up
 
 if TYPE_CHECKING:
     from mlflow_hpo.registry import Way

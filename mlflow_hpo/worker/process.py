@@ -11,14 +11,12 @@ import gc
 import os
 import signal
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlflow_hpo.errors import HpoError, StudyError, TrialError, worded
-from mlflow_hpo.execution.preload import silence
+from mlflow_hpo.execution.preload import loaded_with, silence
 
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data
@@ -47,7 +45,6 @@ def warm_up(spec: ObjectiveSpec, threads: int, folder: str | None = None) -> Non
     Args:
         folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
     """
-    watch_parent(lambda: os._exit(1))
     tempfile.tempdir = folder
     os.environ.update(environment(spec, threads))
     _quiet()
@@ -59,19 +56,8 @@ def warm_up(spec: ObjectiveSpec, threads: int, folder: str | None = None) -> Non
         find_objective(spec).warm_up()
         machine()
         data_of(spec)
+    _limit_threads(threads)
     gc.freeze()  # what the imports made stays: a collection between trials need not look at it
-
-
-def watch_parent(then: Any) -> None:
-    """Call `then` when the process that started this one is gone; a worker must not outlive its driver."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        then()
-
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
 
 
 @contextmanager
@@ -107,6 +93,14 @@ def data_of(spec: ObjectiveSpec) -> Data | None:
     from mlflow_hpo.data import load_data
 
     return load_data(spec.data) if spec.data.name else None
+
+
+def _limit_threads(threads: int) -> None:
+    """Tells libraries that were loaded for a study with another number of threads; the rest read it."""
+    if loaded_with.get(THREADS[0], str(threads)) != str(threads):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(threads)
 
 
 def _quiet() -> None:
