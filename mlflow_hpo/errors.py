@@ -4,6 +4,7 @@
 Each carries one line that names the thing, the value and what would be right.
 """
 
+import signal
 from collections.abc import Iterable
 
 
@@ -87,3 +88,15 @@ def worded(error: BaseException, lines: int | None = None) -> str:
     """
     said = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()][:lines]
     return f"{type(error).__name__}: {' '.join(said)}" if said else type(error).__name__
+
+
+def how_it_ended(status: int) -> str:
+    """Says how a process ended, as what follows its name.
+
+    Args:
+        status: its exit status, or the negative number of the signal that ended it.
+    """
+    if -status not in {number.value for number in signal.Signals}:
+        return f"ended with exit status {status}"
+    hint = " (out of memory?)" if -status == signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-status).name}{hint}"

@@ -16,7 +16,9 @@ import pytest
 from plans import FOLDER, WorkerInspector, make_plan
 
 from mlflow_hpo.data import load_data
+from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.execution.preload import Preload
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, StudyRun
 from mlflow_hpo.study.driver import Study
@@ -24,6 +26,7 @@ from mlflow_hpo.study.resumption import given_again, resumed_settings
 from mlflow_hpo.study.setup import Given, StudyPlan, plan
 from mlflow_hpo.trial import Trial
 from mlflow_hpo.worker.dispatch import Dispatcher
+from mlflow_hpo.worker.process import environment as warm_environment
 from mlflow_hpo.worker.process import warm_up
 
 # Keras looks for its cache where this says when it is imported, here and in the workers.
@@ -77,7 +80,9 @@ def own_uri(tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def executor() -> Iterator[LocalExecutor]:
     """A warm worker for everything that trains in this process's studies."""
-    with LocalExecutor(1, warm_up, (make_plan({}).spec, 1)) as workers:
+    spec = make_plan({}).spec
+    loaded = Preload(libraries(spec), warm_environment(spec, 1))
+    with LocalExecutor(1, warm_up, (spec, 1), loaded=loaded) as workers:
         yield workers
 
 

@@ -5,23 +5,21 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from pebble import ProcessExpired
+from processes import WAIT, answer, complain, gone, leave, name_yourself, sleep, until, write_on
 
 from mlflow_hpo.algorithms import Algorithm, propose
 from mlflow_hpo.data import DataSpec, load_data
 from mlflow_hpo.errors import NotFiniteError
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.objectives.handle import Handle, Objective
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import Config, State, Trial
-
-WAIT = 300  # seconds: a shared machine may stall
 
 SPACE = """
 rate: {type: float, low: 1e-4, high: 1e-1, log: true}
@@ -107,29 +105,8 @@ def _from_text(text: str) -> Trial:
     return Trial(**fields | {"losses": losses, "state": State(fields["state"])})
 
 
-def answer(value: int) -> int:
-    return value * 2
-
-
-def name_yourself(seconds: float) -> int:
-    time.sleep(seconds)
-    return os.getpid()
-
-
-def complain() -> None:
-    raise ValueError("as asked")
-
-
-def sleep(seconds: float) -> None:
-    time.sleep(seconds)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 class ExecutorContract:
-    """An executor of one or more workers, from the fixture `executor`."""
+    """An executor, from the fixture `executor`."""
 
     def test_result(self, executor: Executor) -> None:
         assert [executor.submit(answer, n).result(WAIT) for n in range(5)] == [0, 2, 4, 6, 8]
@@ -139,43 +116,100 @@ class ExecutorContract:
             executor.submit(complain).result(WAIT)
         assert executor.submit(answer, 1).result(WAIT) == 2
 
-    def test_timeout(self, executor: Executor) -> None:
-        with pytest.raises(TimeoutError):
-            executor.submit(sleep, 60, timeout_s=0.5).result(WAIT)
-        assert executor.submit(answer, 1).result(WAIT) == 2
-
-    def test_a_lost_worker_fails_only_its_own_future(self, executor: Executor) -> None:
-        other = executor.submit(sleep, 1.0)
-        with pytest.raises(ProcessExpired):
-            executor.submit(die).result(WAIT)
-        assert other.result(WAIT) is None
-        assert [f.result(WAIT) for f in [executor.submit(answer, n) for n in range(4)]] == [0, 2, 4, 6]
-
-    def test_a_worker_that_dies_idle_costs_nothing(self, executor: Executor) -> None:
-        for pid in {executor.submit(os.getpid).result(WAIT) for _ in range(4)}:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.5)
-        assert [f.result(WAIT) for f in [executor.submit(answer, n) for n in range(4)]] == [0, 2, 4, 6]
-
-    def test_cancel(self, executor: Executor) -> None:
-        future = executor.submit(sleep, 60)
-        while not future.running():
-            time.sleep(0.05)
-        assert future.cancel()
-        with pytest.raises(CancelledError):
-            future.result(WAIT)
-        assert executor.submit(answer, 1).result(WAIT) == 2
-
     def test_what_is_near_the_same_runs_in_the_same_worker(self, executor: Executor) -> None:
-        begun = {near: executor.submit(name_yourself, 1.0, near=near) for near in ("one", "other")}
+        names = [str(number) for number in range(executor.workers)]
+        begun = {near: executor.submit(name_yourself, 1.0, near=near) for near in names}
         pids = {near: future.result(WAIT) for near, future in begun.items()}
         assert len(set(pids.values())) == executor.workers
-        for near in ("other", "one", "other"):
+        for near in [*names[::-1], *names]:
             assert executor.submit(name_yourself, 0.0, near=near).result(WAIT) == pids[near]
 
     def test_it_works_again_after_a_shutdown(self, executor: Executor) -> None:
         executor.shutdown()
         assert executor.submit(answer, 3).result(WAIT) == 6
+
+
+class WorkersContract(ExecutorContract):
+    """An executor of at least two worker processes that can be ended."""
+
+    def works(self, executor: Executor) -> bool:
+        numbers = range(2 * executor.workers)
+        return [f.result(WAIT) for f in [executor.submit(answer, n) for n in numbers]] == [
+            2 * n for n in numbers
+        ]
+
+    def test_as_many_run_at_a_time_as_there_are_workers(self, executor: Executor) -> None:
+        futures = [executor.submit(name_yourself, 1.0) for _ in range(2 * executor.workers)]
+        pids = [future.result(WAIT) for future in futures]
+        assert sorted(pids) == sorted(2 * list(set(pids)))
+        assert len(set(pids)) == executor.workers
+
+    def test_timeout(self, executor: Executor) -> None:
+        with pytest.raises(TimeoutError):
+            executor.submit(sleep, 60, timeout_s=0.5).result(WAIT)
+        assert self.works(executor)
+
+    @pytest.mark.parametrize("status", [0, 3, -signal.SIGKILL])
+    def test_a_worker_that_ends_before_it_answers_is_lost(self, executor: Executor, status: int) -> None:
+        other = executor.submit(sleep, 1.0)
+        executor.submit(answer, 0).result(WAIT)  # the worker has started
+        began = time.monotonic()
+        with pytest.raises(WorkerLost) as caught:
+            executor.submit(leave, status).result(WAIT)
+        assert time.monotonic() - began < 5
+        assert (caught.value.exit_status, caught.value.signal) == (
+            (None, -status) if status < 0 else (status, None)
+        )
+        assert other.result(WAIT) is None, "it fails only its own future"
+        assert self.works(executor)
+
+    def test_a_worker_that_dies_idle_costs_nothing(self, executor: Executor) -> None:
+        for pid in {executor.submit(os.getpid).result(WAIT) for _ in range(4)}:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        assert self.works(executor)
+
+    def test_cancelling_ends_the_worker_of_that_unit_and_no_other(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        file, other = tmp_path / "pids", executor.submit(name_yourself, 3.0)
+        future = executor.submit(write_on, str(file))
+        assert until(file.exists)
+        assert future.running()
+        assert future.cancel()
+        with pytest.raises(CancelledError):
+            future.result(WAIT)
+        assert wait([future], WAIT).done == {future}
+        size = file.stat().st_size
+        assert gone(int(file.read_text().split()[0])), "`wait` waits for the worker's end"
+        assert not gone(other.result(WAIT))
+        assert file.stat().st_size == size
+        assert self.works(executor)
+
+    def test_what_is_cancelled_while_it_waits_for_a_worker_never_runs(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        busy = [executor.submit(name_yourself, 2.0) for _ in range(executor.workers)]
+        file = tmp_path / "pids"
+        future = executor.submit(write_on, str(file))
+        assert future.cancel()
+        assert future.cancel()
+        assert wait([future], 1).done == {future}
+        pids = {other.result(WAIT) for other in busy}
+        assert {executor.submit(name_yourself, 0.5).result(WAIT) for _ in range(4)} <= pids
+        assert not file.exists()
+
+    def test_all_units_can_be_cut_at_once(self, executor: Executor, tmp_path: Path) -> None:
+        """Workers that do not listen take seconds to end: all of them together, not one after the other."""
+        files = [tmp_path / str(number) for number in range(executor.workers)]
+        futures = [executor.submit(write_on, str(file), True) for file in files]
+        assert until(lambda: all(file.exists() for file in files))
+        began = time.monotonic()
+        assert all(future.cancel() for future in futures)
+        assert wait(futures, WAIT).done == set(futures)
+        assert time.monotonic() - began < 1.7 * 3.2, "an executor's patience with one worker is 3 s"
+        assert gone(*(int(file.read_text().split()[0]) for file in files))
+        assert self.works(executor)
 
 
 class ObjectiveContract:

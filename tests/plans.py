@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.execution.local import LocalExecutor, answered
+from mlflow_hpo.execution.executor import answered
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.models import ModelInfo, find_model
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo

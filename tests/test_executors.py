@@ -1,12 +1,20 @@
+import ctypes
 import os
-import time
-from collections.abc import Iterator
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
-from contracts import WAIT, ExecutorContract, answer
+from contracts import WorkersContract
+from processes import WAIT, answer, leave
 
-from mlflow_hpo.execution.local import Executor, LocalExecutor
+from mlflow_hpo.errors import HpoError, StudyError
+from mlflow_hpo.execution.executor import Executor, WorkerLost, answered
+from mlflow_hpo.execution.local import LocalExecutor
 
 held: list[bytes] = []
 
@@ -20,30 +28,87 @@ def bad_start() -> None:
     raise RuntimeError("no such luck")
 
 
+def end_as_c_does() -> None:
+    ctypes.CDLL(None).exit(0)
+
+
+def close_all() -> int:
+    os.closerange(3, 1024)
+    return 1
+
+
+def end_a_thread() -> int:
+    thread = threading.Thread(target=sys.exit)
+    thread.start()
+    thread.join()
+    return 1
+
+
+LOST = {
+    "its worker ended with exit status 0": WorkerLost(exit_status=0),
+    "its worker was killed by SIGKILL (out of memory?)": WorkerLost(signal=9),
+    "its worker was killed by SIGSEGV": WorkerLost(signal=11),
+    "its worker ended with exit status -40": WorkerLost(signal=40),  # which has no name
+    "its worker was lost with its host node7": WorkerLost(host="node7"),
+    "its worker died while it started: nothing to fork": WorkerLost(reason="nothing to fork"),
+    "its worker ended": WorkerLost(),
+}
+
+
+@pytest.mark.parametrize("words", LOST)
+def test_a_lost_worker_tells_in_words_how_it_ended_and_can_be_sent(words: str) -> None:
+    lost = LOST[words]
+    assert str(lost) == words
+    copy = pickle.loads(pickle.dumps(lost))
+    assert (str(copy), vars(copy)) == (words, vars(lost))
+    assert not isinstance(lost, HpoError)
+
+
+def test_a_worker_that_dies_outside_of_any_trial_is_an_error_of_the_study() -> None:
+    with LocalExecutor(1) as workers, pytest.raises(StudyError) as caught:
+        answered(workers.submit(leave, -signal.SIGKILL), "it was tried")
+    assert str(caught.value) == "a worker died while it was tried: it was killed by SIGKILL (out of memory?)"
+
+
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:
     with LocalExecutor(2) as workers:
         yield workers
 
 
-class TestLocalExecutor(ExecutorContract):
+class TestLocalExecutor(WorkersContract):
     def test_workers_stay_warm(self) -> None:
         with LocalExecutor(1) as workers:
             pids = {workers.submit(os.getpid).result(WAIT) for _ in range(5)}
-            assert pids == set(workers.pids)
+            assert len(pids) == 1
 
     def test_a_worker_that_grew_is_replaced(self) -> None:
         with LocalExecutor(1, growth_bytes=50 << 20) as workers:
             first = workers.submit(hold, 1).result(WAIT)
             assert workers.submit(hold, 5).result(WAIT) == first
             assert workers.submit(hold, 100).result(WAIT) == first
-            time.sleep(0.5)  # the executor looks when the unit is done
             second = workers.submit(hold, 1).result(WAIT)
             assert second != first
             assert not psutil.pid_exists(first)
 
+    @pytest.mark.parametrize("fn", [end_as_c_does, close_all])
+    def test_a_worker_that_a_library_ends_or_cuts_off_is_lost(self, fn: Callable[[], Any]) -> None:
+        with LocalExecutor(1) as workers:
+            waiting = [workers.submit(fn), workers.submit(answer, 1)]
+            with pytest.raises(WorkerLost, match="ended with exit status"):
+                waiting[0].result(WAIT)
+            assert waiting[1].result(WAIT) == 2
+
+    def test_a_thread_that_ends_ends_nothing_else(self) -> None:
+        with LocalExecutor(1) as workers:
+            assert workers.submit(end_a_thread).result(WAIT) == 1
+
+    def test_a_worker_that_ends_while_it_starts_is_lost_and_not_waited_for(self) -> None:
+        with LocalExecutor(1, leave, (0,)) as workers, pytest.raises(WorkerLost, match="exit status 0"):
+            workers.submit(answer, 1).result(WAIT)
+
     def test_a_worker_that_cannot_start_fails_the_future_and_no_more(self) -> None:
-        with LocalExecutor(1, bad_start) as workers, pytest.raises(RuntimeError):
+        with LocalExecutor(1, bad_start) as workers, pytest.raises(WorkerLost):
             workers.submit(answer, 1).result(WAIT)
 
     def test_no_worker_outlives_a_shutdown(self) -> None:

@@ -25,7 +25,7 @@ PLACES = {  # library -> the only modules that may import it
     "mlflow": {"store", "registry", "objectives/keras/serving", "projects", "plugin"},
     "tensorflow": {"objectives/keras", "models"},
     "keras": {"objectives/keras", "models", "data"},
-    "pebble": {"execution/local", "study/driver", "worker/dispatch"},
+    "pebble": {"execution/local"},
     "keras_tuner": {"objectives/keras/tuner", "objectives/keras/tuner_space"},
     "sklearn": {"data", "algorithms/gp", "objectives/sklearn", "objectives/scores", "report/importance"},
     "cmaes": {"algorithms/cmaes"},

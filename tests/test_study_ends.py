@@ -295,3 +295,23 @@ def test_a_study_that_goes_on_takes_the_earlier_study_that_it_began_with(
     run_id, trials = earlier_trials(connection, known, earlier.space, print)
     assert run_id == earlier.run.run_id
     assert len(trials) == len(earlier.known)
+
+
+def test_an_objective_that_ends_its_worker_fails_its_trial_whatever_the_exit_status(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "leaving.py").write_text(
+        "import os\n"
+        "def objective(config):\n"
+        "    if config['x'] in (0, 3):\n"
+        "        os._exit(config['x'])\n"
+        "    return config['x']\n"
+    )
+    options = {"model": f"{tmp_path}/leaving.py:objective", "algorithm": "grid", "max_trials": 4}
+    study = start(options, "x: [1, 0, 3, 2]")
+    study.drive()
+    assert {t.config["x"]: t.reason for t in study.known if t.state is State.FAILED} == {
+        0: "its worker ended with exit status 0",
+        3: "its worker ended with exit status 3",
+    }
+    assert sorted(t.config["x"] for t in study.known if t.state is State.FINISHED) == [1, 2]

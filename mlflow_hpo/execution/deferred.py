@@ -1,71 +1,51 @@
-"""A future of work that is handed on once its worker has started."""
+"""A future of work that may still have to wait for its worker."""
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import Any
 
-Made = TypeVar("Made")
+from typing_extensions import override
 
 
 class DeferredFuture(Future[Any]):
-    """Becomes what another future becomes, which may only be made later; cancelling it cancels that one."""
+    """The future of work that may still have to wait for its worker.
 
-    _inner: Future[Any] | None = None
+    Cancelling it ends the worker that runs it; `concurrent.futures.wait` returns when that worker is gone.
+    """
 
-    def follow(self, ready: Future[Made], begin: Callable[[Made], Future[Any]]) -> None:
-        """Once `ready` has its result, begin the work with it; where it has none, fail as it did."""
-        ready.add_done_callback(lambda known: self._begin(lambda: begin(known.result())))
+    def __init__(self, begin: Callable[[Any], Future[Any]], near: str | None) -> None:
+        super().__init__()
+        self.near = near
+        self._begin, self._begun = begin, threading.RLock()
+        self._work: Future[Any] | None = None
 
+    @override
     def running(self) -> bool:
-        """Whether the work runs."""
-        return self._inner is not None and self._inner.running()
+        return self._work is not None and self._work.running()
 
+    @override
     def cancel(self) -> bool:
-        """Cancel the work, even while it runs."""
-        known = self.cancelled()
-        cancelled = super().cancel()
-        if cancelled and not known:
-            self.set_running_or_notify_cancel()  # or whoever waits for it would wait on
-        if self._inner is not None:
-            self._inner.cancel()
+        with self._begun:
+            before, cancelled = self.cancelled(), super().cancel()
+            if cancelled and not before and self._work is None:
+                self.set_running_or_notify_cancel()  # no worker has it: there is nothing to wait for
         return cancelled
 
-    def _begin(self, begin: Callable[[], Future[Any]]) -> None:
-        if self.cancelled():
-            return
-        try:
-            self._inner = begin()
-        except Exception as error:
-            self._become(self.set_exception, error)
-            return
-        self._inner.add_done_callback(self._end)
-        if self.cancelled():  # meanwhile
-            self._inner.cancel()
+    def begin(self, worker: Any) -> Future[Any] | None:
+        """Hands the work to the worker; returns None if it was cancelled."""
+        with self._begun:
+            if not self.cancelled():
+                self._work = self._begin(worker)
+            return self._work
 
-    def _end(self, inner: Future[Any]) -> None:
-        if inner.cancelled():
-            self.cancel()
-        elif (error := inner.exception()) is not None:
-            self._become(self.set_exception, error)
-        else:
-            self._become(self.set_result, inner.result())
-
-    def _become(self, how: Callable[[Any], None], what: Any) -> None:
-        with suppress(InvalidStateError):  # it was cancelled
-            how(what)
-
-
-def in_background(work: Callable[[], Made]) -> "Future[Made]":
-    """Do it in a thread of its own."""
-    future: Future[Made] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True, name="start-worker").start()
-    return future
+    def end(self, result: Any, error: BaseException | None) -> None:
+        """Gives the answer to those who wait; if it was cancelled, its worker is gone by now."""
+        with self._begun:
+            if self.cancelled():
+                if self._work is not None:
+                    self.set_running_or_notify_cancel()
+            elif error is not None:
+                self.set_exception(error)
+            else:
+                self.set_result(result)

@@ -1,4 +1,4 @@
-"""Which libraries a study's workers will need: imported once, before the workers are forked.
+"""Names the libraries that a study's workers will need, to be imported once before workers are forked.
 
 A wrong guess costs time and no more: a worker still imports what is missing.
 """
@@ -10,16 +10,19 @@ from mlflow_hpo.models import is_builtin
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.user_code import GIVEN, is_reference, read_content
 
-OWN = (
-    "worker.train",
-    "worker.inspect",
-    "worker.process",
-    "hardware",
-    "store.checkpoints",
-    "trial",
-    "store",
-    "data",
-    "objectives.find",
+ALWAYS = tuple(
+    f"mlflow_hpo.{name}"
+    for name in (
+        "worker.train",
+        "worker.inspect",
+        "worker.process",
+        "hardware",
+        "store.checkpoints",
+        "trial",
+        "store",
+        "data",
+        "objectives.find",
+    )
 )
 KERAS = ("tensorflow", "keras")
 TABLES = ("pandas", "sklearn.base", "sklearn.datasets", "sklearn.compose", "sklearn.pipeline")
@@ -32,28 +35,25 @@ STORES = {  # the form of a tracking URI -> what MLflow loads for it when it is 
 
 
 def libraries(spec: ObjectiveSpec) -> list[str]:
-    """Modules to import, by name; of a user's code only what its text names."""
+    """Lists the modules to import. The user's code is not imported: its text is searched for names."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    store = next(module for form, module in STORES.items() if uri.startswith(form))
-    own = [*(f"mlflow_hpo.{name}" for name in OWN), store]
+    always = [*ALWAYS, next(module for form, module in STORES.items() if uri.startswith(form))]
     if spec.project:
-        return [*own, "mlflow_hpo.objectives.project.objective"]
-    named = (read_content(spec.code, "model") if spec.code else _text(spec.model)) + _text(spec.data.name)
-    if any(
-        word in named for word in SETTERS
-    ):  # code that sets what a library reads when it is imported must come before it
-        return own
-    keras = is_builtin(spec.model) or b"keras" in named or b"tensorflow" in named
-    tables = keras or bool(spec.data.name) or b"sklearn" in named
-    return [*(KERAS if keras else ()), *(TABLES if tables else ()), *own]
+        return [*always, "mlflow_hpo.objectives.project.objective"]
+    text = (read_content(spec.code, "model") if spec.code else _text(spec.model)) + _text(spec.data.name)
+    if any(setter in text for setter in SETTERS):  # what a library reads when it is imported: it must wait
+        return always
+    keras = is_builtin(spec.model) or b"keras" in text or b"tensorflow" in text
+    tables = keras or bool(spec.data.name) or b"sklearn" in text
+    return [*(KERAS if keras else ()), *(TABLES if tables else ()), *always]
 
 
 def _text(reference: str) -> bytes:
-    """What a reference's file holds, where it is found without importing anything; else nothing."""
+    """Reads the file that a reference names, if it can be located without an import."""
     if not is_reference(reference) or reference.startswith(GIVEN):
         return b""
-    place = reference.rpartition(":")[0]
-    file = Path(place if place.endswith(".py") else place.replace(".", "/") + ".py")
+    module = reference.rpartition(":")[0]
+    file = Path(module if module.endswith(".py") else module.replace(".", "/") + ".py")
     try:
         return file.read_bytes()
     except OSError:

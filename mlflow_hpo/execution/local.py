@@ -1,61 +1,31 @@
-"""Where units run: worker processes on this machine, behind the face of `concurrent.futures`."""
+"""Warm worker processes on this machine."""
 
-import os
-import signal
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
+from typing_extensions import override
 
-from mlflow_hpo.errors import StudyError
-from mlflow_hpo.execution.deferred import DeferredFuture, in_background
+from mlflow_hpo.execution.deferred import DeferredFuture
+from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.execution.preload import Preload
-from mlflow_hpo.execution.spawn import WorkerContext
+from mlflow_hpo.execution.spawn import CLEAN_EXIT, SpawnedContext, WorkerContext
 
 RECENT = 16  # units whose traces a worker may still hold
 GROWTH_BYTES = 1 << 30  # a worker that holds this much more than after its first unit is replaced
+TICK_SECONDS = 0.1
 
 
-class Executor(Protocol):
-    """Runs functions elsewhere. A dead worker fails one future, and another worker takes its place."""
-
-    workers: int
-
-    def submit(
-        self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None, near: str | None = None
-    ) -> Future[Any]:
-        """Run `fn(*args)`, where possible in the worker that last ran something `near` the same.
-
-        The future raises what `fn` raised; TimeoutError when it took longer than `timeout_s`;
-        `pebble.ProcessExpired` when its worker died. Cancelling a running one kills its worker.
-        """
-
-    def shutdown(self) -> None:
-        """End all workers now; what still runs is cancelled."""
-
-
-def answered(future: Future[Any], while_: str) -> Any:
-    """What a worker answered, outside of any trial.
-
-    Args:
-        while_: what was being done to the model and the data, in words.
-
-    Raises:
-        StudyError: the worker died.
-    """
-    try:
-        return future.result()
-    except (ProcessExpired, RuntimeError) as error:  # the second: before it took the work
-        raise StudyError(f"a worker died while {while_}: {error}") from None
-
-
-class LocalExecutor:
-    """Warm worker processes, each in a pool of its own so that one can be replaced alone.
+class LocalExecutor(Executor):
+    """Runs units in warm worker processes, each of which can be replaced alone.
 
     A unit goes to the worker with the fewest units; with as many units as workers, each has one.
     """
@@ -68,41 +38,42 @@ class LocalExecutor:
         growth_bytes: int = GROWTH_BYTES,
         loaded: Preload | None = None,
     ) -> None:
-        """Each worker starts with its first unit, or at `start`, and calls `initializer(*initargs)` once.
+        """Sets up; each worker starts with its first unit, or at `start`, and calls the initializer once.
 
         Args:
-            loaded: what the process loads that workers are forked from; elsewhere the initializer does.
+            loaded: what the process loads that workers are forked from, if this is the first executor of
+                this process. Workers load what it has not, and all of it where they cannot be forked.
         """
         self.workers = workers
-        self._context = _context(loaded or Preload())
-        self._slots = [_Slot(self._context, initializer, initargs, growth_bytes) for _ in range(workers)]
+        new_worker = partial(_Worker, loaded or Preload(), initializer, initargs)
+        self._new_slot = partial(_Slot, new_worker, growth_bytes)
+        self._slots = self._new_slots()
 
     def start(self) -> "LocalExecutor":
-        """Begin to start all workers, so that they are warm when the first units come; does not wait."""
+        """Begins to start all workers, so that they are warm when the first units come; does not wait."""
         for slot in self._slots:
             slot.start()
         return self
 
-    @property
-    def pids(self) -> list[int]:
-        """The worker processes; 0 stands for one that has not started yet."""
-        return [slot.pid for slot in self._slots]
-
+    @override
     def submit(
         self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None, near: str | None = None
     ) -> Future[Any]:
-        """See `Executor.submit`."""
-        slot = min(self._slots, key=lambda slot: (slot.pending, near not in slot.recent))
-        return slot.submit(fn, args, timeout_s, near)
+        slot = min(self._slots, key=lambda slot: (len(slot.units), near not in slot.recent))
+        unit = DeferredFuture(lambda worker: worker.schedule(fn, args, timeout_s), near)
+        slot.submit(unit)
+        return unit
 
+    @override
     def shutdown(self) -> None:
-        """See `Executor.shutdown`."""
-        self._context.refuse()
-        try:
-            with ThreadPoolExecutor(len(self._slots)) as threads:  # a worker may take seconds to end
-                list(threads.map(_Slot.stop, self._slots))
-        finally:
-            self._context.stop()
+        slots, self._slots = self._slots, self._new_slots()
+        for slot in slots:
+            slot.end()
+        for slot in slots:
+            slot.join()
+
+    def _new_slots(self) -> "list[_Slot]":
+        return [self._new_slot() for _ in range(self.workers)]
 
     def __enter__(self) -> "LocalExecutor":
         return self
@@ -111,108 +82,178 @@ class LocalExecutor:
         self.shutdown()
 
 
-class _Slot:
-    """One worker process, and those that take its place."""
+class _Worker:
+    """One worker process in a pool of its own, which replaces the process after a deadline."""
 
-    def __init__(self, context: Any, initializer: Any, initargs: tuple[Any, ...], growth_bytes: int) -> None:
-        self._context = context
-        self._pid = context.Value("i", 0)
-        self._initargs = (self._pid, initializer, initargs)
-        self._growth = growth_bytes
-        self._first: tuple[int, int] = (0, 0)  # the process, and what it held after its first unit
-        self._grown = False
-        self._pool: ProcessPool | None = None
-        self._launch: Future[ProcessPool] | None = None
-        self.pending = 0
-        self.recent: deque[str | None] = deque(maxlen=RECENT)
+    def __init__(
+        self, loaded: Preload, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]
+    ) -> None:
+        """Starts the process.
+
+        Raises:
+            WorkerLost: that failed.
+        """
+        self._starter = _starter(loaded)
+        self._pool = ProcessPool(1, initializer=initializer, initargs=initargs, context=self._starter)
+        try:
+            _ = self._pool.active  # asking starts the process
+        except BrokenExecutor as error:
+            self.end()
+            raise WorkerLost(reason=str(error.__cause__)) from error
 
     @property
-    def pid(self) -> int:
-        return int(self._pid.value)
+    def is_working(self) -> bool:
+        """Tells whether it can take a unit; pebble gives up a pool whose idle process died."""
+        return self._pool.active and not self._starter.has_ended
 
-    def submit(
-        self, fn: Any, args: tuple[Any, ...], timeout_s: float | None, near: str | None
-    ) -> Future[Any]:
-        launch = self.start()
-        self.pending += 1
-        self.recent.append(near)
-        promise = DeferredFuture()
-        promise.add_done_callback(self._done)
-        promise.follow(launch, lambda pool: pool.schedule(fn, args=args, timeout=timeout_s))
-        return promise
+    def schedule(self, fn: Any, args: tuple[Any, ...], timeout_s: float | None) -> Future[Any]:
+        """Hands it a unit.
 
-    def start(self) -> "Future[ProcessPool]":
-        """The pool, once its worker runs; a new one where the worker is lost, or better replaced."""
-        if self._launch is None or (self._launch.done() and not self._usable(self._launch)):
-            self._pid.value, self._grown = 0, False
-            self.recent.clear()
-            self._launch = in_background(self._replace)
-        return self._launch
+        Raises:
+            WorkerLost: it has just died.
+        """
+        try:
+            return self._pool.schedule(fn, args=args, timeout=timeout_s)
+        except RuntimeError as error:
+            raise WorkerLost(reason=str(error)) from error
 
-    def stop(self) -> None:
-        if self._launch is not None:
-            self._launch.exception()  # waits; what it launches is ended here
-        self._launch = None
-        self._end()
+    def end(self) -> None:
+        """Ends the process and waits for that."""
+        self._pool.stop()
+        self._pool.join()
 
-    def _usable(self, launch: "Future[ProcessPool]") -> bool:
-        well = launch.exception() is None and bool(launch.result().active)
-        return well and self._alive() and not (self._grown and not self.pending)
+    def memory(self) -> tuple[int | None, int]:
+        """Returns the process and the bytes that it holds.
 
-    def _replace(self) -> ProcessPool:
-        self._end()
-        self._pool = ProcessPool(1, initializer=_begin, initargs=self._initargs, context=self._context)
-        with _no_interrupts():
+        Raises:
+            psutil.Error: it has ended.
+        """
+        pid = self._starter.last.pid
+        return pid, psutil.Process(pid).memory_info().rss
+
+    def lost(self, error: ProcessExpired | BrokenExecutor) -> WorkerLost:
+        """Says how the worker ended; a pool is broken by one that ended before it took the unit."""
+        status = error.exitcode if isinstance(error, ProcessExpired) else self._starter.last.exitcode
+        if status is None:
+            return WorkerLost(reason=str(error))
+        if status == CLEAN_EXIT:
+            return WorkerLost(exit_status=0)
+        return WorkerLost(signal=-status) if status < 0 else WorkerLost(exit_status=status)
+
+
+class _Slot:
+    """Runs units one after the other in a worker process, and replaces the process when it must.
+
+    A thread serves it, because starting a worker may take seconds.
+
+    Attributes:
+        units: those that have no answer yet.
+        recent: what the last units of this worker were near.
+    """
+
+    def __init__(self, new_worker: Callable[[], _Worker], growth_bytes: int) -> None:
+        self.units: set[DeferredFuture] = set()
+        self.recent: deque[str | None] = deque(maxlen=RECENT)
+        self._new_worker, self._growth_bytes = new_worker, growth_bytes
+        self._queue: SimpleQueue[DeferredFuture | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._worker: _Worker | None = None
+        self._is_starting = self._has_grown = False
+        self._first: tuple[int | None, int] = (None, 0)  # the process, and its memory after its first unit
+
+    def start(self) -> None:
+        """Starts to serve, which begins with a worker."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, daemon=True, name="worker-slot")
+            self._thread.start()
+
+    def submit(self, unit: DeferredFuture) -> None:
+        """Puts a unit behind the others."""
+        self.start()
+        self.units.add(unit)
+        self._queue.put(unit)
+
+    def end(self) -> None:
+        """Cancels all units and ends the worker; `join` waits for that."""
+        for unit in list(self.units):
+            unit.cancel()
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Waits until the worker is gone. One that is still being started ends as soon as it runs."""
+        while self._thread and self._thread.is_alive() and not self._is_starting:
+            self._thread.join(TICK_SECONDS)
+
+    def _serve(self) -> None:
+        with suppress(Exception):  # the first unit meets it again, and tells of it
+            self._working()
+        while (unit := self._queue.get()) is not None:
+            result, error = None, None
             try:
-                _ = self._pool.active  # asking starts the worker
-            except BrokenExecutor as error:
-                raise RuntimeError(str(error.__cause__)) from error
-        return self._pool
+                result = self._run(unit)
+            except BaseException as raised:
+                error = raised
+            self.units.discard(unit)
+            unit.end(result, error)
+        self._end_worker()
 
-    def _end(self) -> None:
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join()
-        self._pool = None
+    def _run(self, unit: DeferredFuture) -> Any:
+        """Returns the unit's result; None if it was cancelled, as soon as the worker is gone."""
+        worker = None if unit.cancelled() else self._working()
+        work = worker and unit.begin(worker)
+        if not worker or not work:
+            return None
+        self.recent.append(unit.near)
+        is_over = threading.Event()
+        for future in (unit, work):
+            future.add_done_callback(lambda _: is_over.set())
+        is_over.wait()
+        if not work.done():
+            self._end_worker()
+            return None
+        error = work.exception()
+        if isinstance(error, ProcessExpired | BrokenExecutor):
+            raise worker.lost(error) from None
+        if not isinstance(error, TimeoutError):  # after which another process is there
+            self._has_grown = self._grows(worker)
+        return work.result()
 
-    def _alive(self) -> bool:
-        """Whether the worker lives or is being started; pebble gives up a pool whose idle worker died."""
-        with suppress(psutil.NoSuchProcess):
-            return self.pid == 0 or bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
+    def _working(self) -> _Worker:
+        """Returns the worker. Starts a new one if it died or has grown too large.
+
+        Raises:
+            WorkerLost: the new worker could not be started.
+        """
+        if self._worker is None or not self._worker.is_working or self._has_grown:
+            self._end_worker()
+            self.recent.clear()
+            self._has_grown, self._is_starting = False, True
+            try:
+                self._worker = self._new_worker()
+            finally:
+                self._is_starting = False
+        return self._worker
+
+    def _end_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
+
+    def _grows(self, worker: _Worker) -> bool:
+        """Tells whether the worker holds much more memory than after its first unit."""
+        with suppress(psutil.Error):
+            pid, held = worker.memory()
+            if self._first[0] != pid:
+                self._first = (pid, held)
+            return held - self._first[1] > self._growth_bytes
         return False
 
-    def _done(self, future: Future[Any]) -> None:
-        self.pending -= 1
-        if future.cancelled() or isinstance(future.exception(), TimeoutError | ProcessExpired):
-            self._pid.value = 0  # pebble ended the worker and starts another
-            return
-        with suppress(psutil.Error):
-            held = psutil.Process(self.pid).memory_info().rss
-            if self._first[0] != self.pid:
-                self._first = (self.pid, held)
-            self._grown = held - self._first[1] > self._growth
 
+def _starter(loaded: Preload) -> WorkerContext:
+    """Returns what starts a worker: forked where that is possible."""
+    if sys.platform == "linux":
+        from mlflow_hpo.execution.forkserver import ForkedContext, is_possible
 
-def _context(loaded: Preload) -> Any:
-    """What starts workers: forked from a process that has loaded the libraries, where that works."""
-    if sys.platform != "linux":
-        return WorkerContext()
-    from mlflow_hpo.execution.forkserver import Template, TemplateContext, is_possible
-
-    return TemplateContext(Template(loaded)) if is_possible() else WorkerContext()
-
-
-@contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """What is started here never sees Ctrl-C, not even while it boots: that is the driver's to handle."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin(pid: Any, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    pid.value = os.getpid()
-    if initializer:
-        initializer(*initargs)
+        if is_possible():
+            return ForkedContext(loaded)
+    return SpawnedContext()

@@ -1,7 +1,7 @@
-"""What runs in the process that workers are forked from, before the first fork: libraries are imported.
+"""Imports libraries in the process that workers are forked from, before the first fork.
 
 Only libraries: no user's code, no data, nothing that begins a thread or touches a GPU, for a fork keeps none
-of them. The module does its work when it is imported, as `multiprocessing.forkserver` can import and no more.
+of them. It happens when this module is imported, as that is all that `multiprocessing` can be asked to do.
 """
 
 import gc
@@ -14,30 +14,32 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-ORDER = "MLFLOW_HPO_TEMPLATE"  # the environment variable that says what is to be done
+ORDER = "MLFLOW_HPO_PRELOAD"  # the environment variable that says what is to be done
 ALONE = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # of Arrow, which pandas loads
+inherited = set(os.environ)  # the variables that no library of this process has set
+loaded_with: dict[str, str] = {}  # what `Preload.environment` was here
 
 
 @dataclass(frozen=True)
 class Preload:
-    """What is done there.
+    """What is to be loaded.
 
     Attributes:
         modules: to import; one that cannot be imported is left to the workers, who can tell why.
-        environment: set before that, and kept.
+        environment: set before that.
     """
 
     modules: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def order(self) -> str:
-        """What `ORDER` is set to, by the driver."""
+        """Returns what `ORDER` is set to, by the driver."""
         return json.dumps({**asdict(self), "path": sys.path})
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """TensorFlow's libraries greet on the error stream while they load, whatever its settings say."""
+    """Closes the error stream: TensorFlow greets on it while it loads, whatever its settings say."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -48,9 +50,18 @@ def silence() -> Iterator[None]:
         os.close(kept)
 
 
+def set_environment(environment: Mapping[str, str]) -> None:
+    """Makes this process's environment that of another; what libraries have set is kept."""
+    for name in inherited - environment.keys():
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+
+
 def _load(modules: Sequence[str], environment: Mapping[str, str], path: list[str]) -> None:
     sys.path[:] = path  # the driver's: what lies in the working folder is not to pass for a library
     os.environ.update(environment)
+    inherited.update(environment)
+    loaded_with.update(environment)
     added = {name: value for name, value in ALONE.items() if name not in os.environ}
     os.environ.update(added)
     gc.disable()  # collections would take a fourth of the time, and find little

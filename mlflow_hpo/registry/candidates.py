@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from mlflow_hpo.errors import HpoError, StudyError
-from mlflow_hpo.execution.local import answered
+from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.metric import rank
 from mlflow_hpo.registry.extra_runs import ended_at_last
 from mlflow_hpo.report.study_info import StudyInfo

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from mlflow_hpo.errors import HpoError, StudyError
-from mlflow_hpo.execution.local import answered
+from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.trial import Result, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher

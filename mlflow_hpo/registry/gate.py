@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_hpo.errors import TrialError
-from mlflow_hpo.execution.local import answered
+from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.registry.champion import differences, recorded, uri_of
 from mlflow_hpo.registry.compare import Comparison, compare, measure_for
 from mlflow_hpo.report.study_info import StudyInfo

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow_hpo.errors import StudyError, TrialError
-from mlflow_hpo.execution.local import answered
+from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.registry.extra_runs import FinalTraining
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.worker.dispatch import Dispatcher

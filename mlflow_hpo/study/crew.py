@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.execution.imports import libraries
-from mlflow_hpo.execution.local import Executor, LocalExecutor, answered
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import ModelInfo, find_model

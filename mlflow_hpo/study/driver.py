@@ -7,10 +7,8 @@ from itertools import count
 from time import sleep
 from typing import Any
 
-from pebble import ProcessExpired
-
 from mlflow_hpo.errors import Interrupted, SetupError, StudyError, TrialError
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.next_commands import resume_command
@@ -22,7 +20,7 @@ from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.study.signals import Signals
 from mlflow_hpo.study.stopping import OUT_OF_PATIENCE, StopRules
 from mlflow_hpo.trial import Dropped, Result, State, Trial, Unit
-from mlflow_hpo.worker.dispatch import Dispatcher, death
+from mlflow_hpo.worker.dispatch import Dispatcher
 
 HOPELESS = 5  # so many failed trials, and no other, end a study
 TICK_SECONDS = 0.2
@@ -171,12 +169,9 @@ class Study:
         except TimeoutError:
             limit = self.info.settings.trial_timeout
             self._fail(trial, f"took longer than the trial_timeout of {limit:g} s")
-        except ProcessExpired as lost:
+        except WorkerLost as lost:
             self._wait_for_signals()
-            self._fail(trial, death(lost))
-        except RuntimeError as broken:  # pebble's word for a worker that died before it took the unit
-            self._wait_for_signals()
-            self._fail(trial, f"its worker died while it started: {broken}")
+            self._fail(trial, str(lost))
         except TrialError as error:
             self._fail(trial, str(error), error.details or str(error.__cause__).strip())
         except SetupError as error:
@@ -241,10 +236,11 @@ class Study:
         self.run.end(state, reason)
 
     def _end_units(self, reason: str) -> None:
-        """Cuts what runs."""
-        if self._units:
-            self._executor.shutdown()
-            self._units.clear()
+        """Cuts what runs, and waits until no worker can write to its trial any more."""
+        for future in self._units:
+            future.cancel()
+        wait(self._units)
+        self._units.clear()
         for trial in self.running:
             self._ledger.end(trial, State.KILLED, reason)
 

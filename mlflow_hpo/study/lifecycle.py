@@ -16,11 +16,11 @@ import psutil
 from rich.console import Console
 
 from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
+from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.crew import Crew, study_folder
 from mlflow_hpo.study.setup import Given, StudyPlan, plan
 from mlflow_hpo.study.signals import Signals
-from mlflow_hpo.worker.process import watch_parent
 
 if TYPE_CHECKING:
     from mlflow_hpo.registry import RegistrationRequest

@@ -1,15 +1,13 @@
 """The driver's side of the workers: makes a study's units into messages, and sends them."""
 
-import signal
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from pebble import ProcessExpired
 
-from mlflow_hpo.execution.local import Executor
+from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import StudyRun
@@ -84,13 +82,3 @@ class Dispatcher:
 def derived_seed(*parts: int) -> int:
     """Returns a seed from a study's seed and what else tells two uses of it apart."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0]) % 2**31
-
-
-def death(lost: ProcessExpired) -> str:
-    """Returns how a worker died, in words."""
-    code: int = getattr(lost, "exitcode", 0) or 0
-    if code >= 0:
-        return f"its worker ended with exit status {code}"
-    name = signal.Signals(-code).name
-    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-    return f"its worker was killed by {name}{hint}"

@@ -11,15 +11,13 @@ import gc
 import os
 import signal
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlflow_hpo.errors import HpoError, StudyError, TrialError, worded
-from mlflow_hpo.execution.preload import silence
+from mlflow_hpo.execution.preload import loaded_with, silence
 from mlflow_hpo.user_code import use_contents
 
 if TYPE_CHECKING:
@@ -52,7 +50,6 @@ def warm_up(
         folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
         contents: where what Python gave lies, see `user_code`.
     """
-    watch_parent(lambda: os._exit(1))
     tempfile.tempdir = folder
     if contents:
         use_contents(Path(contents))
@@ -66,19 +63,8 @@ def warm_up(
         find_objective(spec).warm_up()
         machine()
         data_of(spec)
+    _limit_threads(threads)
     gc.freeze()  # what the imports made stays: a collection between trials need not look at it
-
-
-def watch_parent(then: Any) -> None:
-    """Call `then` when the process that started this one is gone; a worker must not outlive its driver."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        then()
-
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
 
 
 @contextmanager
@@ -114,6 +100,14 @@ def data_of(spec: ObjectiveSpec) -> Data | None:
     from mlflow_hpo.data import load_data
 
     return load_data(spec.data) if spec.data.name else None
+
+
+def _limit_threads(threads: int) -> None:
+    """Tells libraries that were loaded for a study with another number of threads; the rest read it."""
+    if loaded_with.get(THREADS[0], str(threads)) != str(threads):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(threads)
 
 
 def _quiet() -> None:

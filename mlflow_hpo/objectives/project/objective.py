@@ -10,7 +10,7 @@ from time import monotonic, time
 from typing import Any
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import SetupError, TrialError
+from mlflow_hpo.errors import SetupError, TrialError, how_it_ended
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.handle import Handle, Place
@@ -235,11 +235,8 @@ def _nested(connection: Connection, trial: Handle, name: str) -> Iterator[str]:
 
 
 def _words(status: int) -> str:
-    number = -status if status < 0 else status - 128
-    if number not in {s.value for s in signal.Signals}:
-        return f"ended with exit status {status}"
-    hint = " (out of memory?)" if number == signal.SIGKILL else ""
-    return f"was killed by {signal.Signals(number).name}{hint}"
+    by_signal = 128 - status  # a shell says so of the command that it waited for
+    return how_it_ended(by_signal if -by_signal in set(signal.Signals) else status)
 
 
 @lru_cache(maxsize=1)
