@@ -9,7 +9,7 @@ import numpy as np
 
 from mlflow_hpo.algorithms.base import Algorithm, at_random
 from mlflow_hpo.space import Space, same
-from mlflow_hpo.trial import State, Trial
+from mlflow_hpo.trial import State, Trial, derived_seed
 
 ATTEMPTS = 10  # draws before a config that was proposed already is taken again
 RESTING = (State.PAUSED, State.STOPPED, State.FINISHED)
@@ -39,7 +39,7 @@ def propose(
     history = trials_from_docs([d for d in documents if d], validate=False)
     config: dict[str, Any] = {}
     for attempt in range(2 * ATTEMPTS):
-        random_state = int(np.random.SeedSequence([seed, number, attempt]).generate_state(1)[0]) % 2**31
+        random_state = derived_seed(seed, number, attempt)
         if attempt < ATTEMPTS:
             answer = algorithm.suggest([number], space.domain, history, random_state)
             if not answer:

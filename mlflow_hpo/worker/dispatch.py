@@ -6,14 +6,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from pebble import ProcessExpired
 
 from mlflow_hpo.execution.local import Executor
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import StudyRun
-from mlflow_hpo.trial import Result, Trial, Unit
+from mlflow_hpo.trial import Result, Trial, Unit, derived_seed
 from mlflow_hpo.worker.messages import Assignment, Task
 from mlflow_hpo.worker.train import train
 
@@ -79,11 +78,6 @@ class Dispatcher:
         task = replace(self.task, target=None)
         assignment = Assignment(task, unit, run_id, config, seed, source_run_id, final=final)
         return self.executor.submit(train, assignment, timeout_s=timeout_s)
-
-
-def derived_seed(*parts: int) -> int:
-    """Returns a seed from a study's seed and what else tells two uses of it apart."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0]) % 2**31
 
 
 def death(lost: ProcessExpired) -> str:
