@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlflow_hpo.models import is_builtin
 from mlflow_hpo.objectives.spec import ObjectiveSpec
+from mlflow_hpo.projects import variables
 from mlflow_hpo.user_code import GIVEN, is_reference, read_content
 
 OWN = (
@@ -33,7 +34,7 @@ STORES = {  # the form of a tracking URI -> what MLflow loads for it when it is 
 
 def libraries(spec: ObjectiveSpec) -> list[str]:
     """Modules to import, by name; of a user's code only what its text names."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = os.environ.get(variables.TRACKING_URI, "")
     store = next(module for form, module in STORES.items() if uri.startswith(form))
     own = [*(f"mlflow_hpo.{name}" for name in OWN), store]
     if spec.project:

@@ -13,7 +13,9 @@ from mlflow.projects.submitted_run import SubmittedRun
 
 from mlflow_hpo.api import run_project
 from mlflow_hpo.errors import HpoError, unknown
-from mlflow_hpo.projects import FOREIGN, given_project
+from mlflow_hpo.projects import variables
+from mlflow_hpo.projects.checks import FOREIGN
+from mlflow_hpo.projects.spec import given_project
 from mlflow_hpo.settings import OPTIONS
 
 OF_MLFLOW = {  # what MLflow puts into every backend's config
@@ -26,7 +28,6 @@ OF_MLFLOW = {  # what MLflow puts into every backend's config
 }
 AT = "at"
 KNOWN = (set(OPTIONS) | {AT}) - {"model", "project", *FOREIGN}
-EXPERIMENT, RUN = "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"
 
 
 class HpoBackend(AbstractBackend):
@@ -93,11 +94,11 @@ class TunedRun(SubmittedRun):
 
 @contextmanager
 def _experiment(experiment_id: str) -> Iterator[None]:
-    """The experiment that MLflow resolved, where a study looks for it; and no run of a project around it."""
-    before = {name: os.environ.pop(name, None) for name in (EXPERIMENT, RUN)}
-    os.environ[EXPERIMENT] = str(experiment_id)
+    """Names the experiment that MLflow resolved in the environment, and hides a surrounding project's run."""
+    before = {name: os.environ.pop(name, None) for name in (variables.EXPERIMENT_ID, variables.RUN_ID)}
+    os.environ[variables.EXPERIMENT_ID] = str(experiment_id)
     try:
         yield
     finally:
-        os.environ.pop(EXPERIMENT)
+        os.environ.pop(variables.EXPERIMENT_ID)
         os.environ.update({name: value for name, value in before.items() if value is not None})

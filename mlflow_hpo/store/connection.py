@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking.context.registry import resolve_tags
@@ -53,9 +54,9 @@ class Connection:
 
     def experiment_id(self) -> str:
         """The experiment that MLflow's environment variables name, made where it is missing."""
-        if found := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-            return found
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        if found := MLFLOW_EXPERIMENT_ID.get():
+            return str(found)
+        name = MLFLOW_EXPERIMENT_NAME.get()
         if not name:
             return "0"
         experiment = self.client.get_experiment_by_name(name)
