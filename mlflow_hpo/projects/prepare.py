@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.errors import ConfigError, HpoError
+from mlflow_hpo.errors import ConfigError, HpoError, one_line
 from mlflow_hpo.projects import parameters
 from mlflow_hpo.projects.environment import activation
 from mlflow_hpo.projects.prepared import Prepared
@@ -116,8 +116,7 @@ def _said(what: str) -> Iterator[None]:
     except HpoError:
         raise
     except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise ConfigError(f"{what}: {words[:LONGEST]}") from error
+        raise ConfigError(f"{what}: {one_line(error, LONGEST)}") from error
 
 
 @contextmanager

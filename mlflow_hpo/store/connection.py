@@ -19,7 +19,7 @@ from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.time import get_current_time_millis
 
-from mlflow_hpo.errors import HpoError, StoreError
+from mlflow_hpo.errors import HpoError, StoreError, one_line
 from mlflow_hpo.store import keys
 
 Found = TypeVar("Found")
@@ -168,4 +168,4 @@ def _impatient() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split("[SQL:")[0].split())[:400]
+    return one_line(error, None).split("[SQL:")[0].rstrip()[:400]
