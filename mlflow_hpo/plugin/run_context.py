@@ -22,7 +22,7 @@ class TrialContext(RunContextProvider):
     """Tags runs in a trial's process, and in every process below it."""
 
     def in_context(self) -> bool:
-        """Returns whether this process is a trial's."""
+        """Returns whether a trial started this process."""
         return variables.TAGS in os.environ
 
     def tags(self) -> dict[str, str]:
