@@ -58,7 +58,7 @@ def suggest_by(choose: Choose) -> Suggest:
     def suggest(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
         space: Space = domain.space
         raws = choose(space, points(trials), new_ids[0], np.random.default_rng(seed))
-        return [] if raws is None else documents(new_ids, domain, trials, space.full(raws))
+        return [] if raws is None else documents(new_ids, domain, trials, space.vals(raws))
 
     return suggest
 

@@ -46,7 +46,7 @@ def propose(
                 return None
             vals = answer[0]["misc"]["vals"]
         else:
-            vals = space.full(at_random(space, np.random.default_rng(random_state)))
+            vals = space.vals(at_random(space, np.random.default_rng(random_state)))
         config = space.decode(vals)
         if not any(same(config, t.config) for t in known):
             break
