@@ -8,7 +8,7 @@ from conftest import hpo, one_line_error
 from plans import make_plan
 
 from mlflow_hpo.algorithms import algorithm, observed_at, propose, warm_trials, watched
-from mlflow_hpo.algorithms.propose import standing
+from mlflow_hpo.algorithms.counts import standing
 from mlflow_hpo.errors import ConfigError, SpaceError
 from mlflow_hpo.schedulers.explore import explore
 from mlflow_hpo.space import parse_given, parse_space
