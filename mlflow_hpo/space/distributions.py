@@ -96,9 +96,9 @@ class _Range(BaseModel):
 
 
 class Float(_Range):
-    """Is a float between `low` and `high`; with `log` it is uniform in the logarithm.
+    """Draws floats between `low` and `high` uniformly; with `log`, uniformly in the logarithm.
 
-    With a step it is `low`, `low + step`, ... up to `high`, computed in decimals as they are written.
+    With a step a value is `low`, `low + step`, ... up to `high`, computed in decimals as they are written.
     """
 
     type: Literal["float"] = "float"
@@ -138,7 +138,7 @@ class Float(_Range):
 
 
 class Int(_Range):
-    """Is a whole number `low`, `low + step`, ... up to `high`; with `log` it is uniform in the logarithm."""
+    """Draws whole numbers `low`, `low + step`, ... up to `high`; with `log`, uniformly in the logarithm."""
 
     type: Literal["int"] = "int"
     low: int
