@@ -32,7 +32,7 @@ Ask = Callable[[int], Any]  # a seed -> a proposal
 def history(size: int) -> list[Trial]:
     rng = np.random.default_rng(0)
     space = PROBLEM.space
-    configs = (space.decode(space.full(at_random(space, rng))) for _ in range(size))
+    configs = (space.decode(space.vals(at_random(space, rng))) for _ in range(size))
     return [Trial(n, "", State.FINISHED, c, {"loss": {1: PROBLEM.loss(c)}}) for n, c in enumerate(configs)]
 
 

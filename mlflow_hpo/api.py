@@ -93,7 +93,7 @@ def tune_project(
     Raises:
         HpoError: what was given is wrong, or the study could not go on.
     """
-    from mlflow_hpo.projects import given_project
+    from mlflow_hpo.projects.spec import given_project
 
     fixed = {name: str(value) for name, value in (parameters or {}).items()}
     project = given_project(

@@ -244,7 +244,7 @@ def main() -> None:
 
 def _project(options: dict[str, Any]) -> Any:
     """Takes the project's options out of the others, and gives the project; None where there is none."""
-    from mlflow_hpo.projects import given_project
+    from mlflow_hpo.projects.spec import given_project
 
     uri, pairs = options.pop("project"), options.pop("param")
     rest = {name: options.pop(name) for name in ("entry_point", "version", "env_manager", "at")}

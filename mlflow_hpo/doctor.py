@@ -15,9 +15,9 @@ from rich.console import Console
 
 from mlflow_hpo.errors import StoreError, StudyError
 from mlflow_hpo.hardware import machine
+from mlflow_hpo.projects import variables
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
-from mlflow_hpo.study.lifecycle import PROJECT_RUN
 
 NETWORK = ("nfs", "cifs", "smb", "afs", "sshfs", "9p", "lustre", "gpfs", "glusterfs", "ceph", "beegfs")
 LEAST_BYTES = 1 << 30  # free, where no study says how large its models are
@@ -107,11 +107,12 @@ def network_file_system() -> Finding | None:
 
 def leftover_run() -> Finding | None:
     """Whether a run of another command would be taken for this one's."""
-    run = os.environ.get(PROJECT_RUN)
+    run = os.environ.get(variables.RUN_ID)
     if not run:
         return None
     return Finding(
-        f"{PROJECT_RUN} is {run}: the next search would take that run for its own", f"unset {PROJECT_RUN}"
+        f"{variables.RUN_ID} is {run}: the next search would take that run for its own",
+        f"unset {variables.RUN_ID}",
     )
 
 
@@ -169,7 +170,7 @@ def disk() -> Finding | None:
 CHECKS: dict[str, Callable[[], Finding | None]] = {
     "the tracking store answers": store,
     "its file is on a local file system": network_file_system,
-    f"no {PROJECT_RUN} is left": leftover_run,
+    f"no {variables.RUN_ID} is left": leftover_run,
     "no folder mlruns changes the default store": default_store,
     "no GPU is unseen by TensorFlow": gpu,
     "the models have room": disk,

@@ -76,18 +76,28 @@ class NotFiniteError(TrialError):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for a name that is in no registry; it lists the ones that are."""
+    """Returns the error for a name that is in no registry; it lists the names that are."""
     return ConfigError(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
 
 
-def worded(error: BaseException, lines: int | None = None) -> str:
-    """Another library's error in a line: its type, and its words.
+def one_line(error: BaseException, longest: int | None = 300) -> str:
+    """Returns the message of another library's error in one line, or the error's type if it has no message.
 
     Args:
-        lines: so many of those that say something; None: all.
+        longest: characters after which the line is cut off; None: it is not.
     """
-    said = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()][:lines]
-    return f"{type(error).__name__}: {' '.join(said)}" if said else type(error).__name__
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def worded(error: BaseException, lines: int | None = None) -> str:
+    """Returns the type and the message of another library's error in one line.
+
+    Args:
+        lines: how many lines of the message to keep, empty ones not counted; None: all.
+    """
+    kept = [line for line in str(error).splitlines() if line.strip()][:lines]
+    words = " ".join(" ".join(kept).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def how_it_ended(status: int) -> str:

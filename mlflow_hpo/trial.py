@@ -147,3 +147,10 @@ class Result:
     model_uri: str = ""
     ended_itself: bool = False
     reason: str = ""
+
+
+def derived_seed(*parts: int) -> int:
+    """Returns a seed below 2**31 that follows from the parts and from nothing else."""
+    from numpy.random import SeedSequence  # here: a worker limits NumPy's threads before it loads NumPy
+
+    return int(SeedSequence(parts).generate_state(1)[0]) % 2**31

@@ -7,7 +7,7 @@ import pytest
 from contracts import AlgorithmContract, space
 
 from mlflow_hpo.algorithms import GRID_POINTS, algorithm, grid_size, is_on_grid, observed_at, propose
-from mlflow_hpo.algorithms.propose import standing
+from mlflow_hpo.algorithms.counts import standing
 from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.trial import State, Trial

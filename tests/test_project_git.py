@@ -8,7 +8,7 @@ import pytest
 from plans import make_info
 from project_folders import project
 
-from mlflow_hpo.projects import given_project
+from mlflow_hpo.projects.spec import given_project
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.study.setup import Given, Source, find_source

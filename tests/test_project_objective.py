@@ -11,7 +11,7 @@ from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.handle import Handle, Place
 from mlflow_hpo.objectives.project import objective as objectives
 from mlflow_hpo.objectives.project.objective import ProjectObjective
-from mlflow_hpo.projects import Prepared
+from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.store import Connection
 
 LOG = """

@@ -14,7 +14,8 @@ from conftest import PROJECT
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.project.objective import ProjectObjective
-from mlflow_hpo.projects import Prepared, given_project
+from mlflow_hpo.projects.prepared import Prepared
+from mlflow_hpo.projects.spec import given_project
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.space import parse_space, space_text
 from mlflow_hpo.study import checks

@@ -8,7 +8,7 @@ from conftest import hpo, one_line_error
 from plans import make_plan
 
 from mlflow_hpo.algorithms import algorithm, observed_at, propose, warm_trials, watched
-from mlflow_hpo.algorithms.propose import standing
+from mlflow_hpo.algorithms.counts import standing
 from mlflow_hpo.errors import ConfigError, SpaceError
 from mlflow_hpo.schedulers.explore import explore
 from mlflow_hpo.space import parse_given, parse_space
@@ -118,6 +118,15 @@ def test_an_earlier_study_tells_an_algorithm_where_to_search(name: str) -> None:
     near = sum(abs(c["x"] - 0.8) < 0.2 for c in found)
     blind = [propose(algorithm(name), LINE, [], 1, seed) or {} for seed in range(12)]
     assert near > sum(abs(c["x"] - 0.8) < 0.2 for c in blind)
+
+
+@pytest.mark.parametrize("running", [0, 3])
+def test_a_gaussian_process_is_blind_to_the_unit_of_the_loss(running: int) -> None:
+    trials = spread(20, 9)
+    trials = [replace(t, results={} if t.number >= 20 - running else t.results) for t in trials]
+    larger = [replace(t, results={"loss": {e: 1024 * v for e, v in t.losses.items()}}) for t in trials]
+    proposals = [propose(algorithm("gp"), LINE, history, 20, 0) for history in (trials, larger)]
+    assert proposals[0] == pytest.approx(proposals[1], abs=1e-6)
 
 
 def test_earlier_trials_keep_their_order_and_come_before_all_others() -> None:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, Suggest, suggest_by
+from mlflow_hpo.algorithms.counts import observed_at, standing
 from mlflow_hpo.algorithms.grid import grid_size, is_on_grid
-from mlflow_hpo.algorithms.propose import observed_at, propose, warm_trials, watched
+from mlflow_hpo.algorithms.propose import propose
+from mlflow_hpo.algorithms.warm_start import warm_trials, watched
 from mlflow_hpo.errors import unknown
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "is_on_grid",
     "observed_at",
     "propose",
+    "standing",
     "suggest_by",
     "warm_trials",
     "watched",
@@ -31,7 +34,7 @@ __all__ = [
 GRID = "grid"
 GRID_POINTS = 5
 
-# name -> module and function: what an algorithm needs is imported when it is chosen
+# name -> module and function; imported when the algorithm is chosen
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
     "tpe": ("hyperopt", "tpe"),
     "random": ("hyperopt", "random"),
@@ -44,20 +47,20 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
 
 
 def check_algorithm(name: str) -> None:
-    """Raise ConfigError where no algorithm can have this name."""
+    """Raises ConfigError if no algorithm can have this name."""
     if ":" not in name and name not in ALGORITHMS and name != GRID:
         raise unknown("algorithm", name, [*ALGORITHMS, GRID, "optuna:NAME", "package.module:function"])
 
 
 def algorithm(name: str, grid_points: int = GRID_POINTS, seed: int = 0) -> Algorithm:
-    """The algorithm with this name; imports what it needs.
+    """Returns the algorithm with this name; imports what it needs.
 
     Args:
         grid_points: how many points of each float `grid` tries.
         seed: the study's.
 
     Raises:
-        ConfigError: there is none, or what it needs is not installed.
+        ConfigError: there is none, or a library that it needs is not installed.
     """
     check_algorithm(name)
     if name == GRID:

@@ -1,4 +1,4 @@
-"""What an algorithm is: a function with Hyperopt's suggest interface; and how our own become one."""
+"""Defines what an algorithm is, with Hyperopt's suggest interface, and helps our own to have it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ Raws = Mapping[str, Any]  # label -> raw value, of the active labels
 
 
 def _anything(space: Space) -> None:
-    """An algorithm that takes every space."""
+    """Accepts every space."""
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A search algorithm.
+    """Proposes configs.
 
     Attributes:
-        suggest: proposes; an empty list means that there is nothing left to propose.
-        check: raises ConfigError where it cannot search a space.
-        most: the most ended trials that it looks at; None for all. The best are kept, and others evenly.
-        counting: whether it tells by the trials how far it got, and must see those that teach nothing.
+        suggest: returns a proposal, or an empty list if there is nothing left to propose.
+        check: raises ConfigError if the algorithm cannot search a space.
+        most: how many ended trials it looks at; None: all. The best are kept, and others evenly.
+        counting: whether it counts the trials to know how far it got, and must see even useless ones.
     """
 
     suggest: Suggest
@@ -36,11 +36,11 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class Point:
-    """A trial as our own algorithms see it.
+    """Describes a trial to our own algorithms.
 
     Attributes:
         loss: None while it runs.
-        beaten: it failed, or stopped below the rung: its loss says only that it is worse than the others.
+        beaten: whether it failed or stopped below the rung, so that its loss is only a rank.
     """
 
     number: int
@@ -53,34 +53,34 @@ Choose = Callable[[Space, Sequence[Point], int, np.random.Generator], Raws | Non
 
 
 def suggest_by(choose: Choose) -> Suggest:
-    """A suggest function from `choose(space, points, number, rng)`, which gives raw values or None."""
+    """Returns a suggest function that asks `choose(space, points, number, rng)` for raw values."""
 
     def suggest(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
         space: Space = domain.space
         raws = choose(space, points(trials), new_ids[0], np.random.default_rng(seed))
-        return [] if raws is None else documents(new_ids, domain, trials, space.full(raws))
+        return [] if raws is None else documents(new_ids, domain, trials, space.vals(raws))
 
     return suggest
 
 
 def foreign(name: str, suggest: Suggest) -> Suggest:
-    """Somebody else's suggest function: what goes wrong in it is one line that names the algorithm."""
+    """Returns somebody else's suggest function with errors in one line that names the algorithm."""
 
-    def asked(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
+    def suggest_or_fail(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
         try:
-            answer = list(suggest(new_ids, domain, trials, seed) or ())  # None, too, is nothing
+            answer = list(suggest(new_ids, domain, trials, seed) or ())  # it may return None
             for document in answer:
                 domain.space.decode(document["misc"]["vals"])
         except Exception as error:
             raise StudyError(f"algorithm {name!r} failed: {worded(error)}") from error
         return answer
 
-    return asked
+    return suggest_or_fail
 
 
 def points(trials: Any) -> list[Point]:
-    """The trials of a Hyperopt history, by number."""
-    found = [
+    """Returns the trials of a Hyperopt history, by number."""
+    unsorted = [
         Point(
             doc["tid"],
             {label: drawn[0] for label, drawn in doc["misc"]["vals"].items() if drawn},
@@ -89,11 +89,11 @@ def points(trials: Any) -> list[Point]:
         )
         for doc in trials.trials
     ]
-    return sorted(found, key=lambda point: point.number)
+    return sorted(unsorted, key=lambda point: point.number)
 
 
 def documents(new_ids: list[int], domain: Any, trials: Any, vals: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Hyperopt's answer to a request for one trial."""
+    """Returns Hyperopt's answer to a request for one trial."""
     number = new_ids[0]
     idxs = {label: [number] if drawn else [] for label, drawn in vals.items()}
     misc = {"tid": number, "cmd": domain.cmd, "workdir": domain.workdir, "idxs": idxs, "vals": dict(vals)}
@@ -101,7 +101,7 @@ def documents(new_ids: list[int], domain: Any, trials: Any, vals: Mapping[str, A
 
 
 def at_random(space: Space, rng: np.random.Generator) -> Raws:
-    """A draw from the space."""
+    """Returns raw values drawn from the space."""
 
     def pick(label: str, parameter: Searched) -> Any:
         return parameter.from_unit(rng.random())

@@ -1,4 +1,4 @@
-"""CMA-ES (Hansen 2016) on the numeric hyperparameters, by the `cmaes` library."""
+"""Searches numeric hyperparameters by CMA-ES (Hansen 2016), with the `cmaes` library."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, suggest_by
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.space import Choice, Searched, Space
 
-SIGMA = 0.25  # of the first generation, as a part of each range
+SIGMA = 0.25  # standard deviation of the first generation, as a part of each range
 FEWEST = 2  # dimensions
 
 
 def cma() -> Algorithm:
-    """The evolution path is rebuilt from the trials: each generation is the next few that ended.
+    """Rebuilds the evolution path from the trials; each generation is the next few that ended.
 
-    Options are drawn by how often the better third of the trials has them.
+    Options of choices are drawn by how often the best third of the trials has them.
     """
     return Algorithm(suggest_by(_choose), check=_check)
 
@@ -34,17 +34,17 @@ def _numeric(space: Space) -> dict[str, Searched]:
     return {label: p for label, p in space.leaves.items() if not isinstance(p, Choice)}
 
 
-def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+def _choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
     numeric = _numeric(space)
-    ended = [(p, p.loss) for p in known if p.loss is not None and not p.beaten]
+    ended = [(p, p.loss) for p in trials if p.loss is not None and not p.beaten]
     engine = _rebuilt(numeric, ended, int(rng.integers(2**31)))
-    place = dict(zip(numeric, engine.ask(), strict=True))
+    position = dict(zip(numeric, engine.ask(), strict=True))
     ranked = sorted(ended, key=lambda pair: (pair[1], pair[0].number))
     better = [point for point, _ in ranked[: max(1, len(ranked) // 3)]]
 
     def pick(label: str, parameter: Searched) -> Any:
-        if label in place:
-            return parameter.from_unit(float(place[label]))
+        if label in position:
+            return parameter.from_unit(float(position[label]))
         assert isinstance(parameter, Choice)
         weights = np.ones(len(parameter.options))
         for point in better:
@@ -60,10 +60,10 @@ def _rebuilt(numeric: dict[str, Searched], ended: Sequence[tuple[Point, float]],
     engine = CMA(np.full(size, 0.5), SIGMA, np.array([[0.0, 1.0]] * size), seed=seed)
     for first in range(0, len(ended) - engine.population_size + 1, engine.population_size):
         generation = ended[first : first + engine.population_size]
-        engine.tell([(_place(numeric, p.raws, engine.mean), loss) for p, loss in generation])
+        engine.tell([(_position(numeric, p.raws, engine.mean), loss) for p, loss in generation])
     return engine
 
 
-def _place(numeric: dict[str, Searched], raws: Raws, middle: Any) -> Any:
-    """Where a trial lies; what is not active in it pulls nowhere."""
+def _position(numeric: dict[str, Searched], raws: Raws, middle: Any) -> Any:
+    """Returns a trial's position; inactive hyperparameters are in the middle and pull nowhere."""
     return np.array([p.unit(raws[k]) if k in raws else middle[i] for i, (k, p) in enumerate(numeric.items())])

@@ -1,4 +1,4 @@
-"""A genetic search whose individuals age (Real et al. 2019, "Regularized Evolution"), with crossover."""
+"""Searches by evolution with ageing (Real et al. 2019, "Regularized Evolution") and crossover."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,18 +9,18 @@ from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, sugges
 from mlflow_hpo.space import Choice, Searched, Space
 
 STARTUP_TRIALS = 10
-POPULATION = 20  # the youngest that ended: the oldest dies, however good
+POPULATION = 20  # the newest ended trials: the oldest dies, however good
 TOURNAMENT = 5
-SPREAD = 0.15  # of a mutation, as a part of the range
+SPREAD = 0.15  # standard deviation of a mutation, as a part of the range
 
 
 def evolution() -> Algorithm:
-    """Tournament selection, uniform crossover, mutation, ageing; valid on conditional spaces."""
+    """Selects by tournament, crosses over uniformly and mutates, on conditional spaces, too."""
     return Algorithm(suggest_by(_choose))
 
 
-def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
-    living = [p for p in known if p.loss is not None and not p.beaten][-POPULATION:]
+def _choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+    living = [p for p in trials if p.loss is not None and not p.beaten][-POPULATION:]
     if len(living) < STARTUP_TRIALS:
         return at_random(space, rng)
     mother, father = _winner(living, rng), _winner(living, rng)
@@ -44,7 +44,7 @@ def _winner(living: Sequence[Point], rng: np.random.Generator) -> Raws:
 
 
 def mutated(parameter: Searched, raw: Any, rng: np.random.Generator, spread: float = SPREAD) -> Any:
-    """A value near `raw`, reflected at the ends of its range; another option of a choice."""
+    """Returns a value near `raw`, reflected at the ends of the range; of a choice another option."""
     if isinstance(parameter, Choice):
         others = [i for i in range(len(parameter.options)) if i != raw]
         return int(rng.choice(others)) if others else raw

@@ -14,33 +14,33 @@ from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, sugges
 from mlflow_hpo.algorithms.evolution import mutated
 from mlflow_hpo.space import Choice, Searched, Space
 
-LEAST_STARTUP, MOST_STARTUP = 5, 10  # random draws before the model: one for each dimension, within these
+LEAST_STARTUP, MOST_STARTUP = 5, 10  # random trials before the first fit: one per dimension, within these
 LOOKED_AT = 200  # fitting costs the cube of the trials
-DRAWS, NEAR, ROUNDS = 1000, 200, 3  # candidates at random, near the best in each round, and rounds
+DRAWS, NEAR, ROUNDS = 1000, 200, 3  # random candidates; candidates near the best per round; rounds
 ITERATIONS = 30  # of the optimiser of the kernel's parameters
-ABSENT = 0.5  # where a hyperparameter lies that is not active
+ABSENT = 0.5  # the feature of an inactive hyperparameter
 
 Array = Any
 
 
 def gp() -> Algorithm:
-    """Matérn 5/2 kernel with a length for each dimension; options one-hot, inactive ones in the middle."""
+    """Fits a Matérn 5/2 kernel with one length per dimension; options are one-hot features."""
     return Algorithm(suggest_by(_choose), most=LOOKED_AT)
 
 
-def _choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+def _choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
     leaves = space.leaves
-    ended = [p for p in known if p.loss is not None]
+    ended = [p for p in trials if p.loss is not None]
     done = [p for p in ended if not p.beaten]
     if len(done) < min(max(len(leaves), LEAST_STARTUP), MOST_STARTUP):
         return at_random(space, rng)
     ranked = sorted(done, key=lambda p: (p.loss, p.number))
-    with threadpool_limits(1):  # more of them would wait for each other where workers keep the cores busy
+    with threadpool_limits(1):  # workers keep the cores busy: more threads would wait for each other
         model = _fitted(leaves, ended, rng)
-        running = [p for p in known if p not in ended]
-        if running:  # believed to come out as predicted, so that the next one goes elsewhere
+        running = [p for p in trials if p not in ended]
+        if running:
             _believe(model, np.array([features(leaves, p.raws) for p in running]))
-        return _best_candidate(space, model, ranked, {_key(p.raws) for p in known}, rng)
+        return _best_candidate(space, model, ranked, {_key(p.raws) for p in trials}, rng)
 
 
 def _key(raws: Raws) -> tuple[tuple[str, Any], ...]:
@@ -48,7 +48,7 @@ def _key(raws: Raws) -> tuple[tuple[str, Any], ...]:
 
 
 def features(leaves: Mapping[str, Searched], raws: Raws) -> list[float]:
-    """A trial as numbers between 0 and 1."""
+    """Returns a trial as numbers from 0 to 1."""
     row: list[float] = []
     for label, parameter in leaves.items():
         if isinstance(parameter, Choice):
@@ -59,10 +59,17 @@ def features(leaves: Mapping[str, Searched], raws: Raws) -> list[float]:
 
 
 def _targets(ended: Sequence[Point]) -> Array:
-    """Losses, the worst no further above the median than the best is below: how bad teaches nothing."""
+    """Returns standardised losses, cut off as far above the median as the best is below it.
+
+    How bad a bad trial was teaches nothing about where the good ones are.
+    """
     losses = np.array([p.loss for p in ended], float)
     best, middle = losses.min(), np.median(losses)
-    return np.minimum(losses, middle + (middle - best) if middle > best else losses.max())
+    return _standardised(np.minimum(losses, middle + (middle - best) if middle > best else losses.max()))
+
+
+def _standardised(losses: Array) -> Array:
+    return (losses - losses.mean()) / (losses.std() or 1.0)
 
 
 def _fitted(leaves: Mapping[str, Searched], ended: Sequence[Point], rng: np.random.Generator) -> Any:
@@ -75,7 +82,6 @@ def _fitted(leaves: Mapping[str, Searched], ended: Sequence[Point], rng: np.rand
     model = GaussianProcessRegressor(
         kernel + WhiteKernel(1e-2, (1e-6, 1.0)),
         optimizer=_optimised,
-        normalize_y=True,
         random_state=int(rng.integers(2**31)),
     )
     return _quietly(model, x, y)
@@ -84,17 +90,17 @@ def _fitted(leaves: Mapping[str, Searched], ended: Sequence[Point], rng: np.rand
 def _optimised(objective: Any, start: Array, bounds: Array) -> tuple[Array, float]:
     from scipy.optimize import minimize
 
-    found = minimize(
+    optimum = minimize(
         objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": ITERATIONS}
     )
-    return found.x, found.fun
+    return optimum.x, optimum.fun
 
 
 def _believe(model: Any, x: Array) -> None:
-    y = model.predict(x)
-    known = model.y_train_ * model._y_train_std + model._y_train_mean
+    """Refits with running trials at their predicted losses, so that the next trial goes elsewhere."""
+    losses = np.concatenate([model.y_train_, model.predict(x)])
     model.set_params(kernel=model.kernel_, optimizer=None)
-    _quietly(model, np.vstack([model.X_train_, x]), np.concatenate([known, y]))
+    _quietly(model, np.vstack([model.X_train_, x]), _standardised(losses))
 
 
 def _quietly(model: Any, x: Array, y: Array) -> Any:
@@ -130,12 +136,15 @@ def _near(space: Space, centre: Raws, spread: float, rng: np.random.Generator) -
 
 
 def _improvement(model: Any, x: Array) -> Array:
-    """Expected improvement over the best mean at a trial: noise makes the best loss itself too good."""
+    """Returns the expected improvement over the best predicted mean.
+
+    Noise makes the best measured loss too good to compare with.
+    """
     from scipy.stats import norm
 
     best = model.predict(model.X_train_).min()
     mean, spread = model.predict(x, return_std=True)
-    noise = model.kernel_.k2.noise_level * model._y_train_std**2  # no reason to try a point again
+    noise = model.kernel_.k2.noise_level  # no reason to try a point again
     spread = np.sqrt(np.maximum(spread**2 - noise, 1e-18))
     z = (best - mean) / spread
     return (best - mean) * norm.cdf(z) + spread * norm.pdf(z)

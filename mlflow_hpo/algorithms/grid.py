@@ -1,4 +1,4 @@
-"""Grid search: every combination once."""
+"""Searches a grid: every combination once."""
 
 from collections.abc import Sequence
 from math import gcd, prod
@@ -14,15 +14,15 @@ GOLDEN = 0.6180339887498949
 
 
 def grid(points: int) -> Algorithm:
-    """Every option, every whole number, every step, and so many points of each float without one.
+    """Tries every option, whole number and step, and `points` values of each float without a step.
 
     Combinations come in strides of about the golden section, so that the first few are spread over the
-    whole grid. One that a trial has already is passed over.
+    whole grid. Combinations that a trial has already are skipped.
     """
 
-    def choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws | None:
+    def choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws | None:
         size = grid_size(space, points)
-        taken = {tuple(sorted(p.raws.items())) for p in known}
+        taken = {tuple(sorted(p.raws.items())) for p in trials}
         step = _stride(size)
         for i in range(min(size, len(taken) + 1)):
             raws = _combination(space, (i * step) % size, points)
@@ -34,12 +34,12 @@ def grid(points: int) -> Algorithm:
 
 
 def grid_size(space: Space, points: int) -> int:
-    """How many combinations there are; those below an option count only with that option."""
+    """Returns the number of combinations; what depends on an option counts only with that option."""
     return prod(_count(parameter, points) for parameter in _top(space).values())
 
 
 def is_on_grid(space: Space, config: Config, points: int) -> bool:
-    """Whether a config is one of the combinations."""
+    """Returns whether a config is one of the combinations."""
     drawn = space.encode(config)
     if drawn is None:
         return False
@@ -64,7 +64,7 @@ def _count(parameter: Searched, points: int) -> int:
 
 
 def _combination(space: Space, index: int, points: int) -> dict[str, Any]:
-    """The combination with this index, in mixed radix."""
+    """Returns the combination with this index, a number in mixed radix."""
     raws: dict[str, Any] = {}
     for label, parameter in _top(space).items():
         index, digit = divmod(index, _count(parameter, points))

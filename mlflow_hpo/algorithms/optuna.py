@@ -1,7 +1,7 @@
-"""Any of Optuna's samplers, as `optuna:NAME` (the extra `optuna`).
+"""Searches with any of Optuna's samplers, as `optuna:NAME` (the extra `optuna`).
 
-A sampler that looks at the trials alone is shown them; one that keeps a state of its own (CMA-ES, the
-genetic ones, quasi-random sequences) is asked for each of them again, in order, which rebuilds it.
+A sampler that looks only at the trials is shown them. A sampler with a state (CMA-ES, genetic algorithms,
+quasi-random sequences) is asked for each trial once more, in order, which rebuilds the state.
 """
 
 import inspect
@@ -19,11 +19,11 @@ from mlflow_hpo.space import Choice, Searched, Space
 PREFIX = "optuna:"
 STATEFUL = ("BaseGASampler", "CmaEsSampler", "QMCSampler")
 SEQUENCES = ("QMCSampler",)  # one seed makes one sequence
-TRIED = 12  # trials with which a sampler is tried: its first ones may be drawn at random
+TRIED = 12  # trials with which a sampler is tested: it may draw the first ones at random
 
 
 def from_optuna(name: str, study_seed: int) -> Algorithm:
-    """The sampler with this name: its class, or the class without `Sampler`.
+    """Returns the sampler whose class has this name, with or without `Sampler` at its end.
 
     Raises:
         ConfigError: there is none, it needs arguments, or Optuna is not installed.
@@ -37,19 +37,20 @@ def from_optuna(name: str, study_seed: int) -> Algorithm:
         any(base.__name__ in names for base in kind.__mro__) for names in (STATEFUL, SEQUENCES)
     )
 
-    def choose(space: Space, known: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+    def choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
         seed = int(rng.integers(2**31))
-        study = _study(_made(kind, study_seed % 2**31 if sequence else seed, seed), space, known, stateful)
+        sampler = _sampler(kind, study_seed % 2**31 if sequence else seed, seed)
+        study = _study(sampler, space, trials, stateful)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _asked(study, space)
+            return _ask(study, space)
 
     def check(space: Space) -> None:
-        """Try it with some trials: what a sampler lacks, or a space it cannot search, shows only then."""
+        """Tests it with some trials: only then a missing library or a refused space shows."""
         rng = np.random.default_rng(0)
-        known = [Point(number, at_random(space, rng), float(number)) for number in range(TRIED)]
+        trials = [Point(number, at_random(space, rng), float(number)) for number in range(TRIED)]
         try:
-            choose(space, known, TRIED, rng)
+            choose(space, trials, TRIED, rng)
         except Exception as error:
             raise ConfigError(f"algorithm '{PREFIX}{name}' cannot be used here: {worded(error)}") from error
 
@@ -60,32 +61,32 @@ def _samplers() -> dict[str, Any]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = {n: getattr(optuna.samplers, n) for n in optuna.samplers.__all__ if n.endswith("Sampler")}
-    return {n: kind for n, kind in found.items() if n != "BaseSampler" and not _needs(kind)}
+    kinds = {n: getattr(optuna.samplers, n) for n in optuna.samplers.__all__ if n.endswith("Sampler")}
+    return {n: kind for n, kind in kinds.items() if n != "BaseSampler" and not _needs_arguments(kind)}
 
 
-def _needs(kind: Any) -> list[str]:
-    parameters = list(inspect.signature(kind).parameters.values())
-    return [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+def _needs_arguments(kind: Any) -> bool:
+    parameters = inspect.signature(kind).parameters.values()
+    return any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
-def _made(kind: Any, seed: int, own_seed: int) -> Any:
-    """The sampler; `own_seed`: of this proposal, for what the sampler itself does not cover."""
+def _sampler(kind: Any, seed: int, proposal_seed: int) -> Any:
+    """Returns the sampler; `proposal_seed` is for draws that the sampler leaves to another one."""
     import optuna
 
-    known = inspect.signature(kind).parameters
-    wanted = {"seed": seed, "scramble": True, "constant_liar": True, "warn_independent_sampling": False}
-    wanted["independent_sampler"] = optuna.samplers.RandomSampler(own_seed)
+    parameters = inspect.signature(kind).parameters
+    arguments = {"seed": seed, "scramble": True, "constant_liar": True, "warn_independent_sampling": False}
+    arguments["independent_sampler"] = optuna.samplers.RandomSampler(proposal_seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # much of Optuna is experimental by its own word
-        return kind(**{k: v for k, v in wanted.items() if k in known})
+        warnings.simplefilter("ignore")  # Optuna calls many of its arguments experimental
+        return kind(**{k: v for k, v in arguments.items() if k in parameters})
 
 
-def _study(sampler: Any, space: Space, known: Sequence[Point], replay: bool) -> Any:
+def _study(sampler: Any, space: Space, trials: Sequence[Point], replay: bool) -> Any:
     import optuna
 
     study = optuna.create_study(sampler=sampler)
-    for point in known:
+    for point in trials:
         if replay:
             _replay(study, space, point)
         else:
@@ -98,8 +99,8 @@ def _replay(study: Any, space: Space, point: Point) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trial = study.ask()
-        _ = trial.relative_params  # asks the sampler, which a trial whose values are all given would not
-        space.walk(lambda label, parameter: _suggested(trial, label, parameter))
+        _ = trial.relative_params  # asks the sampler, which would not happen if all values are given
+        space.walk(lambda label, parameter: _suggest(trial, label, parameter))
     if point.loss is not None:
         study.tell(trial, point.loss)
 
@@ -117,18 +118,18 @@ def _frozen(space: Space, point: Point) -> Any:
     )
 
 
-def _asked(study: Any, space: Space) -> dict[str, Any]:
+def _ask(study: Any, space: Space) -> dict[str, Any]:
     trial = study.ask()
-    return space.walk(lambda label, parameter: _suggested(trial, label, parameter))
+    return space.walk(lambda label, parameter: _suggest(trial, label, parameter))
 
 
-def _suggested(trial: Any, label: str, parameter: Searched) -> Any:
+def _suggest(trial: Any, label: str, parameter: Searched) -> Any:
     raw = trial._suggest(label, _distribution(parameter))
     return int(raw) if isinstance(parameter, Choice) else float(raw)
 
 
 def _distribution(parameter: Searched) -> Any:
-    """Of the raw values, in which whole numbers are indices (or themselves, on a log scale)."""
+    """Returns the distribution of the raw values, which are indices, or whole numbers on a log scale."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(parameter, Choice):

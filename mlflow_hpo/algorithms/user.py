@@ -1,4 +1,4 @@
-"""A user's own suggest function, as `package.module:function`."""
+"""Searches with a user's suggest function, as `package.module:function`."""
 
 import inspect
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from mlflow_hpo.user_code import load_reference
 
 
 def from_user(name: str) -> Algorithm:
-    """The function `package.module:function` or `path/to/file.py:function`.
+    """Returns the function `package.module:function` or `path/to/file.py:function` as an algorithm.
 
     Raises:
-        ConfigError: it cannot be imported, or is no function that can be called as Hyperopt's are.
+        ConfigError: it cannot be imported, or cannot be called as Hyperopt's functions are.
     """
     suggest = load_reference(name, "algorithm")
     if not callable(suggest):
@@ -24,8 +24,8 @@ def from_user(name: str) -> Algorithm:
 
 
 def _check_call(name: str, suggest: Callable[..., Any]) -> None:
-    """By its arguments: to call it might change what it keeps."""
-    with suppress(ValueError):  # one written in C may not tell them
+    """Checks the arguments; calling the function could change its state."""
+    with suppress(ValueError):  # a function written in C may have no signature
         arguments = inspect.signature(suggest)
         try:
             arguments.bind([0], None, None, 0)

@@ -136,8 +136,3 @@ def _contents(x: Any) -> list[bytes]:
 
     names = "\0".join(x.columns)
     return [names.encode(), hash_pandas_object(x, index=False).to_numpy().tobytes()]
-
-
-def one_line(error: BaseException) -> str:
-    """Returns the message of another library's error in one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data.base import AUTO, Data, Part, one_line
-from mlflow_hpo.errors import DataError, SetupError
+from mlflow_hpo.data.base import AUTO, Data, Part
+from mlflow_hpo.errors import DataError, SetupError, one_line
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data.base import AUTO, CLASSIFICATION, REGRESSION, Array, is_table, one_line
-from mlflow_hpo.errors import DataError
+from mlflow_hpo.data.base import AUTO, CLASSIFICATION, REGRESSION, Array, is_table
+from mlflow_hpo.errors import DataError, one_line
 
 MOST_CLASSES = 20  # distinct whole numbers that still count as classes if the task is `auto`
 

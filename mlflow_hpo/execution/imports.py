@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlflow_hpo.models import is_builtin
 from mlflow_hpo.objectives.spec import ObjectiveSpec
+from mlflow_hpo.projects import variables
 from mlflow_hpo.user_code import GIVEN, is_reference, read_content
 
 ALWAYS = tuple(
@@ -36,7 +37,7 @@ STORES = {  # the form of a tracking URI -> what MLflow loads for it when it is 
 
 def libraries(spec: ObjectiveSpec) -> list[str]:
     """Lists the modules to import. The user's code is not imported: its text is searched for names."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = os.environ.get(variables.TRACKING_URI, "")
     always = [*ALWAYS, next(module for form, module in STORES.items() if uri.startswith(form))]
     if spec.project:
         return [*always, "mlflow_hpo.objectives.project.objective"]

@@ -7,14 +7,13 @@ from functools import lru_cache
 from statistics import fmean, pstdev
 from typing import Any
 
-import numpy as np
-
 from mlflow_hpo.data import Data, folds
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.early_stopping import early_stopping
 from mlflow_hpo.objectives.handle import Handle, Objective
+from mlflow_hpo.trial import derived_seed
 
 FILE = "member.json"
 SPREAD = "_std"  # after a metric's name: its standard deviation over the members
@@ -144,7 +143,7 @@ class _Member:
         source = trial.source_id if self.reached == trial.start else trial.run_id
         handle = replace(
             trial,
-            seed=int(np.random.SeedSequence([trial.seed, self.index]).generate_state(1)[0]) % 2**31,
+            seed=derived_seed(trial.seed, self.index),
             start=self.reached,
             epochs=stop,
             data=self.data,

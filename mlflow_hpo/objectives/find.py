@@ -30,7 +30,7 @@ def find_objective(spec: ObjectiveSpec) -> Objective:
     """
     if spec.project:
         from mlflow_hpo.objectives.project.objective import ProjectObjective
-        from mlflow_hpo.projects import Prepared
+        from mlflow_hpo.projects.prepared import Prepared
 
         assert spec.metric is not None
         return ProjectObjective(Prepared.read(spec.project), spec.metric)

@@ -1,4 +1,4 @@
-"""MLflow's project backend `hpo`: `mlflow run PROJECT --backend hpo --backend-config tune.json`."""
+"""The project backend `hpo`: `mlflow run PROJECT --backend hpo --backend-config tune.json`."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,13 +10,16 @@ from mlflow.exceptions import ExecutionException
 from mlflow.projects import utils
 from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
+from typing_extensions import override
 
 from mlflow_hpo.api import run_project
 from mlflow_hpo.errors import HpoError, unknown
-from mlflow_hpo.projects import FOREIGN, given_project
+from mlflow_hpo.projects import variables
+from mlflow_hpo.projects.checks import FOREIGN
+from mlflow_hpo.projects.spec import given_project
 from mlflow_hpo.settings import OPTIONS
 
-OF_MLFLOW = {  # what MLflow puts into every backend's config
+OF_MLFLOW = {  # keys that MLflow adds to every backend's config
     utils.PROJECT_BUILD_IMAGE,
     utils.PROJECT_DOCKER_ARGS,
     utils.PROJECT_DOCKER_AUTH,
@@ -24,14 +27,14 @@ OF_MLFLOW = {  # what MLflow puts into every backend's config
     utils.PROJECT_STORAGE_DIR,
     utils.PROJECT_SYNCHRONOUS,
 }
-AT = "at"
+AT = "at"  # ours, beside the settings: see ProjectSpec
 KNOWN = (set(OPTIONS) | {AT}) - {"model", "project", *FOREIGN}
-EXPERIMENT, RUN = "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"
 
 
 class HpoBackend(AbstractBackend):
     """Tunes the project instead of running it once."""
 
+    @override
     def run(
         self,
         project_uri: str,
@@ -42,7 +45,7 @@ class HpoBackend(AbstractBackend):
         tracking_uri: str,
         experiment_id: str,
     ) -> "TunedRun":
-        """Run the study to its end: MLflow's command line does not wait for what is returned.
+        """Runs the study to its end, because MLflow's command line does not wait for the returned run.
 
         Raises:
             ExecutionException: MLflow's command line shows it as one line, with exit status 1.
@@ -68,36 +71,37 @@ class HpoBackend(AbstractBackend):
 
 
 class TunedRun(SubmittedRun):
-    """The run of a study that has ended well."""
+    """Stands for the run of a study that has finished."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
         self._run_id = run_id
 
     @property
+    @override
     def run_id(self) -> str:
-        """The study's run."""
         return self._run_id
 
+    @override
     def wait(self) -> bool:
-        """It has ended."""
         return True
 
+    @override
     def get_status(self) -> str:
-        """It has ended."""
         return str(RunStatus.to_string(RunStatus.FINISHED))
 
+    @override
     def cancel(self) -> None:
-        """There is nothing left to cancel."""
+        pass
 
 
 @contextmanager
 def _experiment(experiment_id: str) -> Iterator[None]:
-    """The experiment that MLflow resolved, where a study looks for it; and no run of a project around it."""
-    before = {name: os.environ.pop(name, None) for name in (EXPERIMENT, RUN)}
-    os.environ[EXPERIMENT] = str(experiment_id)
+    """Names the experiment that MLflow resolved in the environment, and hides a surrounding project's run."""
+    before = {name: os.environ.pop(name, None) for name in (variables.EXPERIMENT_ID, variables.RUN_ID)}
+    os.environ[variables.EXPERIMENT_ID] = str(experiment_id)
     try:
         yield
     finally:
-        os.environ.pop(EXPERIMENT)
+        os.environ.pop(variables.EXPERIMENT_ID)
         os.environ.update({name: value for name, value in before.items() if value is not None})

@@ -1,4 +1,4 @@
-"""Which of a study's settings fit a project."""
+"""Refuses settings that do not fit a study of an MLflow project."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.projects.spec import ProjectSpec
 
-# What a project has no use for, as it loads its data and its model itself.
+# Settings that a project has no use for, because it loads its data and its model itself.
 FOREIGN = (
     "data",
     "target_column",
@@ -22,7 +22,7 @@ FOREIGN = (
 
 
 def check_options(project: ProjectSpec, given: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a project has no use for an option.
+    """Raises ConfigError if a setting does not fit the project.
 
     Args:
         given: the study's settings.

@@ -1,23 +1,24 @@
-"""A project's environment, built as MLflow's local backend builds it before it runs the command."""
+"""Builds a project's environment as MLflow's local backend does before it runs the command."""
 
 from pathlib import Path
 from typing import Any
 
 from mlflow_hpo.errors import ConfigError
 
-DEFAULTS = {"conda": "conda", "python": "virtualenv"}  # MLflow's kinds of environment -> what builds them
+DEFAULTS = {"conda": "conda", "python": "virtualenv"}  # MLflow's kind of environment -> what builds it
 
 
 def activation(project: Any, env_manager: str | None, folder: str) -> str:
-    """Build the environment, unless it is there already; gives the shell command that activates it.
+    """Builds the environment unless it exists, and returns the shell command that activates it.
 
     Args:
         project: MLflow's `Project`.
         env_manager: as for `mlflow run`.
+        folder: the project's.
 
     Raises:
-        ConfigError: this kind cannot run here.
-        Exception: whatever MLflow raises where it cannot be built.
+        ConfigError: this kind of environment cannot be used here.
+        Exception: whatever MLflow raises if it cannot be built.
     """
     from mlflow.projects import env_type
 
@@ -44,22 +45,22 @@ def _conda(project: Any) -> str:
 
 
 def _virtualenv(project: Any, manager: str, folder: Path, is_python: bool) -> str:
-    """With `virtualenv` or `uv`; named by what is in it, so that other runs of the project share it."""
+    """Builds with `virtualenv` or `uv`, under a name made from the contents: other runs share it."""
     from mlflow.utils.environment import _PythonEnv
     from mlflow.utils.virtualenv import _create_virtualenv, _get_mlflow_virtualenv_root, _get_virtualenv_name
 
     if not is_python:
-        wanted = _PythonEnv.from_conda_yaml(project.env_config_path)
+        python_env = _PythonEnv.from_conda_yaml(project.env_config_path)
     elif project.env_config_path:
-        wanted = _PythonEnv.from_yaml(project.env_config_path)
+        python_env = _PythonEnv.from_yaml(project.env_config_path)
     else:
-        wanted = _PythonEnv()
-    place = Path(_get_mlflow_virtualenv_root()) / _get_virtualenv_name(wanted, folder)
+        python_env = _PythonEnv()
+    env_dir = Path(_get_mlflow_virtualenv_root()) / _get_virtualenv_name(python_env, folder)
     return str(
         _create_virtualenv(
             local_model_path=folder,
-            python_env=wanted,
-            env_dir=place,
+            python_env=python_env,
+            env_dir=env_dir,
             env_manager=manager,  # type: ignore[arg-type]
         )
     )

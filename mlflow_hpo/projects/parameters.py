@@ -1,4 +1,4 @@
-"""An entry point's parameters against what a study searches and fixes: names, MLproject's types, defaults."""
+"""Checks an entry point's parameters against a space and fixed values: names, MLproject's types, defaults."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,20 +6,22 @@ from typing import Any
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Parameter, Space
 
-NUMBERS = ("float", "int")  # MLproject's types of numbers; MLflow checks neither
+NUMBERS = ("float", "int")  # MLproject's types for numbers; MLflow does not check them
 
 
 def check_names(entry: Any, space: Space, fixed: Iterable[str], resource: str) -> None:
-    """Raise ConfigError where a key is no parameter; a script takes whatever it is given.
+    """Raises ConfigError if a name is no parameter of the entry point; a script accepts any.
 
     Args:
         entry: MLflow's `EntryPoint`.
+        fixed: names of parameters with one value for all trials.
+        resource: the parameter that is a trial's budget; empty if there is none.
     """
-    known = ", ".join(sorted(entry.parameters)) or "none"
+    listed = ", ".join(sorted(entry.parameters)) or "none"
     for what, names in (("space", space.names()), ("resource", {resource} - {""})):
         for name in sorted(names - set(entry.parameters)) if entry.parameters or not is_script(entry) else ():
             raise ConfigError(
-                f"{what}: {name!r} is no parameter of entry point {entry.name!r}: its parameters are {known}"
+                f"{what}: {name!r} is no parameter of entry point {entry.name!r}: its parameters are {listed}"
             )
     if resource and resource in {*space.names(), *fixed}:
         raise ConfigError(
@@ -30,12 +32,12 @@ def check_names(entry: Any, space: Space, fixed: Iterable[str], resource: str) -
 
 
 def is_script(entry: Any) -> bool:
-    """Whether MLflow made the entry point up from a file's name."""
+    """Returns whether MLflow made the entry point up from a file's name."""
     return str(entry.name).endswith((".py", ".sh", ".R"))
 
 
 def check_values(entry: Any, space: Space, fixed: Mapping[str, str]) -> None:
-    """Raise ConfigError for the first value that MLproject's type refuses."""
+    """Raises ConfigError for the first value that is not of the type that MLproject declares."""
     for place, name, value in (*_searched(space, ""), *(("-P", k, v) for k, v in fixed.items())):
         declared = entry.parameters[name].type if name in entry.parameters else "string"
         if not _fits(declared, value):
@@ -76,11 +78,15 @@ def _fits(declared: str, value: Any) -> bool:
 
 
 def defaults(entry: Any, space: Space) -> dict[str, Any]:
-    """Of the parameters that are searched; numbers where numbers are wanted, though MLproject has words."""
-    known = {
-        name: p for name, p in entry.parameters.items() if p.default is not None and name in space.names()
+    """Returns the defaults of the searched parameters.
+
+    MLproject may hold a number as text: it is converted where the type or the space wants a number.
+    """
+    return {
+        name: _typed(parameter, space.parameters.get(name))
+        for name, parameter in entry.parameters.items()
+        if parameter.default is not None and name in space.names()
     }
-    return {name: _typed(p, space.parameters.get(name)) for name, p in known.items()}
 
 
 def _typed(parameter: Any, searched: Parameter | None) -> Any:
@@ -107,7 +113,6 @@ def _number(text: str) -> int | float | str:
 
 
 def constants(entry: Any, space: Space, fixed: Mapping[str, str], resource: str) -> dict[str, str]:
-    """Every parameter that is not searched, with its value: what each trial has beside its config."""
-    usual = {name: p.default for name, p in entry.parameters.items() if p.default is not None}
-    beside = {k: str(v) for k, v in {**usual, **fixed}.items()}
-    return {k: v for k, v in beside.items() if k not in space.names() and k != resource}
+    """Returns the values of all parameters that are not searched: the same for every trial."""
+    values = {name: p.default for name, p in entry.parameters.items() if p.default is not None} | dict(fixed)
+    return {k: str(v) for k, v in values.items() if k not in space.names() and k != resource}

@@ -1,4 +1,4 @@
-"""A project that is ready to run: fetched, checked, its environment built."""
+"""Describes a project that is ready to run: fetched, checked, its environment built."""
 
 import json
 import tempfile
@@ -10,18 +10,18 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a worker must know to run the entry point with a config.
+    """Holds what a worker must know to run the entry point with a config.
 
     Attributes:
         folder: where the project is.
-        activate: the shell command that activates its environment; empty where there is none.
-        fixed: parameters that are not searched, as they were given.
-        constants: every parameter that is not searched, defaults included: what is logged on each trial.
-        defaults: of the parameters that are searched, as far as they have one.
+        activate: the shell command that activates its environment; empty if it has none.
+        fixed: the values that the user gave to parameters that are not searched.
+        constants: all parameters that are not searched, defaults included: logged on each trial.
+        defaults: defaults of the searched parameters that have one.
         takes: the names that a space may hold; None: any.
-        resource: the parameter that is the budget; empty where steps are.
+        resource: the parameter that is a trial's budget; empty if the budget is in steps.
         at: see `ProjectSpec`.
-        storage: a folder for what parameters of type `path` download.
+        storage: a folder for downloads of parameters of type `path`.
     """
 
     folder: str
@@ -37,17 +37,17 @@ class Prepared:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The inverse of `text`."""
-        known = json.loads(text)
-        return cls(**{**known, "takes": None if known["takes"] is None else tuple(known["takes"])})
+        """Returns the project that `text` was made from."""
+        fields = json.loads(text)
+        return cls(**{**fields, "takes": None if fields["takes"] is None else tuple(fields["takes"])})
 
     @property
     def text(self) -> str:
-        """As JSON: what a `ObjectiveSpec` holds."""
+        """Returns it as JSON, which an `ObjectiveSpec` holds."""
         return json.dumps(asdict(self))
 
     def command(self, config: Mapping[str, Any]) -> str:
-        """The shell command that runs a config: MLflow's own, with MLproject's defaults and quoting."""
+        """Returns MLflow's shell command for a config, with MLproject's defaults and quoting."""
         values = {name: str(value) for name, value in config.items()}
         downloads = tempfile.mkdtemp(dir=self.storage)  # MLflow wants one that is empty
         command = str(self._entry.compute_command({**self.fixed, **values}, downloads))

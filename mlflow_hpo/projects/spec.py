@@ -1,4 +1,4 @@
-"""Which project a study tunes: what `mlflow run` would be given."""
+"""Names the project that a study tunes, as `mlflow run` would be given it."""
 
 import os
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ MAIN = "main"
 
 
 class ProjectSpec(BaseModel):
-    """A project's entry point, as a study records it and a resume finds it again.
+    """Names a project's entry point, as a study stores it for a resume.
 
     Attributes:
         uri: a folder, a git URI or an archive, `#` before a folder within.
-        parameters: those that are fixed, and not searched.
-        version: a commit or branch, of a git URI.
-        env_manager: as for `mlflow run`; None: by the project's own files.
+        parameters: values of parameters that are not searched.
+        version: a commit or branch, if `uri` is a git URI.
+        env_manager: as for `mlflow run`; None: what the project's files ask for.
         at: which of the metric's values counts, the `last` or the `best`.
     """
 
@@ -32,13 +32,13 @@ class ProjectSpec(BaseModel):
 
     @property
     def name(self) -> str:
-        """For people: the folder's name, and the entry point where it is not `main`."""
+        """Returns a name for people: the folder's, and the entry point unless it is `main`."""
         name = PurePosixPath(self.uri.replace("#", "/").rstrip("/")).name or self.uri
         return name if self.entry_point == MAIN else f"{name}:{self.entry_point}"
 
 
 def given_project(uri: str, **rest: Any) -> Mapping[str, Any]:
-    """A project as the setting `project` holds it: a folder by its full path, what is not given left out."""
-    place, mark, below = uri.strip("'\"").partition("#")
-    place = os.path.abspath(place) if os.path.exists(place) else place  # noqa: PTH100, PTH110
-    return {"uri": place + mark + below} | {k: v for k, v in rest.items() if v not in (None, "")}
+    """Returns the value of the setting `project`: a folder by its absolute path, empty values left out."""
+    root, mark, below = uri.strip("'\"").partition("#")
+    root = os.path.abspath(root) if os.path.exists(root) else root  # noqa: PTH100, PTH110
+    return {"uri": root + mark + below} | {k: v for k, v in rest.items() if v not in (None, "")}

@@ -11,8 +11,8 @@ from mlflow_hpo.metric import rank
 from mlflow_hpo.registry.extra_runs import ended_at_last
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import keys
-from mlflow_hpo.trial import Result, State, Trial, Unit
-from mlflow_hpo.worker.dispatch import Dispatcher, derived_seed
+from mlflow_hpo.trial import Result, State, Trial, Unit, derived_seed
+from mlflow_hpo.worker.dispatch import Dispatcher
 
 Say = Callable[[str], None]
 

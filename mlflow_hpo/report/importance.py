@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlflow_hpo.algorithms.propose import observed_at, standing
+from mlflow_hpo.algorithms import observed_at, standing
 from mlflow_hpo.report.hyperparameters import Column, columns
 from mlflow_hpo.report.snapshot import StudySnapshot
 

@@ -16,7 +16,7 @@ def explore(space: Space, config: Config, names: Collection[str], number: int, s
     """The config with those hyperparameters changed that `names` has; a pure function of its arguments."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, number, 1]))
     changed = dict(config)
-    for name, parameter in space.of(config):
+    for name, parameter in space.searched(config):
         raw = parameter.encode(config[name])
         if name in names and raw is not None and not _leads_on(parameter):
             changed[name] = parameter.decode(_changed(parameter, raw, rng))

@@ -6,7 +6,7 @@ from mlflow_hpo.space.convert.hyperopt import is_expression
 from mlflow_hpo.space.convert.python import space_text
 from mlflow_hpo.space.convert.structure import Structure
 from mlflow_hpo.space.distributions import Float, Int
-from mlflow_hpo.space.dump import dump_space
+from mlflow_hpo.space.plain import dump_space
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 

@@ -1,14 +1,4 @@
-"""One hyperparameter's distribution, and how its values map to what Hyperopt draws.
-
-`unit` and `from_unit` map a raw value to where it lies between 0 and 1 and back, evenly in probability,
-for the algorithms that are not Hyperopt's.
-
-Hyperopt calls what it draws a *raw* value here: a float for `Float`, the index of a grid point or of
-an option for `Int` and `Choice`. `decode(raw)` gives the value that the objective receives and
-`encode(value)` takes it back, so that a study read from the tracking store teaches the algorithm
-exactly what it would have learnt in the first place. Hyperopt takes seconds to import and is imported only
-to draw, so that bad settings are refused at once.
-"""
+"""Choices between options, fixed values, and what they have in common with ranges."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +15,7 @@ Value = Scalar | list[Scalar]
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a choice, with the hyperparameters that exist only where it is taken."""
+    """Holds one option of a choice, and the hyperparameters that are active only with it."""
 
     value: Value
     space: "Space | None" = None
@@ -33,50 +23,50 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several options."""
+    """Takes one of several options; the raw value is the option's index."""
 
     options: tuple[Option, ...]
 
     def names(self) -> set[str]:
-        """Every name below its options."""
+        """Returns every name below the options."""
         return {name for o in self.options if o.space for name in o.space.names()}
 
     def expression(self, label: str) -> Any:
-        """The Hyperopt node that draws the option's index, and what hangs below each option."""
+        """Returns the Hyperopt node that draws the option's index and what depends on each option."""
         from hyperopt import hp
 
         below = [o.space.expression(f"{label}|{i}|") if o.space else i for i, o in enumerate(self.options)]
         return hp.choice(label, below)
 
     def decode(self, raw: float) -> Value:
-        """The value of the option with this index; a list is a new one, which its user may change."""
+        """Returns the value of the option with this index; a list is copied, so that it may be changed."""
         value = self.options[int(raw)].value
         return list(value) if isinstance(value, list) else value
 
     def encode(self, value: Any) -> int | None:
-        """The option's index; None where there is no such option."""
+        """Returns the option's index; None if there is no such option."""
         return next((i for i, o in enumerate(self.options) if same(o.value, value)), None)
 
     def unit(self, raw: float) -> float:
-        """Where an option lies, from 0 to 1: the middle of its cell."""
+        """Returns an option's position from 0 to 1: the middle of its cell."""
         return (raw + 0.5) / len(self.options)
 
     def from_unit(self, part: float) -> int:
-        """The option there."""
+        """Returns the index of the option at a position from 0 to 1."""
         return min(int(part * len(self.options)), len(self.options) - 1)
 
     def grid_size(self, points: int) -> int:
-        """How many raw values a grid has: every option."""
+        """Returns the number of options: a grid tries all."""
         return len(self.options)
 
     def on_grid(self, index: int, points: int) -> int:
-        """The raw value at this place of a grid."""
+        """Returns the raw value of a grid point."""
         return index
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """A value that is not searched."""
+    """Holds a value that is not searched."""
 
     value: Scalar
 
@@ -86,7 +76,7 @@ Parameter = Searched | Fixed
 
 
 def usual(parameter: Parameter, name: str, defaults: Mapping[str, Any]) -> Value:
-    """A value where none is given: the default if it is one here, else the middle, or the first option."""
+    """Returns the default if the parameter can take it, else the middle of the range or the first option."""
     if isinstance(parameter, Fixed):
         return parameter.value
     if name in defaults and parameter.encode(defaults[name]) is not None:
@@ -96,7 +86,7 @@ def usual(parameter: Parameter, name: str, defaults: Mapping[str, Any]) -> Value
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether values, or configs, are equal and of one type throughout: 1 is neither 1.0 nor true."""
+    """Returns whether values, or configs, are equal and of equal types: 1 is neither 1.0 nor true."""
     if type(one) is not type(other) or one != other:
         return False
     if isinstance(one, dict):

@@ -1,8 +1,14 @@
-"""Numbers in a range; parameters.py says what a *raw* value and a *unit* are.
+"""Distributions of numbers in a range.
 
-A raw value is the float itself for a `Float`, the whole number itself for an `Int` on a log scale, and the
-index of the grid point for everything that has steps: a quantised uniform over the index keeps the order
-that `hp.randint` would hide from TPE.
+A *raw* value is what Hyperopt draws. `decode(raw)` returns the value that the objective receives, and
+`encode(value)` takes it back, so that a study read from the tracking store teaches an algorithm exactly what
+it would have learnt in the first place. `unit` and `from_unit` map a raw value to its position from 0 to 1
+and back, evenly in probability, for the algorithms that are not Hyperopt's.
+
+The raw value of a `Float` is the float itself, of an `Int` on a log scale the whole number itself, and of all
+that has steps the index of the grid point: a quantised uniform over the index keeps the order that
+`hp.randint` would hide from TPE. Hyperopt takes seconds to import and is imported only to draw, so that bad
+settings are refused at once.
 """
 
 import math
@@ -14,8 +20,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-WIDEST = sys.float_info.max / 2  # an end further off: the range would be wider than a float
-MOST_STEPS = 2**53  # beyond it an index is no exact float
+WIDEST = sys.float_info.max / 2  # of a bound: the width of the range must be a float
+MOST_STEPS = 2**53  # a larger index is no exact float
 
 
 class _Range(BaseModel):
@@ -28,15 +34,15 @@ class _Range(BaseModel):
     @property
     @abstractmethod
     def whole(self) -> tuple[int, int] | None:
-        """The first and last raw value where raw values are whole numbers; None where they are not."""
+        """The first and last raw value if raw values are whole numbers, else None."""
 
     @property
     def _ends(self) -> tuple[float, float]:
-        """Between which raw values are drawn: each whole number has a cell of its own."""
+        """The bounds between which raw values are drawn: a whole number is the middle of a cell."""
         return (self.whole[0] - 0.5, self.whole[1] + 0.5) if self.whole else (self.low, self.high)
 
     def expression(self, label: str) -> Any:
-        """The Hyperopt node that draws the raw value."""
+        """Returns the Hyperopt node that draws the raw value."""
         from hyperopt import hp
 
         low, high = map(math.log, self._ends) if self.log else self._ends
@@ -45,24 +51,24 @@ class _Range(BaseModel):
         return (hp.loguniform if self.log else hp.uniform)(label, low, high)
 
     def unit(self, raw: float) -> float:
-        """Where a raw value lies, from 0 to 1: of a whole number the middle of its cell."""
+        """Returns the position of a raw value from 0 to 1; of a whole number it is the middle of its cell."""
         low, high = self._ends
         if self.log:
             raw, low, high = math.log(raw), math.log(low), math.log(high)
         return min(max((raw - low) / (high - low), 0.0), 1.0)
 
     def from_unit(self, part: float) -> float:
-        """The raw value there."""
+        """Returns the raw value at a position from 0 to 1."""
         low, high = map(math.log, self._ends) if self.log else self._ends
-        at = low + part * (high - low)
-        return self._nearest(math.exp(at) if self.log else at)
+        raw = low + part * (high - low)
+        return self._nearest(math.exp(raw) if self.log else raw)
 
     def grid_size(self, points: int) -> int:
-        """How many raw values a grid has: all where they are whole numbers, else so many."""
+        """Returns the size of a grid: every whole number, or `points` of a continuous range."""
         return self.whole[1] - self.whole[0] + 1 if self.whole else points
 
     def on_grid(self, index: int, points: int) -> float:
-        """The raw value at this place of a grid, in order: evenly, with both ends, rounded to 12 digits."""
+        """Returns the raw value of a grid point: evenly spaced, both ends included, rounded to 12 digits."""
         if self.whole:
             return float(self.whole[0] + index)
         return self._nearest(float(f"{self.from_unit(index / max(points - 1, 1)):.12g}"))
@@ -90,9 +96,9 @@ class _Range(BaseModel):
 
 
 class Float(_Range):
-    """A float between `low` and `high`; uniform in its logarithm where `log`.
+    """Draws floats between `low` and `high` uniformly; with `log`, uniformly in the logarithm.
 
-    With a step it is `low`, `low + step`, ... up to `high`, reckoned in decimals as they are written.
+    With a step a value is `low`, `low + step`, ... up to `high`, computed in decimals as they are written.
     """
 
     type: Literal["float"] = "float"
@@ -105,21 +111,21 @@ class Float(_Range):
 
     @cached_property
     def whole(self) -> tuple[int, int] | None:
-        """The first and last index where there is a step."""
+        """The first and last index if there is a step, else None."""
         if self.step is None:
             return None
         low, high, step = (Decimal(repr(x)) for x in (self.low, self.high, self.step))
         return (0, int((high - low) // step))
 
     def decode(self, raw: float) -> float:
-        """The value for a raw draw."""
+        """Returns the value for a raw value."""
         raw = self._nearest(raw)
         if self.step is None:
             return raw
         return min(float(Decimal(repr(self.low)) + int(raw) * Decimal(repr(self.step))), self.high)
 
     def encode(self, value: Any) -> float | None:
-        """The raw draw for a value; None where the value is not in the range, or not on the grid."""
+        """Returns the raw value for a value; None if it is outside the range or not on the grid."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         if self.step is None:
@@ -127,12 +133,12 @@ class Float(_Range):
         if not self.low - self.step < value < self.high + self.step:
             return None
         index = self._nearest((value - self.low) / self.step)
-        # as near as sums of floats come: a user may have written 0.1 + 0.2
+        # not exactly equal: a user may have written 0.1 + 0.2
         return index if math.isclose(value, self.decode(index), abs_tol=1e-9 * self.step) else None
 
 
 class Int(_Range):
-    """A whole number `low`, `low + step`, ... up to `high`; uniform in its logarithm where `log`."""
+    """Draws whole numbers `low`, `low + step`, ... up to `high`; with `log`, uniformly in the logarithm."""
 
     type: Literal["int"] = "int"
     low: int
@@ -150,12 +156,12 @@ class Int(_Range):
         return (self.low, self.high) if self.log else (0, (self.high - self.low) // self.step)
 
     def decode(self, raw: float) -> int:
-        """The value for a raw draw."""
+        """Returns the value for a raw value."""
         raw = int(self._nearest(raw))
         return raw if self.log else self.low + self.step * raw
 
     def encode(self, value: Any) -> float | None:
-        """The raw draw for a value; None where the value is not on the grid."""
+        """Returns the raw value for a value; None if it is not on the grid."""
         if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
             return None
         if self.log:

@@ -1,4 +1,4 @@
-"""What the converters share: a space as plain data, the same that its YAML says.
+"""Spaces as plain data: what the YAML says, as Python values; for the converters, and back to text.
 
 A *plain* space is a dict of names to what YAML would hold there: a scalar, a list of options, or a dict with
 `type`, `low` and `high`.
@@ -7,13 +7,18 @@ A *plain* space is a dict of names to what YAML would hold there: a scalar, a li
 import math
 from typing import Any
 
+import yaml
+
 from mlflow_hpo.errors import SpaceError
+from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter
+from mlflow_hpo.space.space import Space
+from mlflow_hpo.space.yaml_1_2 import Dumper
 
 Plain = Any
 
 
 def plain(value: Any) -> Any:
-    """The value with numpy's scalars and arrays as Python's, and tuples and ranges as lists."""
+    """Returns the value with NumPy's scalars and arrays as Python's, and tuples and ranges as lists."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple | range):
@@ -22,18 +27,22 @@ def plain(value: Any) -> Any:
 
 
 def number(kind: str, low: Any, high: Any, **fields: Any) -> Plain:
-    """A range, or the number that both its ends are; `step` and `log` only where they say something."""
+    """Returns a range of numbers, or just the number if both ends are equal.
+
+    Args:
+        kind: `int` or `float`.
+        fields: `step` and `log`; left out if they are None or 0.
+    """
     low, high = plain(low), plain(high)
     if low == high:
         return low
-    said = {name: plain(value) for name, value in fields.items() if value}
-    return {"type": kind, "low": low, "high": high} | said
+    return {"type": kind, "low": low, "high": high} | {k: plain(v) for k, v in fields.items() if v}
 
 
 def multiples(low: float, high: float, q: float, kind: str) -> Plain:
-    """The multiples of `q` that rounding a number between the ends gives.
+    """Returns the range of the multiples of `q` that rounding a number between the ends can give.
 
-    An end that lies halfway between two of them belongs to the inner one: the other has no odds.
+    An end halfway between two multiples counts for the inner one: the outer one has no chance.
     """
     first, last = math.floor(round(low / q, 9) + 0.5), math.ceil(round(high / q, 9) - 0.5)
     last = max(first, last)
@@ -43,11 +52,49 @@ def multiples(low: float, high: float, q: float, kind: str) -> Plain:
 
 
 def short(value: float) -> float:
-    """The number without float noise: exp(log(0.0001)) is 0.0001."""
+    """Returns the number without floating-point noise: exp(log(0.0001)) becomes 0.0001."""
     rounded = float(f"{value:.12g}")
     return rounded if math.isclose(rounded, value, rel_tol=1e-14) else float(value)
 
 
 def refused(name: str, what: str, advice: str) -> SpaceError:
-    """The error for a distribution that a space cannot say."""
+    """Returns the error for a distribution that a space cannot express."""
     return SpaceError(f"space: {name}: {what} {advice}")
+
+
+def plain_space(space: Space) -> Plain:
+    """Returns the space as plain data."""
+    return {name: plain_parameter(parameter) for name, parameter in space.parameters.items()}
+
+
+def plain_parameter(parameter: Parameter) -> Plain:
+    """Returns one hyperparameter as plain data."""
+    if isinstance(parameter, Fixed):
+        return parameter.value
+    if isinstance(parameter, Choice):
+        return [_option(option) for option in parameter.options]
+    return {"type": parameter.type} | parameter.model_dump(exclude_defaults=True)
+
+
+def _option(option: Option) -> Plain:
+    return {option.value: plain_space(option.space)} if option.space else option.value
+
+
+def dump_plain(space: Plain) -> str:
+    """Returns the YAML text of a plain space, with one line per hyperparameter if it is short enough.
+
+    Raises:
+        SpaceError: a value cannot be written as YAML.
+    """
+    try:
+        return yaml.dump(space, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    except yaml.representer.RepresenterError as error:
+        value = error.args[-1]
+        raise SpaceError(
+            f"space: {value!r} is of type {type(value).__name__}, no number, word or list"
+        ) from None
+
+
+def dump_space(space: Space) -> str:
+    """Returns the YAML text from which `parse_space` makes an equal space."""
+    return dump_plain(plain_space(space))

@@ -1,6 +1,6 @@
-"""A space of named hyperparameters, some of which exist only on a branch of a choice."""
+"""A space of named hyperparameters, some of which are active only with one option of a choice."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,173 +9,134 @@ from mlflow_hpo.space.choices import Choice, Fixed, Parameter, Searched, usual
 from mlflow_hpo.space.distributions import Float
 from mlflow_hpo.trial import Config
 
-Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] where it is not active
+Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] if it is not active
+Place = tuple[str, str, Parameter]  # label, name, and what is there
 
 
 @dataclass(frozen=True)
 class Space:
-    """Hyperparameters by name.
+    """Holds hyperparameters by name.
 
-    A label is the name, led by the choices and option indices above it: `momentum` of the second
-    option of `optimizer` is `optimizer|1|momentum`. So two branches may use one name.
+    A *label* is a name behind the choices and option indices that it depends on: `momentum` of the second
+    option of `optimizer` is `optimizer|1|momentum`. So two options may use the same name.
     """
 
     parameters: Mapping[str, Parameter]
 
     @cached_property
     def domain(self) -> Any:
-        """What Hyperopt's suggest functions take as `domain`."""
+        """The `domain` argument of Hyperopt's suggest functions; its `space` is this space."""
         from hyperopt.base import Domain
 
         domain = Domain(lambda config: 0.0, self.expression())
-        domain.space = self  # for suggest functions that are not Hyperopt's
+        domain.space = self
         return domain
 
     def expression(self, prefix: str = "") -> dict[str, Any]:
-        """The Hyperopt expression; fixed values take no part in it."""
+        """Returns the Hyperopt expression, without fixed values."""
         searched = {k: p for k, p in self.parameters.items() if not isinstance(p, Fixed)}
         return {name: p.expression(prefix + name) for name, p in searched.items()}
 
-    def decode(self, vals: Mapping[str, list[Any]], prefix: str = "") -> dict[str, Any]:
-        """The config for what Hyperopt drew: names to values, inactive names left out."""
-        config: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            if isinstance(parameter, Fixed):
-                config[name] = parameter.value
-            elif isinstance(parameter, Choice):
-                index = int(vals[prefix + name][0])
-                config[name] = parameter.decode(index)
-                if inner := parameter.options[index].space:
-                    config |= inner.decode(vals, f"{prefix}{name}|{index}|")
-            else:
-                config[name] = parameter.decode(vals[prefix + name][0])
-        return config
+    def decode(self, vals: Mapping[str, list[Any]]) -> dict[str, Any]:
+        """Returns the config for what Hyperopt drew: names to values, without inactive names."""
+
+        def value(label: str, name: str, parameter: Parameter) -> Any:
+            return parameter.value if isinstance(parameter, Fixed) else parameter.decode(vals[label][0])
+
+        return self._config(value)
 
     def encode(self, config: Config) -> Vals | None:
-        """What Hyperopt would have drawn for a config; None where the config is not in the space."""
-        active = self._encode(config, "")
-        if active is None or set(config) - set(self.active(config)):
-            return None
-        return self.full(active)
-
-    def _encode(self, config: Config, prefix: str) -> dict[str, Any] | None:
-        raws: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            if isinstance(parameter, Fixed):
-                if config.get(name, parameter) != parameter.value:
-                    return None
-                continue
-            raw = parameter.encode(config[name]) if name in config else None
-            if raw is None:
-                return None
-            raws[prefix + name] = raw
-            if isinstance(parameter, Choice) and (inner := parameter.options[int(raw)].space):
-                below = inner._encode(config, f"{prefix}{name}|{raw}|")
-                if below is None:
-                    return None
-                raws |= below
-        return raws
-
-    def completed(self, given: Config, defaults: Config) -> dict[str, Any]:
-        """What is given and, of what else is active with it, the default: if it is none here, the middle."""
-        found: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            found[name] = given[name] if name in given else usual(parameter, name, defaults)
-            if isinstance(parameter, Float) and parameter.encode(found[name]) is not None:
-                found[name] = float(found[name])  # as it is drawn
-            if isinstance(parameter, Choice) and (index := parameter.encode(found[name])) is not None:
-                inner = parameter.options[index].space
-                found |= inner.completed(given, defaults) if inner else {}
-        return found
+        """Returns what Hyperopt would have drawn for a config; None if it is outside the space."""
+        raws, fault = self._read(config)
+        return None if fault else self.vals(raws)
 
     def fault(self, config: Config) -> str:
-        """What keeps a config out of the space, in words; empty where it is in."""
-        if self.encode(config) is not None:
-            return ""
-        for name, parameter in self.parameters.items():
+        """Returns in words why a config is outside the space; empty if it is inside."""
+        return self._read(config)[1]
+
+    def _read(self, config: Config) -> tuple[dict[str, Any], str]:
+        """Returns the raw values of a config by label, and the first fault."""
+        raws: dict[str, Any] = {}
+        names = set()
+        for label, name, parameter in self._active(config):
             if name not in config:
-                return f"{name} is missing"
+                return {}, f"{name} is missing"
             if isinstance(parameter, Fixed):
                 inside = config[name] == parameter.value
             else:
-                inside = parameter.encode(config[name]) is not None
+                raws[label] = parameter.encode(config[name])
+                inside = raws[label] is not None
             if not inside:
-                return f"{name} {config[name]!r} is not in the space"
-            if isinstance(parameter, Choice):
-                inner = parameter.options[parameter.encode(config[name]) or 0].space
-                if inner and (below := inner.fault(inner.active(config))):
-                    return below
-        strange = sorted(set(config) - set(self.active(config)))
-        return f"{strange[0]} is not in the space" if strange else ""
+                return {}, f"{name} {config[name]!r} is not in the space"
+            names.add(name)
+        strange = sorted(set(config) - names)
+        return raws, f"{strange[0]} is not in the space" if strange else ""
 
-    def active(self, values: Config) -> dict[str, Any]:
-        """Those of the values that are active hyperparameters here, given the others."""
-        found: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            if name not in values:
-                continue
-            found[name] = values[name]
-            if isinstance(parameter, Choice) and (index := parameter.encode(values[name])) is not None:
-                inner = parameter.options[index].space
-                found |= inner.active(values) if inner else {}
-        return found
+    def completed(self, given: Config, defaults: Config) -> dict[str, Any]:
+        """Returns a config with the given values; the rest are defaults, or the middle of their range."""
 
-    def of(self, config: Config) -> Iterator[tuple[str, Searched]]:
-        """The searched hyperparameters that are active in a config, by name, each as it is on its branch."""
-        for name, parameter in self.parameters.items():
-            if isinstance(parameter, Fixed) or name not in config:
-                continue
-            yield name, parameter
-            if isinstance(parameter, Choice) and (index := parameter.encode(config[name])) is not None:
-                inner = parameter.options[index].space
-                yield from inner.of(config) if inner else ()
+        def value(label: str, name: str, parameter: Parameter) -> Any:
+            chosen: Any = given[name] if name in given else usual(parameter, name, defaults)
+            inside = isinstance(parameter, Float) and parameter.encode(chosen) is not None
+            return float(chosen) if inside else chosen  # an algorithm would propose a float, too
+
+        return self._config(value)
+
+    def searched(self, config: Config) -> Iterator[tuple[str, Searched]]:
+        """Yields the searched hyperparameters that are active in a config, by name."""
+        for _, name, parameter in self._active(config):
+            if name in config and not isinstance(parameter, Fixed):
+                yield name, parameter
 
     @cached_property
     def leaves(self) -> Mapping[str, Searched]:
-        """Every hyperparameter that is searched, by label, branches included."""
-        return dict(self._leaves(""))
+        """Every searched hyperparameter by label, those below options included."""
+        return {label: p for label, _, p in self._everywhere() if not isinstance(p, Fixed)}
 
-    def _leaves(self, prefix: str) -> Iterator[tuple[str, Searched]]:
-        for name, parameter in self.parameters.items():
-            if isinstance(parameter, Fixed):
-                continue
-            yield prefix + name, parameter
-            if isinstance(parameter, Choice):
-                for i, option in enumerate(parameter.options):
-                    if option.space:
-                        yield from option.space._leaves(f"{prefix}{name}|{i}|")
-
-    def labels(self) -> Iterator[str]:
-        """Every label that an algorithm may draw."""
-        return iter(self.leaves)
-
-    def walk(self, pick: Callable[[str, Searched], Any], prefix: str = "") -> dict[str, Any]:
-        """Raw values of the active labels, by `pick(label, parameter)`; choices before what hangs on them."""
+    def walk(self, pick: Callable[[str, Searched], Any]) -> dict[str, Any]:
+        """Returns raw values by label, from `pick(label, parameter)`; a choice decides which come next."""
         raws: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            if isinstance(parameter, Fixed):
-                continue
-            raw = raws[prefix + name] = pick(prefix + name, parameter)
-            if isinstance(parameter, Choice) and (inner := parameter.options[int(raw)].space):
-                raws |= inner.walk(pick, f"{prefix}{name}|{int(raw)}|")
+        for label, _, parameter in self._walk(lambda label, name, choice: [int(raws[label])]):
+            if not isinstance(parameter, Fixed):
+                raws[label] = pick(label, parameter)
         return raws
 
-    def full(self, raws: Mapping[str, Any]) -> Vals:
-        """Hyperopt's form of the raw values of the active labels."""
-        return {label: [raws[label]] if label in raws else [] for label in self.labels()}
+    def vals(self, raws: Mapping[str, Any]) -> Vals:
+        """Returns the raw values of the active labels in Hyperopt's form."""
+        return {label: [raws[label]] if label in raws else [] for label in self.leaves}
 
     def names(self) -> set[str]:
-        """Every name that a config may hold."""
-        found = set(self.parameters)
-        for parameter in self.parameters.values():
-            if isinstance(parameter, Choice):
-                found |= parameter.names()
-        return found
+        """Returns every name that a config may hold."""
+        return {name for _, name, _ in self._everywhere()}
 
     def fixed(self) -> set[str]:
-        """Every name that has a fixed value, here or on some branch."""
-        found = {name for name, parameter in self.parameters.items() if isinstance(parameter, Fixed)}
-        for parameter in self.parameters.values():
+        """Returns every name with a fixed value, those below options included."""
+        return {name for _, name, p in self._everywhere() if isinstance(p, Fixed)}
+
+    def _config(self, value: Callable[[str, str, Parameter], Any]) -> dict[str, Any]:
+        """Returns the config with `value(label, name, parameter)` for all that its choices make active."""
+        config: dict[str, Any] = {}
+        for label, name, parameter in self._active(config):
+            config[name] = value(label, name, parameter)
+        return config
+
+    def _active(self, config: Config) -> Iterator[Place]:
+        """Yields what is active in a config, which may be filled meanwhile."""
+
+        def taken(label: str, name: str, choice: Choice) -> list[int]:
+            index = choice.encode(config[name]) if name in config else None
+            return [] if index is None else [index]
+
+        return self._walk(taken)
+
+    def _everywhere(self) -> Iterator[Place]:
+        return self._walk(lambda label, name, choice: range(len(choice.options)))
+
+    def _walk(self, taken: Callable[[str, str, Choice], Iterable[int]], prefix: str = "") -> Iterator[Place]:
+        """Yields hyperparameters in order; after a choice, those below the options that `taken` returns."""
+        for name, parameter in self.parameters.items():
+            yield prefix + name, name, parameter
             if isinstance(parameter, Choice):
-                found |= {name for o in parameter.options if o.space for name in o.space.fixed()}
-        return found
+                for index in taken(prefix + name, name, parameter):
+                    if inner := parameter.options[index].space:
+                        yield from inner._walk(taken, f"{prefix}{name}|{index}|")

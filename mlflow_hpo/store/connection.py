@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking.context.registry import resolve_tags
@@ -18,7 +19,7 @@ from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.time import get_current_time_millis
 
-from mlflow_hpo.errors import HpoError, StoreError
+from mlflow_hpo.errors import HpoError, StoreError, one_line
 from mlflow_hpo.store import keys
 
 Found = TypeVar("Found")
@@ -53,9 +54,9 @@ class Connection:
 
     def experiment_id(self) -> str:
         """The experiment that MLflow's environment variables name, made where it is missing."""
-        if found := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-            return found
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        if found := MLFLOW_EXPERIMENT_ID.get():
+            return str(found)
+        name = MLFLOW_EXPERIMENT_NAME.get()
         if not name:
             return "0"
         experiment = self.client.get_experiment_by_name(name)
@@ -167,4 +168,4 @@ def _impatient() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split("[SQL:")[0].split())[:400]
+    return one_line(error, None).split("[SQL:")[0].rstrip()[:400]

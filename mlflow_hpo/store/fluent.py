@@ -1,14 +1,12 @@
 """What a user's own code logs with `mlflow.log_metric`, or by autologging, lands on its trial."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import mlflow
+from mlflow.environment_variables import MLFLOW_RUN_ID
 
 from mlflow_hpo.store.connection import Connection
-
-RUN_ID = "MLFLOW_RUN_ID"  # which run the fluent API takes up when it needs one
 
 
 def use_store(uri: str) -> None:
@@ -24,10 +22,10 @@ def fluent_run(connection: Connection, run_id: str) -> Iterator[None]:
     What it began is ended with it; the run's status is the driver's to write, and comes after.
     """
     use_store(connection.uri)
-    os.environ[RUN_ID] = run_id
+    MLFLOW_RUN_ID.set(run_id)
     try:
         yield
     finally:
-        os.environ.pop(RUN_ID, None)
+        MLFLOW_RUN_ID.unset()
         while mlflow.active_run() is not None:
             mlflow.end_run()

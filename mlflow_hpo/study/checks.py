@@ -16,7 +16,8 @@ from mlflow_hpo.models import (
     is_builtin,
 )
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
-from mlflow_hpo.projects import Prepared, check_options
+from mlflow_hpo.projects.checks import check_options
+from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import PBT, Budget, check_scheduler, scheduler
 from mlflow_hpo.settings import ALL, DEFAULT_DATA, LARGEST_GRID, OPTIONS, Settings, check_registration

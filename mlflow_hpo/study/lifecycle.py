@@ -17,6 +17,7 @@ from rich.console import Console
 
 from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
 from mlflow_hpo.execution.spawn import watch_parent
+from mlflow_hpo.projects import variables
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.crew import Crew, study_folder
 from mlflow_hpo.study.setup import Given, StudyPlan, plan
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from mlflow_hpo.study.driver import Study
     from mlflow_hpo.study.ledger import Observer
     from mlflow_hpo.trial import Trial
-
-PROJECT_RUN = "MLFLOW_RUN_ID"  # set by `mlflow run`; left there, it would claim the workers' runs
 
 Shown = Callable[[Console], "AbstractContextManager[Observer]"]  # makes the display of a study
 
@@ -45,7 +44,7 @@ def start(
     Raises:
         HpoError: it cannot begin, or could not go on.
     """
-    run_id = os.environ.pop(PROJECT_RUN, None)
+    run_id = os.environ.pop(variables.RUN_ID, None)  # left there, it would claim the workers' runs
     if run_id:  # when `mlflow run` is ended, it takes its project along
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with ExitStack() as stack:
@@ -109,7 +108,7 @@ def resume(
     Raises:
         HpoError: it cannot go on.
     """
-    os.environ.pop(PROJECT_RUN, None)
+    os.environ.pop(variables.RUN_ID, None)
     from mlflow_hpo.store import Connection, find_study, store_errors
     from mlflow_hpo.study.resumption import given_again, resumed_settings
 

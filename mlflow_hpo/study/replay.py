@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.projects import variables
 from mlflow_hpo.registry.extra_runs import result_of
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import Connection, StudyRun, find_trial, keys, record_of, store_errors, tag_context
 from mlflow_hpo.study.crew import study_folder
-from mlflow_hpo.study.lifecycle import PROJECT_RUN
 from mlflow_hpo.study.resumption import recorded_workers
 from mlflow_hpo.study.setup import Given
 from mlflow_hpo.trial import Dropped, State, Trial, Unit
@@ -117,7 +117,7 @@ def replay_by_name(name: str, tolerance: float) -> list[str]:
     Raises:
         StudyError: there is no such trial, or it differs by more than the tolerance.
     """
-    os.environ.pop(PROJECT_RUN, None)
+    os.environ.pop(variables.RUN_ID, None)
     with store_errors(), study_folder() as folder:
         run, trial = find_trial(Connection(), name)
         info = info_of(run)

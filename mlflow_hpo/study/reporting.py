@@ -7,13 +7,14 @@ from typing import Any
 from rich.console import Console
 
 from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.projects import variables
 from mlflow_hpo.registry import RegistrationRequest
 from mlflow_hpo.report import command, formats, page, plots
 from mlflow_hpo.report.query import RankingQuery, studies_of
 from mlflow_hpo.report.ranking import Entry, Ranking
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import Connection, StudyRun, store_errors
-from mlflow_hpo.study.lifecycle import PROJECT_RUN, register_best, says
+from mlflow_hpo.study.lifecycle import register_best, says
 from mlflow_hpo.study.terminal import print_registered
 
 
@@ -30,7 +31,7 @@ def report(options: Mapping[str, Any], gate: Mapping[str, Any], console: Console
     query = command.query_from(options)
     if options["register"] and not query.is_plain:
         raise ConfigError("register: takes one whole study, by its own metric")
-    os.environ.pop(PROJECT_RUN, None)
+    os.environ.pop(variables.RUN_ID, None)
     with store_errors():
         studies = studies_of(Connection(), query)
         entries, ranking = command.show(studies, query, options, console)

@@ -17,7 +17,7 @@ from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo, is_builtin
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
-from mlflow_hpo.projects import Prepared
+from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import ALL, DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_given, parse_space, same

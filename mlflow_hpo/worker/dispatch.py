@@ -5,13 +5,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import StudyRun
-from mlflow_hpo.trial import Result, Trial, Unit
+from mlflow_hpo.trial import Result, Trial, Unit, derived_seed
 from mlflow_hpo.worker.messages import Assignment, Task
 from mlflow_hpo.worker.train import train
 
@@ -77,8 +75,3 @@ class Dispatcher:
         task = replace(self.task, target=None)
         assignment = Assignment(task, unit, run_id, config, seed, source_run_id, final=final)
         return self.executor.submit(train, assignment, timeout_s=timeout_s)
-
-
-def derived_seed(*parts: int) -> int:
-    """Returns a seed from a study's seed and what else tells two uses of it apart."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0]) % 2**31

@@ -4,10 +4,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mlflow_hpo.data.base import DataSpec, one_line
+from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
 from mlflow_hpo.data.sources.tables import check_file
-from mlflow_hpo.errors import DataError
+from mlflow_hpo.errors import DataError, one_line
 
 SUFFIXES = (".npz",)
 KEYS = (  # of the arrays, in each layout

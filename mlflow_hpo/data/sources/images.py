@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data.base import CLASSIFICATION, DataSpec, one_line
+from mlflow_hpo.data.base import CLASSIFICATION, DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows
-from mlflow_hpo.errors import ConfigError, DataError
+from mlflow_hpo.errors import ConfigError, DataError, one_line
 
 PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 BATCH = 256  # images

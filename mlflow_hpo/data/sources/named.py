@@ -11,9 +11,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mlflow_hpo.data.base import CLASSIFICATION, Array, DataSpec, one_line
+from mlflow_hpo.data.base import CLASSIFICATION, Array, DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows
-from mlflow_hpo.errors import DataError
+from mlflow_hpo.errors import DataError, one_line
 
 
 def is_builtin(name: str) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.data.base import DataSpec, one_line
+from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows
-from mlflow_hpo.errors import ConfigError, DataError
+from mlflow_hpo.errors import ConfigError, DataError, one_line
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 SHOWN = 30  # columns in an error

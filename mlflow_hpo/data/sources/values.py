@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from mlflow_hpo.data.base import Array, DataSpec, is_table, one_line
+from mlflow_hpo.data.base import Array, DataSpec, is_table
 from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
 from mlflow_hpo.data.sources.tables import rows_of
-from mlflow_hpo.errors import ConfigError, DataError
+from mlflow_hpo.errors import ConfigError, DataError, one_line
 
 EXPECTED = (
     "(x, y), ((x, y), (x_test, y_test)), three such pairs (train, validation, test), "

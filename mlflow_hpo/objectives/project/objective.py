@@ -1,5 +1,6 @@
 """A project's entry point, run as a process for each trial; its metric is read from the tracking store."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,8 @@ from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.handle import Handle, Place
 from mlflow_hpo.objectives.project.process import Command
-from mlflow_hpo.projects import Prepared
+from mlflow_hpo.projects import variables
+from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.store import Connection, keys, project_runs
 
 FIRST_PAUSE, LAST_PAUSE, GROWTH = (
@@ -208,14 +210,13 @@ def _logged_already(step: int, metrics: Mapping[str, float]) -> None:
 
 
 def _variables(place: Place, trial_id: str, run_id: str) -> dict[str, str]:
-    """What MLflow gives a project's process, and what `context` tags the runs by that it makes."""
+    """Returns what MLflow gives a project's process, and the tags for the runs that it starts itself."""
+    tags = {keys.STUDY_RUN: place.study_id, keys.TRIAL_RUN: trial_id, keys.NUMBER: str(place.number)}
     return {
-        "MLFLOW_RUN_ID": run_id,
-        "MLFLOW_TRACKING_URI": place.tracking_uri,
-        "MLFLOW_EXPERIMENT_ID": place.experiment_id,
-        "MLFLOW_HPO_STUDY_RUN": place.study_id,
-        "MLFLOW_HPO_TRIAL_RUN": trial_id,
-        "MLFLOW_HPO_TRIAL": str(place.number),
+        variables.RUN_ID: run_id,
+        variables.TRACKING_URI: place.tracking_uri,
+        variables.EXPERIMENT_ID: place.experiment_id,
+        variables.TAGS: json.dumps(tags),
     }
 
 

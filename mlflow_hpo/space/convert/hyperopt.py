@@ -1,19 +1,20 @@
-"""Hyperopt's expressions: a dict of `hp.*`, choices of dicts, and what else its users write.
+"""Converts Hyperopt's expressions: a dict of `hp.*`, choices of dicts, and whatever else its users write.
 
-The names in our space are Hyperopt's labels. What an expression is made of: pyll nodes with a `name` and
-inputs, see `hyperopt/pyll_utils.py`; `hp.choice` is a `switch` over a `hyperopt_param`.
+The names in our space are Hyperopt's labels. An expression is a graph of pyll nodes with a `name` and inputs,
+see `hyperopt/pyll_utils.py`; `hp.choice` is a `switch` over a `hyperopt_param`.
 """
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlflow_hpo.errors import SpaceError
-from mlflow_hpo.space.convert.hyperopt_terms import constant, option_values
+from mlflow_hpo.space.choices import Value
 from mlflow_hpo.space.plain import Plain, multiples, number, plain, refused, short
 
 Node = Any
+LABELLED = ("switch", "hyperopt_param")
 NEEDED = {
     "uniform": {"low", "high"},
     "loguniform": {"low", "high"},
@@ -22,10 +23,12 @@ NEEDED = {
     "randint": {"low"},
 }
 LARGEST = math.log(sys.float_info.max)
+TELLING = ("type", "name", "model", "kind")  # keys of an option whose word describes it best
+LONGEST = 60  # letters of such a word
 
 
 def is_expression(space: Any) -> bool:
-    """Whether there is a node of Hyperopt's in it; imports nothing."""
+    """Returns whether there is a Hyperopt node in it; imports nothing."""
     if "hyperopt" not in sys.modules:
         return False
     from hyperopt.pyll import Apply
@@ -38,10 +41,10 @@ def is_expression(space: Any) -> bool:
 
 
 def plain_expression(expression: Any) -> Plain:
-    """The expression as plain data: a label for each hyperparameter, those below an option under it.
+    """Returns the expression as plain data: each label a hyperparameter, below the option that needs it.
 
     Raises:
-        SpaceError: a label is used twice, or a distribution has no place in a space.
+        SpaceError: a label is used twice, or a space cannot express a distribution.
     """
     from hyperopt.pyll import as_apply
 
@@ -51,37 +54,42 @@ def plain_expression(expression: Any) -> Plain:
 
 
 def _check_labels(root: Node) -> None:
-    """A label may stand in several places, but for one thing (`expr_to_config` trips over pchoice)."""
+    """Raises SpaceError if a label stands for two things (`expr_to_config` stumbles over pchoice)."""
     from hyperopt.pyll import dfs
 
-    seen: dict[tuple[str, str], Node] = {}
+    meanings: dict[tuple[str, str], Node] = {}
     for node in dfs(root):
-        if node.name in ("switch", "hyperopt_param"):
-            label, what = _label(node), node if node.name == "switch" else node.arg["obj"]
-            if seen.setdefault((node.name, label), what) is not what:
+        if node.name in LABELLED:
+            label, meaning = _label(node), node if node.name == "switch" else node.arg["obj"]
+            if meanings.setdefault((node.name, label), meaning) is not meaning:
                 raise SpaceError(f"space: {label}: the label is used for two hyperparameters")
 
 
 def _space(node: Node, above: frozenset[str]) -> Plain:
-    """Those that are always active in a node; what is active above it is not repeated."""
-    found = {label: inner for label, inner in _labelled(node) if label not in above}
-    return {label: _parameter(label, inner, above | set(found)) for label, inner in found.items()}
+    """Returns what is always active in a node, without the labels that are active above it already."""
+    nodes = {label: inner for label, inner in _always_active(node) if label not in above}
+    return {label: _parameter(label, inner, above | set(nodes)) for label, inner in nodes.items()}
 
 
-def _labelled(node: Node) -> Iterator[tuple[str, Node]]:
-    """The hyperparameters that a node always evaluates: options are not looked into."""
-    if node.name in ("switch", "hyperopt_param"):
+def _always_active(node: Node) -> Iterator[tuple[str, Node]]:
+    """Yields the hyperparameters that a node always evaluates, which leaves out those below options."""
+    if node.name in LABELLED:
         yield _label(node), node
     else:
         for inner in node.inputs():
-            yield from _labelled(inner)
+            yield from _always_active(inner)
 
 
 def _label(node: Node) -> str:
     drawn = node.inputs()[0] if node.name == "switch" else node
     if drawn.name != "hyperopt_param":
         raise SpaceError("space: a switch of Hyperopt's is no hp.choice: give it a label")
-    return str(constant(drawn.inputs()[0]))
+    return str(_constant(drawn.inputs()[0]))
+
+
+def _constant(node: Node) -> Any:
+    """Returns the value of a constant node, or the name of any other node."""
+    return node.obj if node.name == "literal" else node.name
 
 
 def _parameter(label: str, node: Node, above: frozenset[str]) -> Plain:
@@ -90,30 +98,30 @@ def _parameter(label: str, node: Node, above: frozenset[str]) -> Plain:
     chosen, *options = node.inputs()
     _check_even(label, chosen.arg["obj"])
     below = [_space(option, above) for option in options]
-    return [{v: b} if b else v for v, b in zip(option_values(options), below, strict=True)]
+    return [{v: b} if b else v for v, b in zip(_option_values(options), below, strict=True)]
 
 
 def _check_even(label: str, node: Node) -> None:
     if node.name == "categorical":
-        odds = [constant(p) for p in node.arg["p"].inputs()] or list(node.arg["p"].obj)
+        odds = [_constant(p) for p in node.arg["p"].inputs()] or list(node.arg["p"].obj)
         if not all(math.isclose(p, odds[0], rel_tol=1e-6) for p in odds):
             raise refused(label, f"hp.pchoice has odds of {odds}:", "a space has even ones, take hp.choice")
 
 
 def _range(label: str, node: Node) -> Plain:
-    kind, ends = node.name, _bounds(label, node)
+    kind, bounds = node.name, _bounds(label, node)
     if kind == "randint":
-        return _randint(**ends)
+        return _randint(**bounds)
     if kind == "quniform":
-        return multiples(**ends, kind="int" if float(ends["q"]).is_integer() else "float")
+        return multiples(**bounds, kind="int" if float(bounds["q"]).is_integer() else "float")
     if kind == "uniform":
-        return number("float", **ends)
-    if max(ends["low"], ends["high"]) > LARGEST:
-        raise refused(label, f"hp.{kind} takes the logarithms of its bounds,", f"not {ends['high']}")
-    low, high = (short(math.exp(ends[end])) for end in ("low", "high"))
+        return number("float", **bounds)
+    if max(bounds["low"], bounds["high"]) > LARGEST:
+        raise refused(label, f"hp.{kind} takes the logarithms of its bounds,", f"not {bounds['high']}")
+    low, high = (short(math.exp(bounds[end])) for end in ("low", "high"))
     if kind == "loguniform":
         return number("float", low, high, log=True)
-    return _qloguniform(label, low, high, ends["q"])
+    return _qloguniform(label, low, high, bounds["q"])
 
 
 def _bounds(label: str, node: Node) -> dict[str, Any]:
@@ -129,7 +137,7 @@ def _bounds(label: str, node: Node) -> dict[str, Any]:
 
 
 def _bound(label: str, kind: str, name: str, node: Node) -> Any:
-    value = plain(constant(node))
+    value = plain(_constant(node))
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise refused(label, f"{kind} has {name} {value!r:.60}:", "it must be a finite number")
     if name == "q" and value <= 0:
@@ -143,10 +151,59 @@ def _randint(low: int, high: int | None = None) -> Plain:
 
 
 def _qloguniform(label: str, low: float, high: float, q: float) -> Plain:
-    found = multiples(low, high, q, "int") if q == 1 else None
-    if isinstance(found, dict) and found["low"] > 0:
-        return found | {"log": True}
-    if isinstance(found, int):
-        return found
+    steps = multiples(low, high, q, "int") if q == 1 else None
+    if isinstance(steps, dict) and steps["low"] > 0:
+        return steps | {"log": True}
+    if isinstance(steps, int):
+        return steps
     what = f"hp.qloguniform from {low:g} to {high:g} by {q:g}"
     raise refused(label, what, "has no place in a space: take it by 1 from 1, or hp.loguniform")
+
+
+def _option_values(options: Sequence[Node]) -> list[Value]:
+    """Returns a readable value for each option, all different.
+
+    It is the option itself if that is a scalar or a list of scalars, else its first word (of a dict its
+    `type` or `name` before others), the label of a hyperparameter in it, or its index.
+    """
+    scalars = {i: plain(v) for i, node in enumerate(options) if _is_plain(v := _value(node))}
+    values: dict[int, Value] = {}
+    for i in [*scalars, *(i for i in range(len(options)) if i not in scalars)]:
+        candidates = [scalars[i]] if i in scalars else [*_constant_words(options[i]), *_labels(options[i])]
+        candidates += [i, *(f"option {i}" + "'" * n for n in range(len(options)))]
+        values[i] = next(c for c in candidates if repr(c) not in map(repr, values.values()))
+    return [values[i] for i in range(len(options))]
+
+
+def _value(node: Node) -> Any:
+    if node.name == "literal":
+        return node.obj
+    if node.name == "pos_args" and all(i.name == "literal" for i in node.inputs()):
+        return [i.obj for i in node.inputs()]
+    return node
+
+
+def _is_plain(value: Any) -> bool:
+    value = plain(value)
+    items = value if isinstance(value, list) else [value]
+    return all(type(i) in (bool, int, str, type(None)) or (type(i) is float and i - i == 0) for i in items)
+
+
+def _constant_words(node: Node) -> Iterator[str]:
+    """Yields the words in a node, those of telling keys first; a function or class counts by its name."""
+    if node.name == "literal":
+        word = node.obj if isinstance(node.obj, str) else getattr(node.obj, "__name__", None)
+        if isinstance(word, str) and 0 < len(word) <= LONGEST:
+            yield word
+    elif node.name not in LABELLED:
+        named = sorted(node.named_args, key=lambda pair: (*TELLING, pair[0]).index(pair[0]))
+        for inner in [*node.pos_args, *(value for _, value in named)]:
+            yield from _constant_words(inner)
+
+
+def _labels(node: Node) -> Iterator[str]:
+    if node.name == "hyperopt_param":
+        yield str(_constant(node.inputs()[0]))
+    else:
+        for inner in node.inputs():
+            yield from _labels(inner)

@@ -1,19 +1,19 @@
-"""Optuna's distributions, known by their classes' names: Optuna itself is not imported."""
+"""Converts Optuna's distributions; they are recognised by their classes' names, without importing Optuna."""
 
 from typing import Any
 
 from mlflow_hpo.space.plain import Plain, number, plain, refused
 
-KNOWN = "FloatDistribution, IntDistribution and CategoricalDistribution"
+TAKEN = "FloatDistribution, IntDistribution and CategoricalDistribution"
 
 
 def is_optuna(value: Any) -> bool:
-    """Whether it is one of Optuna's distributions."""
+    """Returns whether it is one of Optuna's distributions."""
     return type(value).__module__.startswith("optuna.")
 
 
 def from_optuna(name: str, value: Any) -> Plain:
-    """The distribution as plain data.
+    """Returns the distribution as plain data.
 
     Raises:
         SpaceError: it is no distribution.
@@ -25,4 +25,4 @@ def from_optuna(name: str, value: Any) -> Plain:
         return number("float", value.low, value.high, step=value.step, log=value.log)
     if "IntDistribution" in kinds:
         return number("int", value.low, value.high, step=value.step if value.step != 1 else 0, log=value.log)
-    raise refused(name, f"Optuna's {kinds[0]} is no distribution of a space:", f"known are {KNOWN}")
+    raise refused(name, f"Optuna's {kinds[0]} is no distribution of a space:", f"known are {TAKEN}")

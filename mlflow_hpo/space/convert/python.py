@@ -1,6 +1,6 @@
-"""A space given from Python, in any of the forms that the field uses, as YAML.
+"""Converts a space given from Python, in any of the forms that the field uses, to YAML.
 
-The text is the only way in: a study stores it, and a resume reads it back.
+A study stores the text, and a resume reads it back: there is no other way in.
 """
 
 import re
@@ -15,8 +15,7 @@ from mlflow_hpo.space.convert.optuna import from_optuna, is_optuna
 from mlflow_hpo.space.convert.ray import from_ray, is_ray
 from mlflow_hpo.space.convert.scipy import from_scipy, is_scipy
 from mlflow_hpo.space.distributions import Float, Int
-from mlflow_hpo.space.dump import dump_plain, plain_parameter, plain_space
-from mlflow_hpo.space.plain import Plain, plain
+from mlflow_hpo.space.plain import Plain, dump_plain, plain, plain_parameter, plain_space
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 
@@ -25,15 +24,15 @@ FOREIGN: tuple[Form, ...] = ((is_scipy, from_scipy), (is_optuna, from_optuna), (
 
 
 def space_text(space: Any) -> str:
-    """The YAML text of a space.
+    """Returns the YAML text of a space.
 
     Args:
-        space: the path of a YAML file; a `Space`; an expression of Hyperopt's; or names to what each may
-            be: a list, tuple, range or array (one of these), a scalar (fixed), `{"type": "float", ...}`,
-            a `Float`, `Int`, `Choice` or `Fixed`, or a distribution of scipy.stats, Optuna or Ray Tune.
+        space: the path of a YAML file; a `Space`; a Hyperopt expression; or a dict of names to values: a
+            list, tuple, range or array (one of these), a scalar (fixed), `{"type": "float", ...}`, a
+            `Float`, `Int`, `Choice` or `Fixed`, or a distribution of scipy.stats, Optuna or Ray Tune.
 
     Raises:
-        SpaceError: a line for each fault, with the hyperparameter's name and the value.
+        SpaceError: one line for each fault, with the hyperparameter's name and the value.
     """
     if isinstance(space, str | Path):
         return load_space(str(space))[1]
@@ -42,7 +41,7 @@ def space_text(space: Any) -> str:
         parse_space(text, "space")
     except RecursionError:
         raise SpaceError("space: it holds itself, or is too deep") from None
-    except SpaceError as error:  # its lines are of a text that the user has not written
+    except SpaceError as error:  # without line numbers, which are of a text that the user did not write
         raise SpaceError(re.sub(r"(?m)^space:\d+: ", "space: ", str(error))) from None
     return text
 
@@ -67,8 +66,8 @@ def _name(name: Any) -> str:
 
 
 def _parameter(name: str, value: Any) -> Plain:
-    for known, convert in FOREIGN:
-        if known(value):
+    for is_foreign, convert in FOREIGN:
+        if is_foreign(value):
             return _parameter(name, convert(name, value))
     if isinstance(value, Float | Int | Choice | Fixed):
         return plain_parameter(value)
@@ -81,7 +80,7 @@ def _parameter(name: str, value: Any) -> Plain:
 
 
 def _option(name: str, value: Any) -> Plain:
-    """An option: a scalar, a list of them, or `{option: hyperparameters}`."""
+    """Converts an option: a scalar, a list of scalars, or `{option: hyperparameters}`."""
     if isinstance(value, list):
         return [_scalar(f"{name}[{i}]", item) for i, item in enumerate(value)]
     if not isinstance(value, Mapping):

@@ -1,21 +1,21 @@
-"""Ray Tune's search space, known by its classes' names: Ray itself is not imported."""
+"""Converts Ray Tune's domains; they are recognised by their classes' names, without importing Ray."""
 
 from typing import Any
 
 from mlflow_hpo.space.plain import Plain, multiples, number, plain, refused
 
-KNOWN = "uniform, loguniform, quniform, randint, lograndint, qrandint, choice and grid_search"
+TAKEN = "uniform, loguniform, quniform, randint, lograndint, qrandint, choice and grid_search"
 
 
 def is_ray(value: Any) -> bool:
-    """Whether it is one of Ray Tune's domains, or what `tune.grid_search` gives."""
+    """Returns whether it is one of Ray Tune's domains, or a result of `tune.grid_search`."""
     return type(value).__module__.startswith("ray.tune.") or (
         isinstance(value, dict) and list(value) == ["grid_search"]
     )
 
 
 def from_ray(name: str, value: Any) -> Plain:
-    """The domain as plain data; the values of a grid search are a choice.
+    """Returns the domain as plain data; the values of a grid search become a choice.
 
     Raises:
         SpaceError: it is unbounded, a function, or has steps on a log scale.
@@ -27,21 +27,22 @@ def from_ray(name: str, value: Any) -> Plain:
         return plain(value.categories)
     sampler = value.sampler
     q = getattr(sampler, "q", None)
-    inner = type(getattr(sampler, "sampler", sampler)).__name__.strip("_")
-    if kind not in ("Float", "Integer") or inner not in ("Uniform", "LogUniform"):
-        what = "function" if kind == "Function" else inner.lower()
-        raise refused(name, f"Ray Tune's {what} has no place in a space:", f"known are {KNOWN}")
+    distribution = type(getattr(sampler, "sampler", sampler)).__name__.strip("_")
+    if kind not in ("Float", "Integer") or distribution not in ("Uniform", "LogUniform"):
+        what = "function" if kind == "Function" else distribution.lower()
+        raise refused(name, f"Ray Tune's {what} has no place in a space:", f"known are {TAKEN}")
+    log = distribution == "LogUniform"
     if kind == "Integer":
-        return _integer(name, value.lower, value.upper, q, log=inner == "LogUniform")
+        return _integer(name, value.lower, value.upper, q, log=log)
     if q is None:
-        return number("float", value.lower, value.upper, log=inner == "LogUniform")
-    if inner == "LogUniform":
+        return number("float", value.lower, value.upper, log=log)
+    if log:
         raise refused(name, "Ray Tune's qloguniform has steps on a log scale:", "take loguniform")
     return multiples(value.lower, value.upper, q, "float")
 
 
 def _integer(name: str, low: Any, high: Any, q: Any, log: bool) -> Plain:
-    """The upper end is exclusive where there is no step."""
+    """Returns a range of whole numbers; Ray's upper end is exclusive unless there is a step."""
     if q in (None, 1):
         return number("int", low, high - 1, log=log)
     if log:

@@ -1,29 +1,29 @@
-"""Frozen distributions of scipy.stats, as people give them to scikit-learn's randomised search."""
+"""Converts frozen distributions of scipy.stats, as scikit-learn's randomised search takes them."""
 
 import math
 from typing import Any
 
 from mlflow_hpo.space.plain import Plain, number, plain, refused, short
 
-KNOWN = "uniform, loguniform (reciprocal) and randint"
+TAKEN = "uniform, loguniform (reciprocal) and randint"
 
 
 def is_scipy(value: Any) -> bool:
-    """Whether it is a distribution of scipy.stats, frozen or new."""
+    """Returns whether it is a distribution of scipy.stats, frozen or not."""
     return type(value).__module__.startswith("scipy.stats.")
 
 
 def from_scipy(name: str, value: Any) -> Plain:
-    """The distribution as plain data.
+    """Returns the distribution as plain data.
 
     Raises:
-        SpaceError: it is another one than uniform, loguniform or randint.
+        SpaceError: it is none of uniform, loguniform and randint.
     """
     kind = getattr(getattr(value, "dist", None), "name", type(value).__name__)
     if kind == "randint":
         return number("int", *(int(end) for end in value.support()))
     if kind not in ("uniform", "loguniform", "reciprocal"):
-        raise refused(name, f"scipy's {kind} has no place in a space:", f"known are {KNOWN}")
+        raise refused(name, f"scipy's {kind} has no place in a space:", f"known are {TAKEN}")
     low, high = (short(plain(end)) for end in value.support())
     log = kind != "uniform"
     if log and not math.isclose(value.median(), math.sqrt(low * high)):

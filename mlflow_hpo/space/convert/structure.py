@@ -1,4 +1,4 @@
-"""From a config back to what a function that was written for `hyperopt.fmin` takes."""
+"""Turns a config back into the argument of a function that was written for `hyperopt.fmin`."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,24 +14,24 @@ from mlflow_hpo.trial import Config
 
 @dataclass(frozen=True)
 class Structure:
-    """A Hyperopt expression: a config of its space goes in, the structure comes out.
+    """Evaluates a Hyperopt expression for configs of its space.
 
-    `Structure(expression)(config)` is what `hyperopt.space_eval` gives for the raw values of the config.
+    `Structure(expression)(config)` is what `hyperopt.space_eval` returns for the raw values of the config.
     Pickle it with cloudpickle: an expression may hold functions.
     """
 
     expression: Any
 
     def __call__(self, config: Config) -> Any:
-        """The structure for a config.
+        """Returns the structure for a config.
 
         Raises:
-            SpaceError: the config is not in the expression's space.
+            SpaceError: the config is outside the expression's space.
         """
         from hyperopt import space_eval
 
-        if self._space.encode(config) is None:
-            raise SpaceError(self._space.fault(config))
+        if fault := self._space.fault(config):
+            raise SpaceError(fault)
         return space_eval(self.expression, {name: self._raw(name, value) for name, value in config.items()})
 
     def _raw(self, name: str, value: Any) -> Any:

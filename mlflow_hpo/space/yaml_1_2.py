@@ -1,0 +1,58 @@
+"""Reads and writes YAML 1.2's numbers and booleans by PyYAML, which speaks YAML 1.1."""
+
+import re
+from typing import Any
+
+import yaml
+from typing_extensions import override
+
+REPLACED = (":bool", ":float", ":int", ":timestamp")  # what PyYAML takes words for by YAML 1.1
+
+
+class Loader(yaml.SafeLoader):
+    """Loads safely, with YAML 1.2's numbers and booleans, and no dates.
+
+    `1e-4` is a float and `010` is ten; `yes`, `no`, `on`, `off`, `16:9` and `2026-01-31` are words.
+    Underscores may separate the digits of a whole number, as in Python.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(REPLACED)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class Dumper(yaml.SafeDumper):
+    """Quotes words that `Loader` would read as something else, and writes no aliases."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+
+    @override
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+WORDS = {
+    "bool": ("tTfF", r"(true|True|TRUE|false|False|FALSE)$"),
+    "float": (
+        "-+0123456789.",
+        r"([-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf)|\.nan)$",
+    ),
+    "int": ("-+0123456789", r"([-+]?[0-9]+(_[0-9]+)*|0o[0-7]+|0x[0-9a-fA-F]+)$"),
+}
+for kind, (first, pattern) in WORDS.items():
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(pattern), list(first))
+
+
+def _int(loader: Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+
+
+def _str(dumper: Dumper, value: str) -> yaml.ScalarNode:
+    style = None if value.isprintable() else '"'  # PyYAML would read some breaks back as a space
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", _int)
+Dumper.add_representer(str, _str)
