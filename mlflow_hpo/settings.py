@@ -55,6 +55,9 @@ Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeVa
 Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
 Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
+TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
+WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
+KeptModels = Annotated[Literal["all", "best"] | int, BeforeValidator(_words_or_count(ALL, "best"))]
 
 
 class Settings(BaseModel):
@@ -86,7 +89,7 @@ class Settings(BaseModel):
     scheduler: str = _setting(
         "none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."
     )
-    max_trials: Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))] = _setting(
+    max_trials: TrialCount = _setting(
         20, "How many configurations to train, the baseline included; all: a whole grid.", resumable=True
     )
     max_epochs: Count = _setting(
@@ -107,7 +110,7 @@ class Settings(BaseModel):
     direction: Literal["auto", "minimize", "maximize"] = _setting(
         "auto", "minimize, maximize, or auto: by the metric's name."
     )
-    workers: Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))] = _setting(
+    workers: WorkerCount = _setting(
         "auto",
         "Worker processes; auto: one for each core; 0: train in this process, for a debugger.",
         resumable=True,
@@ -171,29 +174,12 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _tell_targets_apart(cls, given: Any) -> Any:
-        """Reads `target` as the value to stop at if it is a number, else as the column to predict."""
-        target = given.get("target")
-        if not isinstance(target, str) or not target or _is_number(target):
-            return given
-        if given.get("target_column") not in (None, "", target):
-            raise ValueError(f"target: with a target-column it is the value to stop at, not {target!r}")
-        return {**given, "target": None, "target_column": target}
-
-    def seconds_left(self, spent: float) -> float | None:
-        """Returns the seconds left for a unit of a trial that took `spent` so far; None: no limit."""
-        if self.trial_timeout is None:
-            return None
-        return max(self.trial_timeout - spent, 0.001) + (PROJECT_GRACE if self.project else 0)
+        return _with_target(given)
 
     @property
     def trials_can_pause(self) -> bool:
         """Tells whether a trial can go on from where it stopped; a project's process cannot."""
         return self.project is None or self.resource != "auto"
-
-    @property
-    def scores_every_epoch(self) -> bool:
-        """Tells whether a trial is scored after each epoch whatever the scheduler."""
-        return self.resource in ("auto", "partial_fit")
 
     @property
     def wants_final(self) -> bool:
@@ -257,6 +243,16 @@ def check_registration(
             f"alias: {alias!r} is no alias: take letters, digits, - and _, but not latest or v1; "
             f"known are {', '.join(USUAL_ALIASES)}"
         )
+
+
+def _with_target(given: Any) -> Any:
+    """Reads `target` as the value to stop at if it is a number, else as the column to predict."""
+    target = given.get("target")
+    if not isinstance(target, str) or not target or _is_number(target):
+        return given
+    if given.get("target_column") not in (None, "", target):
+        raise ValueError(f"target: with a target-column it is the value to stop at, not {target!r}")
+    return {**given, "target": None, "target_column": target}
 
 
 def _is_number(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.schedulers import Budget, Plan, Scheduler, scheduler
-from mlflow_hpo.settings import Settings, read_settings
+from mlflow_hpo.settings import PROJECT_GRACE, Settings, read_settings
 from mlflow_hpo.trial import Trial
 
 if TYPE_CHECKING:
@@ -110,6 +110,11 @@ class StudyInfo:
         return self.scheduler.plan
 
     @property
+    def scores_every_epoch(self) -> bool:
+        """Tells whether a trial is scored after each epoch whatever the scheduler."""
+        return self.settings.resource in ("auto", "partial_fit")
+
+    @property
     def worker_count(self) -> int:
         """The number of workers."""
         return worker_count(self.settings, self.max_trials)
@@ -118,6 +123,13 @@ class StudyInfo:
     def given_in_python(self) -> bool:
         """Tells whether only Python can go on with the study: its data were given there, and are not kept."""
         return bool(self.data_content) and not self.settings.keep_data
+
+    def seconds_left(self, spent: float) -> float | None:
+        """Returns the seconds left for a unit of a trial that took `spent` so far; None: no limit."""
+        limit = self.settings.trial_timeout
+        if limit is None:
+            return None
+        return max(limit - spent, 0.001) + (PROJECT_GRACE if self.settings.project else 0)
 
     def value(self, trial: Trial) -> float | None:
         """Returns a trial's metric at its last recorded epoch."""

@@ -38,7 +38,7 @@ def earlier_trials(
     aims = [f"{'maximise' if m.maximize else 'minimise'}d {m.name}" for m in (other.metric, info.metric)]
     if aims[0] != aims[1]:
         raise StudyError(f"warm-start: study {study.name} {aims[0]}, this one {aims[1]}")
-    only = None if info.settings.scores_every_epoch else info.plan.rungs
+    only = None if info.scores_every_epoch else info.plan.rungs
     rungs = {*info.plan.rungs, *other.plan.rungs}
     kept, notes = warm_trials(study.trials.load(), space, info.max_epochs, rungs, only)
     for line in (*_fit_lines(study.name, len(kept), notes), *_measure_lines(other, info)):

@@ -4,7 +4,10 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from mlflow_hpo.algorithms import watched
-from mlflow_hpo.schedulers import Plan
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.metric import best
+from mlflow_hpo.report import summary
+from mlflow_hpo.schedulers import PBT, Plan
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.study.retention import to_drop
 from mlflow_hpo.study.setup import StudyPlan
@@ -12,6 +15,8 @@ from mlflow_hpo.trial import Result, State, Trial, Unit
 
 if TYPE_CHECKING:
     from mlflow_hpo.study.driver import Study
+
+HOPELESS = 5  # so many failed trials, and no other, end a study
 
 
 class Observer(Protocol):
@@ -40,7 +45,7 @@ class Ledger:
         self._watched = watched(plan.earlier, self._plan.rungs)
         settings = self._info.settings
         single = settings.folds == settings.repeats == 1  # several would train from rung to rung
-        rungs = self._plan.rungs if single and settings.scores_every_epoch else ()
+        rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
         self._scored_epochs = {*self._watched, *rungs}
 
     @property
@@ -90,25 +95,70 @@ class Ledger:
     def record(self, trial: Trial, result: Result) -> None:
         """Records the result of a unit."""
         self.changed(self._run.trials.record(trial, result))
+        self._show()
         if self._info.settings.kept_models is not None and trial.losses:
             self._run.trials.drop_superseded(self.trials[trial.number])
+        self.make_room()
+
+    def _show(self) -> None:
+        """Describes the study in the MLflow UI."""
+        if losses := self.losses:
+            results = sum(t.result_count for t in self.known)
+            note = summary.describe(self._info, self._run.run_id, self.known, self._run.registrations)
+            metric = self._info.metric
+            self._run.show_best(metric.name, metric.value(min(losses)), results, note)
+
+    def fail(self, trial: Trial, reason: str, traceback: str = "") -> None:
+        """Ends a trial that failed.
+
+        Raises:
+            StudyError: so many have failed, and no other ended, that no trial will succeed.
+        """
+        self.end(trial, State.FAILED, reason, traceback)
+        states = [t.state for t in self.known if t.state is not State.RUNNING]
+        if len(states) >= HOPELESS and all(state is State.FAILED for state in states):
+            raise StudyError(f"the first {len(states)} trials to end all failed; {self.first_failure}")
+
+    def cut(self, reason: str) -> None:
+        """Ends the trials whose units were cut; they are to be trained again."""
+        for trial in self.running:
+            self.end(trial, State.KILLED, reason)
+
+    def finish(self, reason: str) -> None:
+        """Ends the study.
+
+        Args:
+            reason: why it ends before its time; empty if it does not.
+
+        Raises:
+            StudyError: no trial finished.
+        """
+        for trial in self.known:
+            if trial.state is State.PAUSED:
+                self.end(trial, State.STOPPED, f"at epoch {trial.epochs} of {self._info.max_epochs}")
+        if best(self.known) is None:
+            raise StudyError(f"no trial finished; {self.first_failure}")
+        self._show()
+        # Copies begin from checkpoints, if a study that ended before its time is resumed.
+        self.make_room(ended=not (reason and self._info.settings.scheduler == PBT))
+        self._run.end(State.FINISHED, reason)
 
     def with_scored_epochs(self, unit: Unit, trial: Trial) -> dict[int, float]:
         """Returns the unit's thresholds, with the epochs on the way at which its loss is wanted, too."""
         new = self._scored_epochs - set(trial.losses)
         passed = {epoch: inf for epoch in new if unit.start < epoch < unit.stop}
-        return passed | dict(unit.thresholds)
+        return passed | {epoch: loss for epoch, loss in unit.thresholds.items() if epoch > trial.epochs}
 
-    def make_room(self, ended: bool = False, copies: bool = False) -> None:
+    def make_room(self, ended: bool = False) -> None:
         """Deletes the models and checkpoints that need not be kept.
 
         Args:
-            ended: no trial goes on.
-            copies: copies may yet begin from any checkpoint.
+            ended: no trial goes on, and no copy begins from a checkpoint.
         """
         keep = self._info.settings.kept_models
         if keep is None:
             return
+        copies = self._info.settings.scheduler == PBT and not ended
         for number, what in to_drop(self.known, keep, ended, copies).items():
             self.trials[number] = self._run.trials.drop(self.trials[number], what)
 

@@ -7,8 +7,6 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import since_better
 from mlflow_hpo.trial import Trial
 
-OUT_OF_PATIENCE = "ended by its patience"
-
 
 class StopRules:
     """The rules by which a study ends.
@@ -38,3 +36,7 @@ class StopRules:
             return False
         plan = self._info.plan
         return since_better(seen, plan.rungs, plan.firsts) >= patience
+
+    def patience_reason(self, seen: Sequence[Trial]) -> str:
+        """Returns the words for a study that ran out of patience; empty if it did not."""
+        return "ended by its patience" if self.is_out_of_patience(seen) else ""

@@ -54,7 +54,7 @@ class Dispatcher:
         assignment = Assignment(
             self.task, unit, trial.run_id, trial.config, seed, source_run_id, trial.seconds, again
         )
-        left = self.info.settings.seconds_left(trial.seconds)
+        left = self.info.seconds_left(trial.seconds)
         return self.executor.submit(train, assignment, timeout_s=left, near=trial.run_id)
 
     def submit_extra(

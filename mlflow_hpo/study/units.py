@@ -1,0 +1,74 @@
+"""The units of a study that workers train now."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+from itertools import count
+
+from mlflow_hpo.study.ledger import Ledger
+from mlflow_hpo.study.proposer import Proposer
+from mlflow_hpo.trial import Dropped, Result, State, Trial, Unit
+from mlflow_hpo.worker.dispatch import Dispatcher
+
+
+class RunningUnits:
+    """Begins trials and sends their units to workers, and cuts what runs."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        ledger: Ledger,
+        proposer: Proposer,
+        constants: Mapping[str, str] | None,
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            constants: params of each trial beside its config; None: its seed.
+        """
+        self._dispatcher, self._ledger, self._proposer = dispatcher, ledger, proposer
+        self._constants = constants
+        self._numbers: dict[Future[Result], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def start(self, unit: Unit) -> bool:
+        """Starts a unit; tells whether it could: the algorithm may have nothing left to propose for it."""
+        before = None if unit.trial is None else self._ledger.trials[unit.trial]
+        trial = self._new_trial(unit) if before is None else self._restarted(before)
+        if trial is None:
+            return False
+        cut = before is not None and (before.state is State.KILLED or before.dropped is Dropped.ALL)
+        self._ledger.changed(trial)
+        thresholds = self._ledger.with_scored_epochs(unit, trial)
+        unit = replace(unit, trial=trial.number, thresholds=thresholds)
+        source = None if unit.source is None else self._ledger.trials[unit.source].run_id
+        self._numbers[self._dispatcher.submit_unit(trial, unit, source, cut)] = trial.number
+        return True
+
+    def _new_trial(self, unit: Unit) -> Trial | None:
+        trials = self._ledger.trials
+        number = next(n for n in count() if n not in trials)
+        config = self._proposer.config(number, unit.source, trials, self._ledger.seen)
+        if config is None:
+            return None
+        seed, store = self._dispatcher.seed(number), self._dispatcher.run.trials
+        return store.create(number, config, seed, unit.start, unit.source, self._constants)
+
+    def _restarted(self, trial: Trial) -> Trial:
+        seed = self._dispatcher.seed(trial.number)
+        return self._dispatcher.run.trials.restart(trial, seed, self._constants)
+
+    def wait(self, seconds: float) -> Iterator[tuple["Future[Result]", Trial]]:
+        """Waits for a unit to end, and gives those that did, each with its trial."""
+        done, _ = wait(self._numbers, seconds, FIRST_COMPLETED)
+        return ((future, self._ledger.trials[self._numbers.pop(future)]) for future in done)
+
+    def cut(self, reason: str) -> None:
+        """Cuts what runs, and waits until no worker can write to its trial any more."""
+        for future in self._numbers:
+            future.cancel()
+        wait(self._numbers)
+        self._numbers.clear()
+        self._ledger.cut(reason)
