@@ -63,7 +63,8 @@ class HpoBackend(AbstractBackend):
                 at=given.pop(AT, None),
             )
             with _experiment(experiment_id):
-                study, _, folder = run_project({**given, "project": project}, given.pop("space", None))
+                space = given.pop("space", None)  # before the rest is copied: it may be more than a path
+                study, _, folder = run_project({**given, "project": project}, space)
                 folder.cleanup()
         except HpoError as error:
             raise ExecutionException(str(error)) from None
