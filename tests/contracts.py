@@ -101,8 +101,8 @@ class AlgorithmContract:
 
 def _from_text(text: str) -> Trial:
     fields = json.loads(text)
-    losses = {int(k): v for k, v in fields.pop("losses").items()}
-    return Trial(**fields | {"losses": losses, "state": State(fields["state"])})
+    results = {name: {int(k): v for k, v in losses.items()} for name, losses in fields["results"].items()}
+    return Trial(**fields | {"results": results, "state": State(fields["state"])})
 
 
 class ExecutorContract:

@@ -36,7 +36,7 @@ def test_what_can_be_told_before_leaves_no_run(own_uri: str) -> None:
             LOCAL,
             "unknown key of the backend-config 'metrik': known are algorithm",
         ),
-        ({**right, "max_trials": 0}, LOCAL, "max-trials: input should be greater than or equal to 1, not 0"),
+        ({**right, "max_trials": 0}, LOCAL, "max-trials: must be all or a whole number of at least 1, not 0"),
         (right, (*LOCAL, "-e", "nope"), "Could not find nope among entry points"),
     ):
         assert words in mlflows_line(own_uri, folder, config, *options)

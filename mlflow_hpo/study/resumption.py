@@ -36,7 +36,8 @@ def _merged(run: StudyRun, info: StudyInfo, new: Settings) -> Settings:
     before, after, filled = info.settings.dump(), new.dump(), info.params()
     kept = {}
     for name, value in after.items():
-        if name in (*RESUMABLE, *FILES) or value == before[name]:
+        by_content = name in FILES and (before[name] or name == "space")
+        if name in RESUMABLE or by_content or value == before[name]:
             continue
         if str(value) != str(filled[name]):
             raise StudyError(

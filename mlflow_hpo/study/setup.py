@@ -286,8 +286,10 @@ def _trial_count(settings: Settings, model: ModelInfo, space: Space, first: Sequ
 
 def _tried(plan: StudyPlan, given: Given, inspector: Inspector) -> StudyPlan:
     """Tries the baseline of a user's own model, so that what cannot fit is refused before any trial."""
-    if plan.spec.project or given.record or checks.is_builtin_study(plan.spec):
+    if given.record or checks.is_builtin_study(plan.spec):
         return plan
+    if plan.spec.project:  # only a run tells
+        return replace(plan, metric_is_sure=False)
     reported = inspector.dry_run(plan.spec, plan.model.baseline(plan.space), plan.info.max_epochs)
     checks.check_metric(plan.info.metric, reported)
     return replace(plan, metric_is_sure=reported is not None)
