@@ -8,12 +8,14 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 from plans import FOLDER, WorkerInspector, make_plan
+from stores import copied, migrated
 
 from mlflow_hpo.data import load_data
 from mlflow_hpo.execution.imports import libraries
@@ -49,14 +51,17 @@ def no_run_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Makes a store in a folder, and gives its address."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    return partial(copied, migrated(shared))
 
 
 @pytest.fixture(scope="session")
-def uri(store_folder: Path) -> str:
+def uri(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], str]) -> str:
     """A store that most tests share; each has an experiment of its own."""
-    return f"sqlite:///{store_folder}/mlflow.db"
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +75,9 @@ def experiment(connection: Connection, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def own_uri(tmp_path: Path) -> str:
+def own_uri(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
     """A store of one test's own, with an experiment `job`."""
-    uri = f"sqlite:///{tmp_path}/own.db"
+    uri = new_store(tmp_path)
     Connection(uri).client.create_experiment("job", str(tmp_path / "artifacts"))
     return uri
 

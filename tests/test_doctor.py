@@ -1,20 +1,19 @@
 """What breaks studies is found, and each finding says what to do."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import hpo
 
 from mlflow_hpo import doctor
-from mlflow_hpo.store import Connection, health
+from mlflow_hpo.store import health
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> str:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    Connection(uri)
-    return uri
+def own(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
+    return new_store(tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -209,8 +209,10 @@ def objective(trial):
 """
 
 
-def test_the_commands_compare_models_without_data_by_the_values_of_their_searches(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_the_commands_compare_models_without_data_by_the_values_of_their_searches(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    uri = new_store(tmp_path)
     (tmp_path / "made.py").write_text(FUNCTION)
     (tmp_path / "low.yaml").write_text("x: [0.1, 0.2]")
     (tmp_path / "high.yaml").write_text("x: [0.5, 0.6]")

@@ -1,7 +1,7 @@
 """`mlflow_hpo.tune`: a study from Python, with whatever the user has at hand."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ SPACE = {"x": {"type": "float", "low": -5.0, "high": 5.0}}
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path) -> Iterator[str]:
-    uri, before = f"sqlite:///{tmp_path}/mlflow.db", mlflow.get_tracking_uri()
+def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
+    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)  # as a user would; another test may have named another store
     yield uri
     mlflow.set_tracking_uri(before)
