@@ -15,6 +15,7 @@ from typing import Any
 import hypothesis
 import psutil
 import pytest
+from commands import called
 from plans import FOLDER, WorkerInspector, make_plan
 from stores import copied, migrated
 
@@ -201,7 +202,12 @@ def environment(uri: str, **more: str) -> dict[str, str]:
 
 
 def hpo(uri: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `mlflow-hpo` to its end."""
+    """Run `mlflow-hpo` to its end, in this process."""
+    return called(environment(uri, **more), *arguments)
+
+
+def hpo_process(uri: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own, as a user has it."""
     return run_command([sys.executable, "-m", "mlflow_hpo", *arguments], uri, Path.cwd(), **more)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import hpo, one_line_error, run_command
+from conftest import hpo, hpo_process, one_line_error, run_command
 
 from mlflow_hpo.store import Connection
 
@@ -38,7 +38,7 @@ def test_a_bad_search_starts_nothing(empty: str, options: list[str], message: st
 
 def test_a_bad_space_starts_nothing(empty: str, tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text("units: {type: int, low: 9, high: 1}")
-    said = one_line_error(hpo(empty, "search", "--space", str(tmp_path / "space.yaml")))
+    said = one_line_error(hpo_process(empty, "search", "--space", str(tmp_path / "space.yaml")))
     assert "space.yaml:1: units: low must be below high, but 9 >= 1" in said
     assert not Connection(empty).client.search_runs(["0"])
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import hpo
+from conftest import hpo, hpo_process
 
 from mlflow_hpo import doctor
 from mlflow_hpo.store import health
@@ -22,7 +22,7 @@ def nothing_kept() -> None:
 
 
 def test_where_nothing_is_wrong_it_says_so(own: str) -> None:
-    done = hpo(own, "doctor")
+    done = hpo_process(own, "doctor")
     lines = done.stdout.splitlines()
     found = [line for line in lines if line.startswith("BAD") and "GPU" not in line]
     assert not found, done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, hpo, run_command
+from conftest import PROJECT, hpo, hpo_process, run_command
 
 EXAMPLES = PROJECT / "examples"
 pytestmark = pytest.mark.slow
@@ -57,8 +57,8 @@ def test_a_hypermodel_of_keras_tuners_on_images_in_colour(uri: str) -> None:
         "    return x, y\n"
     )
     model = f"{EXAMPLES}/cifar10/model.py:SmallCNN"
-    said = search(uri, "--model", model, "--data", "colours.py:data", "--max-trials", "3",
-                  "--max-epochs", "1", "--register", "cifar10")  # fmt: skip
+    options = ("--workers", "2", "--max-trials", "2", "--max-epochs", "1", "--register", "cifar10")
+    said = clean(hpo_process(uri, "search", "--model", model, "--data", "colours.py:data", *options))
     assert "blocks=2 filters_0=16 batch_norm=False" in said  # its own defaults are the baseline
     assert "registered trial" in said
     assert loaded(uri, "cifar10", "np.zeros((2, 32, 32, 3), 'float32')").startswith("(2, 10) f")

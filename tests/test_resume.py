@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND_SECONDS, hpo, one_line_error, run_command
+from conftest import COMMAND_SECONDS, hpo, hpo_process, one_line_error, run_command
 from drivers import begun, family, running_after, study_in, trials_in, wait_until
 
 from mlflow_hpo.store import Connection
@@ -41,8 +41,8 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(
         assert "sqlite" in loaded  # it is the driver that was looked at
     before = {t.number: t for t in trials_in(cut)}
     assert statuses(cut)[0] == "RUNNING"
-    assert hpo(cut, "resume", "latest").returncode == 0
-    assert hpo(whole, "search", *ONE_WORKER).returncode == 0
+    assert hpo_process(cut, "resume", "latest").returncode == 0
+    assert hpo_process(whole, "search", *ONE_WORKER).returncode == 0
     after, uninterrupted = trials_in(cut), trials_in(whole)
     assert [t.number for t in after] == list(range(11))
     assert [t.config for t in after] == [t.config for t in uninterrupted]
