@@ -83,5 +83,5 @@ def test_a_bad_value_in_mlflow_run_leaves_no_run_running(own_uri: str) -> None:
     command = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", "-Palgorithm=gpt"]
     done = run_command(command, own_uri)
     assert done.returncode != 0
-    assert "Error: unknown algorithm 'gpt': known are anneal, atpe" in done.stderr
+    assert "Error: unknown algorithm 'gpt': known are anneal, cmaes" in done.stderr
     assert [r.info.status for r in Connection(own_uri).client.search_runs(["0"])] == ["FAILED"]
