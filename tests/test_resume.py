@@ -60,7 +60,7 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(
     uri = new_store(tmp_path)
     given = tmp_path / "given.yaml"
     given.write_text("- {units: 32}\n")
-    options = ["-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2", f"-Pstart_from={given}"]
+    options = ["-Pmax_trials=4", "-Pmax_epochs=200", "-Pworkers=2", f"-Pstart_from={given}"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
@@ -79,8 +79,8 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(
     done = run_command(again, uri)
     assert done.returncode == 0, done.stderr
     assert "resumed: " in done.stdout
-    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 6)
-    assert len(Connection(uri).client.search_runs(["0"])) == 7
+    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 4)
+    assert len(Connection(uri).client.search_runs(["0"])) == 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -103,7 +103,7 @@ def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began
     tmp_path: Path, new_store: Callable[[Path], str]
 ) -> None:
     uri = new_store(tmp_path)
-    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "400", "--workers", "1"], uri) as driver:
+    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "200", "--workers", "1"], uri) as driver:
         wait_until(running_after(uri, 1))
         name = study_in(uri).name
         assert f"is being run by process {driver.pid}" in one_line_error(hpo(uri, "resume", name))
