@@ -1,6 +1,7 @@
 """What the tests share: a real SQLite store, warm workers, and the command line as a user has it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,17 +43,27 @@ hypothesis.settings.load_profile("slow machines")
 
 PROJECT = Path(__file__).parents[1]
 COMMAND_SECONDS = 1200
+SLOWEST = (
+    "resume", "project_runs", "mlflow_run", "keeping", "examples", "gate", "tune", "ui", "coming_from",
+)  # fmt: skip
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Temporary folders lie in memory where there is room: a store waits for no disk there."""
+    config.option.loadscopereorder = False  # pytest-xdist: not by how many tests a file has
     config.add_cleanup(partial(shutil.rmtree, KERAS_HOME, ignore_errors=True))
     if hasattr(config, "workerinput") or config.option.basetemp or not memory_has_room():
         return  # a worker process of pytest-xdist is given a folder in its controller's
     config.option.basetemp = tempfile.mkdtemp(prefix="mlflow-hpo-", dir=MEMORY)
     config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no process is left alone with one at the end."""
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(places)))
 
 
 def memory_has_room() -> bool:
@@ -193,6 +204,11 @@ def changed(study: Study, **gate: Any) -> Dispatcher:
     info = study.info
     settings = read_settings(info.settings.dump() | gate)
     return replace(study.dispatcher, info=replace(info, settings=settings))
+
+
+def printed(value: object) -> str:
+    """The name of a case, the same in every process: its value as it is printed, without an address."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def environment(uri: str, **more: str) -> dict[str, str]:

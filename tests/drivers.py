@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + COMMAND_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.1)
+        time.sleep(0.3)  # looking costs the driver time, too
 
 
 def study_in(uri: str) -> StudyRun:

@@ -9,7 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_command
+from conftest import printed, run_command
 from hyperopt import hp
 from scipy.stats import loguniform
 from sklearn.datasets import load_iris
@@ -217,7 +217,7 @@ def test_a_metric_that_training_never_reports_ends_the_study_before_a_second_tri
         (FOREST, (DEPTHS, "digits"), {"resource": "trees"}, HpoError, "no param 'trees'"),
         (3, (SPACE,), {}, ConfigError, "is of type int: expected a KerasTuner hypermodel"),
     ],
-    ids=lambda x: str(x)[:25],
+    ids=lambda x: printed(x)[:25],
 )
 def test_what_is_wrong_starts_nothing(
     store: str, model: Any, args: Any, settings: Any, error: Any, message: str
