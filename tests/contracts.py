@@ -107,8 +107,11 @@ class AlgorithmContract:
 
 def _from_text(text: str) -> Trial:
     fields = json.loads(text)
-    losses = {int(k): v for k, v in fields.pop("losses").items()}
-    return Trial(**fields | {"losses": losses, "state": State(fields["state"])})
+    results = {
+        metric: {int(epoch): value for epoch, value in values.items()}
+        for metric, values in fields.pop("results").items()
+    }
+    return Trial(**fields | {"results": results, "state": State(fields["state"])})
 
 
 class ExecutorContract:
