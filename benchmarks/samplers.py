@@ -6,7 +6,7 @@
 
 `regret`: the median over the seeds of how far the best config found lies above the optimum, and each method's
 mean rank over the problems by that median (1 is best; equal medians share their ranks). `growth`: seconds
-for one proposal after 100, 1,000 and 10,000 trials. `atpe` is slow and takes part only with --atpe.
+for one proposal after 100, 1,000 and 10,000 trials.
 """
 
 import argparse
@@ -27,7 +27,6 @@ from scipy.stats import rankdata
 from mlflow_hpo.trial import Config
 
 BUDGETS = (15, 30, 60)
-SLOW = "atpe"
 Place = tuple[str, str, int]  # problem, method, seed
 Table = Mapping[tuple[str, str], float]  # problem and method -> median regret
 Losses = list[float]  # without noise, of the config with the lowest loss seen so far
@@ -126,10 +125,8 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=60)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[*METHODS, *PROBLEMS], default=[])
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--atpe", action="store_true", help="atpe too, which is slow")
     chosen = parser.parse_args()
-    quick = [m for m in METHODS if m != SLOW or chosen.atpe]
-    methods = [m for m in METHODS if m in chosen.only] or quick
+    methods = [m for m in METHODS if m in chosen.only] or list(METHODS)
     problems = [p for p in PROBLEMS if p in chosen.only] or list(PROBLEMS)
     if chosen.part in (None, "regret"):
         regret_part(problems, methods, chosen.seeds, chosen.evaluations, chosen.jobs)

@@ -1,6 +1,7 @@
 """What the tests share: a real SQLite store, warm workers, and the command line as a user has it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,12 +9,16 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hypothesis
+import psutil
 import pytest
+from commands import called
 from plans import FOLDER, WorkerInspector, make_plan
+from stores import copied, migrated
 
 from mlflow_hpo.data import load_data
 from mlflow_hpo.execution.imports import libraries
@@ -38,6 +43,36 @@ hypothesis.settings.load_profile("slow machines")
 
 PROJECT = Path(__file__).parents[1]
 COMMAND_SECONDS = 1200
+SLOWEST = (
+    "resume", "project_runs", "mlflow_run", "keeping", "examples", "gate", "tune", "ui", "coming_from",
+)  # fmt: skip
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary folders lie in memory where there is room: a store waits for no disk there."""
+    config.option.loadscopereorder = False  # pytest-xdist: not by how many tests a file has
+    config.add_cleanup(partial(shutil.rmtree, KERAS_HOME, ignore_errors=True))
+    if hasattr(config, "workerinput") or config.option.basetemp or not memory_has_room():
+        return  # a worker process of pytest-xdist is given a folder in its controller's
+    config.option.basetemp = tempfile.mkdtemp(prefix="mlflow-hpo-", dir=MEMORY)
+    config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no process is left alone with one at the end."""
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(places)))
+
+
+def memory_has_room() -> bool:
+    """Whether files may be kept in memory, and programs started from there."""
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    known = os.statvfs(MEMORY)
+    free = min(known.f_bavail * known.f_frsize, psutil.virtual_memory().available // 2)
+    return free > ROOM_BYTES and not known.f_flag & os.ST_NOEXEC
 
 
 @pytest.fixture(autouse=True)
@@ -49,14 +84,17 @@ def no_run_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Makes a store in a folder, and gives its address."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    return partial(copied, migrated(shared))
 
 
 @pytest.fixture(scope="session")
-def uri(store_folder: Path) -> str:
+def uri(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], str]) -> str:
     """A store that most tests share; each has an experiment of its own."""
-    return f"sqlite:///{store_folder}/mlflow.db"
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +108,9 @@ def experiment(connection: Connection, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def own_uri(tmp_path: Path) -> str:
+def own_uri(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
     """A store of one test's own, with an experiment `job`."""
-    uri = f"sqlite:///{tmp_path}/own.db"
+    uri = new_store(tmp_path)
     Connection(uri).client.create_experiment("job", str(tmp_path / "artifacts"))
     return uri
 
@@ -168,6 +206,11 @@ def changed(study: Study, **gate: Any) -> Dispatcher:
     return replace(study.dispatcher, info=replace(info, settings=settings))
 
 
+def printed(value: object) -> str:
+    """The name of a case, the same in every process: its value as it is printed, without an address."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
 def environment(uri: str, **more: str) -> dict[str, str]:
     """The environment of a command: the store, and this interpreter's scripts first."""
     path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
@@ -175,7 +218,12 @@ def environment(uri: str, **more: str) -> dict[str, str]:
 
 
 def hpo(uri: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `mlflow-hpo` to its end."""
+    """Run `mlflow-hpo` to its end, in this process."""
+    return called(environment(uri, **more), *arguments)
+
+
+def hpo_process(uri: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own, as a user has it."""
     return run_command([sys.executable, "-m", "mlflow_hpo", *arguments], uri, Path.cwd(), **more)
 
 

@@ -45,6 +45,7 @@ class AlgorithmContract:
     """A search algorithm, as `propose` uses it."""
 
     algorithm: Algorithm
+    known: ClassVar[dict[tuple[type, int], list[Trial]]] = {}  # class and seed -> its history so far
     small = "a: [1, 2, 3, 4]\nb: [1, 2, 3]"
 
     def propose(self, trials: Sequence[Trial], number: int, seed: int = 1) -> dict[str, Any]:
@@ -53,16 +54,21 @@ class AlgorithmContract:
         return config
 
     def history(self, count: int, seed: int = 1) -> list[Trial]:
-        """A study so far, each config the algorithm's own."""
-        trials: list[Trial] = []
-        for number in range(count):
+        """A study so far, each config the algorithm's own, built once for all tests."""
+        trials = self.known.setdefault((type(self), seed), [])
+        self.extend(trials, count, seed)
+        return trials[:count]
+
+    def extend(self, trials: list[Trial], count: int, seed: int = 1) -> None:
+        for number in range(len(trials), count):
             config = self.propose(trials, number, seed)
             loss = config["share"] + config["rate"] + config.get("momentum", 0.0)
             trials.append(Trial(number, f"run{number}", State.FINISHED, config, {"loss": {10: loss}}))
-        return trials
 
     def test_it_is_deterministic(self) -> None:
-        assert [t.config for t in self.history(15)] == [t.config for t in self.history(15)]
+        again: list[Trial] = []
+        self.extend(again, 15)
+        assert [t.config for t in self.history(15)] == [t.config for t in again]
 
     def test_seeds_differ(self) -> None:
         trials = self.history(12)

@@ -85,10 +85,6 @@ class TestGrid(AlgorithmContract):
         assert grid_size(space(), GRID_POINTS) == 5 * 5 * 8 * 100 * 7 * 7 * (1 + 5 * (1 + 9))
 
 
-class TestAtpe(Learning):
-    algorithm = algorithm("atpe")
-
-
 class TestOptunaTpe(Learning):
     algorithm = algorithm("optuna:TPESampler")
 
@@ -311,27 +307,6 @@ def test_tpe_draws_at_random_while_nearly_all_trials_run() -> None:
     assert propose(algorithm("tpe"), space(), [*ended, *running], 16, 1) == drawn
     done = [replace(t, state=State.FINISHED, results={"loss": {1: t.config["share"]}}) for t in running]
     assert propose(algorithm("tpe"), space(), [*ended, *done], 16, 1) != drawn
-
-
-def test_hyperparameters_may_have_names_that_atpe_uses_itself() -> None:
-    words = """
-        loss: [hinge, log_loss, huber: {status: {type: float, low: 0, high: 1}}]
-        block.0.units: {type: int, low: 1, high: 64}
-        rate: {type: float, low: 1e-4, high: 1e-1, log: true}
-    """
-    named = parse_space(words, "space.yaml")
-    names = {"loss": "b", "status": "c", "block.0.units": "a"}
-    for name, other in names.items():
-        words = words.replace(f"{name}:", f"{other}:")
-    plain = parse_space(words, "space.yaml")
-    found = []
-    for one in (named, plain):
-        trials: list[Trial] = []
-        for number in range(14):
-            config = propose(algorithm("atpe"), one, trials, number, 2) or {}
-            trials.append(Trial(number, "", State.FINISHED, config, {"loss": {1: config["rate"]}}))
-        found.append([t.config for t in trials])
-    assert [{names.get(k, k): v for k, v in c.items()} for c in found[0]] == found[1]
 
 
 @pytest.mark.parametrize("arguments", ["new_ids", "", "a, b, c, d, e", "*, new_ids, domain, trials, seed"])

@@ -1,20 +1,19 @@
 """What breaks studies is found, and each finding says what to do."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import hpo
+from conftest import hpo, hpo_process
 
 from mlflow_hpo import doctor
-from mlflow_hpo.store import Connection, health
+from mlflow_hpo.store import health
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> str:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    Connection(uri)
-    return uri
+def own(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
+    return new_store(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +22,7 @@ def nothing_kept() -> None:
 
 
 def test_where_nothing_is_wrong_it_says_so(own: str) -> None:
-    done = hpo(own, "doctor")
+    done = hpo_process(own, "doctor")
     lines = done.stdout.splitlines()
     found = [line for line in lines if line.startswith("BAD") and "GPU" not in line]
     assert not found, done.stdout

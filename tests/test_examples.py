@@ -1,12 +1,14 @@
 """The examples run, through the command line and as the scripts they are, on small data."""
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, hpo, run_command
+from conftest import PROJECT, hpo, hpo_process, run_command
 
 EXAMPLES = PROJECT / "examples"
 pytestmark = pytest.mark.slow
@@ -27,6 +29,15 @@ def search(uri: str, *arguments: str) -> str:
 def script(uri: str, file: Path | str) -> str:
     """What a script prints, TensorFlow's own greetings aside."""
     return clean(run_command([sys.executable, str(file)], uri, Path.cwd(), TF_CPP_MIN_LOG_LEVEL="3"))
+
+
+def shortened(uri: str, folder: Path, name: str) -> str:
+    """What an example's script prints, run beside its other files, on two trials."""
+    copy = shutil.copytree(folder, Path.cwd() / folder.name)
+    text, count = re.subn(r"max_trials=\d+", "max_trials=2", (copy / name).read_text())
+    assert count == 1
+    (copy / name).write_text(text)
+    return script(uri, copy / name)
 
 
 def loaded(uri: str, name: str, inputs: str) -> str:
@@ -57,8 +68,8 @@ def test_a_hypermodel_of_keras_tuners_on_images_in_colour(uri: str) -> None:
         "    return x, y\n"
     )
     model = f"{EXAMPLES}/cifar10/model.py:SmallCNN"
-    said = search(uri, "--model", model, "--data", "colours.py:data", "--max-trials", "3",
-                  "--max-epochs", "1", "--register", "cifar10")  # fmt: skip
+    options = ("--workers", "2", "--max-trials", "2", "--max-epochs", "1", "--register", "cifar10")
+    said = clean(hpo_process(uri, "search", "--model", model, "--data", "colours.py:data", *options))
     assert "blocks=2 filters_0=16 batch_norm=False" in said  # its own defaults are the baseline
     assert "registered trial" in said
     assert loaded(uri, "cifar10", "np.zeros((2, 32, 32, 3), 'float32')").startswith("(2, 10) f")
@@ -67,10 +78,10 @@ def test_a_hypermodel_of_keras_tuners_on_images_in_colour(uri: str) -> None:
 def test_a_keyword_builder_on_a_dict_of_lists(uri: str, mnist: None) -> None:
     folder = EXAMPLES / "mnist_grid"
     said = search(uri, "--model", f"{folder}/model.py:create_model", "--space", f"{folder}/space.yaml",
-                  "--data", "mnist", "--algorithm", "random", "--max-trials", "3")  # fmt: skip
+                  "--data", "mnist", "--algorithm", "random", "--max-trials", "2")  # fmt: skip
     assert "hidden_layer_one=784 hidden_layer_two=256" in said
     assert "trained for its 10 epochs" in said
-    said = script(uri, folder / "search.py")
+    said = shortened(uri, folder, "search.py")
     assert "best score is 0." in said
     assert "'epochs': " in said
 
@@ -80,7 +91,7 @@ def test_a_pipeline_whose_trees_are_the_schedulers_resource(uri: str) -> None:
     said = search(uri, "--model", f"{folder}/model.py:pipeline", "--data", f"{folder}/model.py:data",
                   "--space", f"{folder}/space.yaml", "--scheduler", "asha", "--resource",
                   "clf__n_estimators", "--min-epochs", "3", "--max-epochs", "27", "--max-trials",
-                  "5", "--register", "cancer")  # fmt: skip
+                  "3", "--register", "cancer")  # fmt: skip
     assert "rungs at epochs 3, 9, 27" in said
     assert "clf__max_depth=" in said
     assert "test_accuracy 0.9" in said
@@ -110,7 +121,7 @@ def test_a_function_that_reports_its_epochs(uri: str) -> None:
     folder = EXAMPLES / "function"
     said = search(uri, "--model", f"{folder}/objective.py:objective", "--space", f"{folder}/space.yaml",
                   "--metric", "val_accuracy", "--scheduler", "asha", "--max-epochs", "9",
-                  "--max-trials", "8", "--register", "softmax")  # fmt: skip
+                  "--max-trials", "2", "--register", "softmax")  # fmt: skip
     assert "best: trial" in said
     assert "val_accuracy 0.9" in said
     assert loaded(uri, "softmax", "np.zeros((2, 64))").startswith("(2, 10) f")
@@ -119,6 +130,6 @@ def test_a_function_that_reports_its_epochs(uri: str) -> None:
 def test_a_plain_function_and_the_same_with_hyperopts_expressions(uri: str) -> None:
     folder = EXAMPLES / "function"
     said = search(uri, "--model", f"{folder}/simulation.py:settling_time", "--space",
-                  f"{folder}/simulation.yaml", "--max-trials", "8")  # fmt: skip
+                  f"{folder}/simulation.yaml", "--max-trials", "2")  # fmt: skip
     assert "best: trial" in said
-    assert "at rest after" in script(uri, folder / "with_hyperopt.py")
+    assert "at rest after" in shortened(uri, folder, "with_hyperopt.py")

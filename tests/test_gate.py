@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import changed, hpo, one_line_error
+from conftest import changed, hpo, hpo_process, one_line_error
 from mlflow.artifacts import load_text
 from mlflow.entities.model_registry import ModelVersion
 
@@ -205,12 +205,14 @@ class Zero(mlflow.pyfunc.PythonModel):
 
 def objective(trial):
     trial.report(trial.epochs, {"loss": trial.config["x"]})
-    trial.log_model("pyfunc", Zero())
+    trial.log_model("pyfunc", Zero(), pip_requirements=["mlflow"])
 """
 
 
-def test_the_commands_compare_models_without_data_by_the_values_of_their_searches(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_the_commands_compare_models_without_data_by_the_values_of_their_searches(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    uri = new_store(tmp_path)
     (tmp_path / "made.py").write_text(FUNCTION)
     (tmp_path / "low.yaml").write_text("x: [0.1, 0.2]")
     (tmp_path / "high.yaml").write_text("x: [0.5, 0.6]")
@@ -222,7 +224,7 @@ def test_the_commands_compare_models_without_data_by_the_values_of_their_searche
     assert (
         "no test part to compare on; by the searches' own values, loss 0.1000 against 0.5000" in done.stdout
     )
-    refused = hpo(uri, "search", *common, "--space", f"{tmp_path}/high.yaml")
+    refused = hpo_process(uri, "search", *common, "--space", f"{tmp_path}/high.yaml")
     assert refused.returncode == 3
     assert "loss 0.5000 against 0.1000 of version 2, it is not better" in one_line_error(refused)
     study = find_study(Connection(uri), "latest")
@@ -236,7 +238,7 @@ def test_the_commands_compare_models_without_data_by_the_values_of_their_searche
         assert "rial 0 was registered as zero version 3, which took the alias champion: " in text
         assert "not registered" not in text
     assert "models:/zero/3" in page_of(study)
-    assert "from version 3 to version 2" in hpo(uri, "rollback", "zero").stdout
+    assert "from version 3 to version 2" in hpo_process(uri, "rollback", "zero").stdout
     done = hpo(uri, "search", *common, "--space", f"{tmp_path}/high.yaml", "--force")
     assert "registered trial 0 as zero version 4" in done.stdout, done.stderr
     assert "not better" in Connection(uri).client.get_model_version("zero", "4").tags[keys.FORCED]

@@ -12,10 +12,10 @@ from typing import Any
 import mlflow
 import pytest
 from conftest import changed, hpo
+from drivers import begun, running_after, study_in, trials_in, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.entities import LoggedModel, Run
-from test_resume import begun, new_store, running_after, study_in, trials_in, wait_until
 
 from mlflow_hpo.errors import GateError
 from mlflow_hpo.execution.local import LocalExecutor
@@ -238,7 +238,7 @@ def test_a_replay_leaves_nothing_where_not_all_is_kept(
 
 
 @pytest.mark.slow
-def test_after_kill_and_resume_there_is_one_model(tmp_path: Path) -> None:
+def test_after_kill_and_resume_there_is_one_model(tmp_path: Path, new_store: Callable[[Path], str]) -> None:
     uri = new_store(tmp_path)
     command = [sys.executable, "-m", "mlflow_hpo", "search", "--workers", "1", "--max-trials", "5"]
     options = ["--max-epochs", "150", "--keep-models", "best", "--seed", "4"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def job(folder: Path) -> Job:
-    uri = f"sqlite:///{folder}/mlflow.db"
+def job(folder: Path, new_store: Callable[[Path], str]) -> Job:
+    uri = new_store(folder)
     connection = Connection(uri)
     connection.client.create_experiment("job", str(folder / "artifacts"))
     done = run_command(RUN + [f"-P{k}={v}" for k, v in OPTIONS.items()], uri)

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import hpo, one_line_error
+from conftest import hpo, hpo_process, one_line_error
 from mlflow.artifacts import load_text
 from page_snapshot import failed, finished, many, snapshot
 from rich.console import Console
@@ -256,7 +256,7 @@ def page_of(connection: Connection, experiment: str) -> str:
 def test_report_writes_a_page(uri: str, start: Callable[..., Study], tmp_path: Path) -> None:
     study = start({"max_trials": 2, "max_epochs": 1})
     study.drive()
-    done = hpo(uri, "report", study.run.run_id, "--html")
+    done = hpo_process(uri, "report", study.run.run_id, "--html")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "page with plots: report.html"
     assert study.run.name in Page(Path("report.html").read_text()).text

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from conftest import hpo, run_command
+from conftest import hpo, hpo_process, run_command
 from project_folders import ELASTICNET, KERAS, SHELL, SPACE, budget_project, every_run, project, tune
 
 from mlflow_hpo.api import tune_project
@@ -190,6 +190,6 @@ def test_a_project_whose_epochs_are_searched_and_a_trial_of_which_is_trained_aga
     found = {(t.config["rate"], t.config["epochs"]): t.loss for t in study.trials.load()}
     known = [(0.5, 4), *((r, e) for r in (0.5, 1.0) for e in (3, 8))]  # the project's defaults, and the grid
     assert found == {(r, e): pytest.approx(-r * e / 100) for r, e in known}
-    done = hpo(own_uri, "replay", "latest:1")
+    done = hpo_process(own_uri, "replay", "latest:1")
     assert done.returncode == 0, done.stderr
     assert "accuracy agrees exactly" in done.stdout

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -33,6 +32,12 @@ def search(uri: str, folder: str, space: str, *options: str) -> subprocess.Compl
     Path("space.yaml").write_text(space)
     given = ("--project", folder, "--space", "space.yaml", *options)
     return hpo(uri, *SEARCH, *given, MLFLOW_EXPERIMENT_NAME="job")
+
+
+def has_logged(uri: str) -> bool:
+    """Whether a trial that runs has come to its first steps."""
+    runs = Connection(uri).client.search_runs(["1"], "attributes.status = 'RUNNING'")
+    return any("loss" in run.data.metrics for run in runs)
 
 
 def children(folder: str) -> list[int]:
@@ -109,8 +114,7 @@ def test_an_interrupt_leaves_no_process_and_a_resume_goes_on(own_uri: str, tmp_p
     driver = subprocess.Popen(
         command, env=environment(own_uri), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    wait_until((Path(folder) / "processes").exists)
-    time.sleep(1)
+    wait_until(lambda: has_logged(own_uri))
     os.kill(driver.pid, signal.SIGINT)
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 1

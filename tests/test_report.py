@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import hpo, one_line_error
+from conftest import hpo, hpo_process, one_line_error
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,7 +189,7 @@ def test_two_metrics_rank_by_dominance_and_are_drawn(
 def test_the_page_has_the_front_too(uri: str, two: tuple[Study, Study], tmp_path: Path) -> None:
     one, file = two[0].run, tmp_path / "page.html"
     pair = ["--pareto", "val_accuracy", "min:model_size_bytes"]
-    done = hpo(uri, "report", one.run_id, *pair, "--html", str(file))
+    done = hpo_process(uri, "report", one.run_id, *pair, "--html", str(file))
     assert done.returncode == 0, done.stderr
     html = file.read_text()
     assert "<h2>val_accuracy against model_size_bytes</h2>" in html

@@ -2,84 +2,20 @@
 
 import os
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
-from conftest import COMMAND_SECONDS, PROJECT, environment, hpo, one_line_error, run_command
+from conftest import COMMAND_SECONDS, hpo, hpo_process, one_line_error, run_command
+from drivers import begun, family, running_after, study_in, trials_in, wait_until
 
-from mlflow_hpo.errors import StudyError
-from mlflow_hpo.store import LATEST, Connection, StudyRun, find_study
-from mlflow_hpo.trial import State, Trial
+from mlflow_hpo.store import Connection
 
 pytestmark = pytest.mark.slow
 MLFLOW_RUN = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
 SEARCH = [sys.executable, "-m", "mlflow_hpo", "search"]
 ONE_WORKER = ["--workers", "1", "--max-trials", "11", "--max-epochs", "120", "--seed", "4"]
-
-
-@contextmanager
-def begun(command: list[str], uri: str) -> Iterator[subprocess.Popen[str]]:
-    """A command under way, in a process group of its own; whatever is left of it is killed."""
-    process = subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env=environment(uri),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        for child in family(process.pid):
-            child.kill()
-        process.wait()
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """A process and all below it."""
-    try:
-        return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + COMMAND_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.1)
-
-
-def study_in(uri: str) -> StudyRun:
-    return find_study(Connection(uri), LATEST)
-
-
-def trials_in(uri: str) -> list[Trial]:
-    try:
-        return study_in(uri).trials.load()
-    except (StudyError, KeyError):  # it has just begun
-        return []
-
-
-def running_after(uri: str, finished: int) -> Callable[[], bool]:
-    """Whether some trials are finished and another one has logged its first epochs."""
-
-    def look() -> bool:
-        trials = trials_in(uri)
-        running = [t for t in trials if t.state is State.RUNNING]
-        client = Connection(uri).client
-        begun = any("loss" in client.get_run(t.run_id).data.metrics for t in running)
-        return sum(t.is_over for t in trials) >= finished and begun
-
-    return look
 
 
 def statuses(uri: str) -> tuple[str, list[str]]:
@@ -90,13 +26,9 @@ def statuses(uri: str) -> tuple[str, list[str]]:
     return client.get_run(study.run_id).info.status, own
 
 
-def new_store(folder: Path) -> str:
-    uri = f"sqlite:///{folder}/mlflow.db"
-    Connection(uri)
-    return uri
-
-
-def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
     (tmp_path / "whole").mkdir()
     whole, cut = new_store(tmp_path / "whole"), new_store(tmp_path)
     with begun([*SEARCH, *ONE_WORKER], cut) as driver:
@@ -109,8 +41,8 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
         assert "sqlite" in loaded  # it is the driver that was looked at
     before = {t.number: t for t in trials_in(cut)}
     assert statuses(cut)[0] == "RUNNING"
-    assert hpo(cut, "resume", "latest").returncode == 0
-    assert hpo(whole, "search", *ONE_WORKER).returncode == 0
+    assert hpo_process(cut, "resume", "latest").returncode == 0
+    assert hpo_process(whole, "search", *ONE_WORKER).returncode == 0
     after, uninterrupted = trials_in(cut), trials_in(whole)
     assert [t.number for t in after] == list(range(11))
     assert [t.config for t in after] == [t.config for t in uninterrupted]
@@ -122,11 +54,13 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pa
         assert [m.step for m in client.get_metric_history(trial.run_id, "loss")] == list(range(1, 121))
 
 
-def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None:
+def test_a_project_that_was_ended_goes_on_in_its_own_run(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
     uri = new_store(tmp_path)
     given = tmp_path / "given.yaml"
     given.write_text("- {units: 32}\n")
-    options = ["-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2", f"-Pstart_from={given}"]
+    options = ["-Pmax_trials=4", "-Pmax_epochs=200", "-Pworkers=2", f"-Pstart_from={given}"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
@@ -145,12 +79,14 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(tmp_path: Path) -> None
     done = run_command(again, uri)
     assert done.returncode == 0, done.stderr
     assert "resumed: " in done.stdout
-    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 6)
-    assert len(Connection(uri).client.search_runs(["0"])) == 7
+    assert statuses(uri) == ("FINISHED", ["FINISHED"] * 4)
+    assert len(Connection(uri).client.search_runs(["0"])) == 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_everyone_kills_but_fails_nothing(tmp_path: Path, number: int) -> None:
+def test_a_signal_to_everyone_kills_but_fails_nothing(
+    tmp_path: Path, new_store: Callable[[Path], str], number: int
+) -> None:
     """A terminal's Ctrl-C, `timeout`, or a batch system: it reaches mlflow, driver and workers."""
     uri = new_store(tmp_path)
     with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2"], uri) as project:
@@ -163,9 +99,11 @@ def test_a_signal_to_everyone_kills_but_fails_nothing(tmp_path: Path, number: in
     assert set(statuses(uri)[1]) == {"FINISHED", "KILLED"}
 
 
-def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_study_that_can_be_resumed_by_one_driver_and_as_it_began(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
     uri = new_store(tmp_path)
-    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "400", "--workers", "1"], uri) as driver:
+    with begun([*SEARCH, "--max-trials", "6", "--max-epochs", "200", "--workers", "1"], uri) as driver:
         wait_until(running_after(uri, 1))
         name = study_in(uri).name
         assert f"is being run by process {driver.pid}" in one_line_error(hpo(uri, "resume", name))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import hpo, one_line_error
+from conftest import hpo, hpo_process, one_line_error
 from plans import make_plan
 
 from mlflow_hpo.algorithms import algorithm, observed_at, propose, warm_trials, watched
@@ -213,11 +213,13 @@ def test_given_configs_come_first_and_a_later_study_learns_from_an_earlier(tmp_p
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     (tmp_path / "given.yaml").write_text("- {units: 32, optimizer: sgd, momentum: 0.5}\n- {units: 96}\n")
     options = ["--max-epochs", "1", "--workers", "1", "--start-from", str(tmp_path / "given.yaml")]
-    done = hpo(uri, "search", "--max-trials", "3", "--target", "0.05", *options)  # the baseline meets it
+    done = hpo_process(
+        uri, "search", "--max-trials", "3", "--target", "0.05", *options
+    )  # the baseline meets it
     assert done.returncode == 0, done.stderr
     assert len(find_study(Connection(uri), LATEST).trials.load()) == 1
     (tmp_path / "given.yaml").unlink()  # the study keeps its own
-    more = hpo(uri, "resume", "latest", "--max-trials", "4", "--target", "1.5")
+    more = hpo_process(uri, "resume", "latest", "--max-trials", "4", "--target", "1.5")
     assert more.returncode == 0, more.stderr
     first = find_study(Connection(uri), LATEST)
     trials = first.trials.load()

@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 import pytest
 import scipy.stats
+from conftest import printed
 from contracts import SPACE, space
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,7 +171,7 @@ OPTUNAS: list[tuple[Any, Parameter]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), OURS + SCIPYS + OPTUNAS, ids=repr)
+@pytest.mark.parametrize(("given", "expected"), OURS + SCIPYS + OPTUNAS, ids=printed)
 def test_a_hyperparameter_is_read(given: Any, expected: Parameter) -> None:
     found = parse_space(space_text({"before": [1, 2], "it": given}), "space")
     assert repr(found.parameters["it"]) == repr(expected)
@@ -179,7 +180,7 @@ def test_a_hyperparameter_is_read(given: Any, expected: Parameter) -> None:
 DRAWN = [scipy.stats.randint(2, 9, loc=1), scipy.stats.reciprocal(1, 100, scale=2)]
 
 
-@pytest.mark.parametrize("foreign", DRAWN, ids=repr)
+@pytest.mark.parametrize("foreign", DRAWN, ids=printed)
 def test_what_scipy_draws_is_in_the_space(foreign: Any) -> None:
     it = parse_space(space_text({"it": foreign}), "space").parameters["it"]
     assert isinstance(it, Float | Int)

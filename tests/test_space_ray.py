@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from conftest import printed
 
 from mlflow_hpo.errors import SpaceError
 from mlflow_hpo.space import Choice, Float, Int, Option, Parameter, parse_space, space_text
@@ -32,13 +33,13 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), READ, ids=repr)
+@pytest.mark.parametrize(("given", "expected"), READ, ids=printed)
 def test_a_domain_is_read(given: Any, expected: Parameter) -> None:
     found = parse_space(space_text({"it": given}), "space")
     assert repr(found.parameters["it"]) == repr(expected)
 
 
-@pytest.mark.parametrize("given", [given for given, _ in READ if not isinstance(given, dict)], ids=repr)
+@pytest.mark.parametrize("given", [given for given, _ in READ if not isinstance(given, dict)], ids=printed)
 def test_the_space_holds_just_what_ray_draws(given: Any) -> None:
     it = parse_space(space_text({"it": given}), "space").parameters["it"]
     assert isinstance(it, Float | Int | Choice)

@@ -1,7 +1,7 @@
 """`mlflow_hpo.tune`: a study from Python, with whatever the user has at hand."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_command
+from conftest import printed, run_command
 from hyperopt import hp
 from scipy.stats import loguniform
 from sklearn.datasets import load_iris
@@ -23,8 +23,8 @@ SPACE = {"x": {"type": "float", "low": -5.0, "high": 5.0}}
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path) -> Iterator[str]:
-    uri, before = f"sqlite:///{tmp_path}/mlflow.db", mlflow.get_tracking_uri()
+def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
+    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)  # as a user would; another test may have named another store
     yield uri
     mlflow.set_tracking_uri(before)
@@ -217,7 +217,7 @@ def test_a_metric_that_training_never_reports_ends_the_study_before_a_second_tri
         (FOREST, (DEPTHS, "digits"), {"resource": "trees"}, HpoError, "no param 'trees'"),
         (3, (SPACE,), {}, ConfigError, "is of type int: expected a KerasTuner hypermodel"),
     ],
-    ids=lambda x: str(x)[:25],
+    ids=lambda x: printed(x)[:25],
 )
 def test_what_is_wrong_starts_nothing(
     store: str, model: Any, args: Any, settings: Any, error: Any, message: str

@@ -24,9 +24,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path) -> str:
+def store(folder: Path, new_store: Callable[[Path], str]) -> str:
     """A store with one study, whose best model is registered."""
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = new_store(folder)
     Connection(uri).client.create_experiment("seen", str(folder / "artifacts"))
     done = hpo(uri, "search", *OPTIONS, MLFLOW_EXPERIMENT_NAME="seen")
     assert done.returncode == 0, done.stderr

@@ -39,7 +39,6 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
     "tpe": ("hyperopt", "tpe"),
     "random": ("hyperopt", "random"),
     "anneal": ("hyperopt", "anneal"),
-    "atpe": ("hyperopt", "atpe"),
     "gp": ("gp", "gp"),
     "evolution": ("evolution", "evolution"),
     "cmaes": ("cmaes", "cma"),
