@@ -21,6 +21,7 @@ from plans import FOLDER, WorkerInspector, make_plan
 from stores import copied, migrated
 
 from mlflow_hpo.data import load_data
+from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
@@ -174,7 +175,7 @@ def begun(
     connection: Connection,
     experiment: str,
     plan: StudyPlan,
-    executor: LocalExecutor,
+    executor: Executor,
     observer: Recording | None = None,
 ) -> Study:
     """A study of a plan, which `drive()` runs."""

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.execution.executor import answered
-from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.models import ModelInfo, find_model
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
@@ -24,7 +23,7 @@ FOLDER = Path(tempfile.gettempdir())  # of contents: these plans have none
 class WorkerInspector:
     """Asks a worker that is there already about a user's model; without one, knows built-in models only."""
 
-    def __init__(self, executor: LocalExecutor | None = None) -> None:
+    def __init__(self, executor: Executor | None = None) -> None:
         self._executor = executor
 
     def describe(self, spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
@@ -49,7 +48,7 @@ class WorkerInspector:
 
 
 def make_plan(
-    options: Mapping[str, Any], space_text: str = "", executor: LocalExecutor | None = None, **given: Any
+    options: Mapping[str, Any], space_text: str = "", executor: Executor | None = None, **given: Any
 ) -> StudyPlan:
     """The plan of a study."""
     known = Given(FOLDER, space_text=space_text, **given)

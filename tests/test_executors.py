@@ -2,6 +2,7 @@ import ctypes
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -9,12 +10,13 @@ from typing import Any
 
 import psutil
 import pytest
-from contracts import WorkersContract
+from contracts import ExecutorContract, WorkersContract
 from processes import WAIT, answer, leave
 
-from mlflow_hpo.errors import HpoError, StudyError
+from mlflow_hpo.errors import ConfigError, HpoError, StudyError
 from mlflow_hpo.execution.executor import Executor, WorkerLost, answered
 from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.execution.serial import SerialExecutor
 
 held: list[bytes] = []
 
@@ -76,6 +78,32 @@ def executor() -> Iterator[Executor]:
         yield workers
 
 
+class TestSerialExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self) -> Executor:
+        return SerialExecutor()
+
+    def test_it_runs_here_and_now(self) -> None:
+        with SerialExecutor(held.append, (b"",)) as here:
+            held.clear()
+            assert not held
+            future = here.submit(threading.get_ident)
+            assert future.done()
+            assert future.result() == threading.get_ident()
+            here.submit(os.getpid)
+            assert held == [b""], "the initializer is called once"
+
+    def test_a_deadline_is_refused_as_nothing_could_keep_it(self) -> None:
+        with pytest.raises(ConfigError, match=r"^trial-timeout: .* give workers of at least 1$"):
+            SerialExecutor().submit(answer, 1, timeout_s=1)
+
+    def test_an_initializer_that_fails_fails_the_unit_and_is_tried_again(self) -> None:
+        here = SerialExecutor(bad_start)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="no such luck"):
+                here.submit(answer, 1).result()
+
+
 class TestLocalExecutor(WorkersContract):
     def test_workers_stay_warm(self) -> None:
         with LocalExecutor(1) as workers:
@@ -116,3 +144,11 @@ class TestLocalExecutor(WorkersContract):
         pids = [workers.submit(os.getpid).result(WAIT) for _ in range(2)]
         workers.shutdown()
         assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_nothing_heavy_is_imported_to_run_units() -> None:
+    """A worker sets its number of threads before NumPy is loaded."""
+    modules = "executor, serial, local, deferred, spawn, forkserver, preload"
+    code = f"import sys\nfrom mlflow_hpo.execution import {modules}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "pandas", "mlflow", "tensorflow", "pydantic"} & set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""A worker process: how it begins and ends, and what its errors look like to the driver.
+"""Prepares a worker process, and turns what is raised in it into errors that the driver can read.
 
 The module imports nothing heavy at its top: a process sets its threads before NumPy and TensorFlow
 are loaded, and unpickling a function loads the module it lives in.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import signal
 import tempfile
@@ -36,7 +37,7 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_LOGGING_LEVEL": "ERROR"}
 
 
 def environment(spec: ObjectiveSpec, threads: int) -> dict[str, str]:
-    """What is to be set in a process before it loads a library; a project's process inherits it."""
+    """Returns what to set in a process before it loads a library; a project's process inherits it."""
     quiet = {} if spec.project else {name: os.environ.get(name, level) for name, level in QUIET.items()}
     return dict.fromkeys(THREADS, str(threads)) | quiet
 
@@ -44,18 +45,29 @@ def environment(spec: ObjectiveSpec, threads: int) -> dict[str, str]:
 def warm_up(
     spec: ObjectiveSpec, threads: int, folder: str | None = None, contents: str | None = None
 ) -> None:
-    """Prepare a fresh process: threads, imports, the data. Ends with its driver.
+    """Prepares a fresh worker process: its environment, imports and data.
 
     Args:
-        folder: where temporary files go; whoever gives it removes it, whatever becomes of the worker.
+        folder: where temporary files go; the caller removes it when the workers are gone.
         contents: where what Python gave lies, see `user_code`.
     """
     tempfile.tempdir = folder
     if contents:
         use_contents(Path(contents))
     os.environ.update(environment(spec, threads))
-    _quiet()
-    with silence(), suppress(Exception):  # the first unit meets the same error, and can tell it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # the terminal is the driver's
+    load(spec)
+    _limit_threads(threads)
+    gc.freeze()  # what the imports made stays: a collection between trials need not look at it
+
+
+def load(spec: ObjectiveSpec) -> None:
+    """Loads what units of this spec need, in any process, and changes nothing else in it.
+
+    The first unit meets the errors again, and can tell them.
+    """
+    with silence(), suppress(Exception):
         import mlflow_hpo.store  # noqa: F401 (the import is what is wanted)
         from mlflow_hpo.hardware import machine
         from mlflow_hpo.objectives.find import find_objective
@@ -63,15 +75,13 @@ def warm_up(
         find_objective(spec).warm_up()
         machine()
         data_of(spec)
-    _limit_threads(threads)
-    gc.freeze()  # what the imports made stays: a collection between trials need not look at it
 
 
 @contextmanager
 def own_errors() -> Iterator[None]:
-    """Turn whatever is raised into one of our own errors.
+    """Turns whatever is raised into one of our errors.
 
-    MLflow's and its database's are the store's: the user's own calls of them belong in `user_errors`.
+    Those of MLflow and its database become StoreError; the user's own calls of them belong in `user_errors`.
     """
     from mlflow_hpo.store import store_errors
 
@@ -81,7 +91,7 @@ def own_errors() -> Iterator[None]:
 
 @contextmanager
 def user_errors(what: str = "") -> Iterator[None]:
-    """Turn whatever the user's code raises into one of our own errors, led by what was being done.
+    """Turns whatever the user's code raises into one of our errors, led by what was being done.
 
     An exception of TensorFlow's could not be unpickled without importing TensorFlow into the driver.
     """
@@ -96,23 +106,15 @@ def user_errors(what: str = "") -> Iterator[None]:
 
 
 def data_of(spec: ObjectiveSpec) -> Data | None:
-    """The spec's data; None where it has none."""
+    """Loads the spec's data; returns None if it has none."""
     from mlflow_hpo.data import load_data
 
     return load_data(spec.data) if spec.data.name else None
 
 
 def _limit_threads(threads: int) -> None:
-    """Tells libraries that were loaded for a study with another number of threads; the rest read it."""
+    """Sets the number of threads in libraries that were loaded for a study with another one."""
     if loaded_with.get(THREADS[0], str(threads)) != str(threads):
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(threads)
-
-
-def _quiet() -> None:
-    """Leave the terminal to the driver's display."""
-    import logging
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.getLogger("mlflow").setLevel(logging.ERROR)

@@ -1,0 +1,56 @@
+"""Runs units in this very process, so that breakpoints work in the user's code."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from typing_extensions import override
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.execution.executor import Executor
+
+NO_DEADLINE = (
+    "trial-timeout: training in this process cannot be cut, that needs a worker process: "
+    "give workers of at least 1"
+)
+
+
+class SerialExecutor(Executor):
+    """Runs each function when it is submitted, in the thread that submits it; the future is done by then.
+
+    A deadline cannot be kept here, so that a unit with one is refused; and what ends the process ends all.
+    """
+
+    workers = 1
+
+    def __init__(
+        self, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+    ) -> None:
+        """Sets up; the first unit calls `initializer(*initargs)` before it runs."""
+        self._initializer, self._initargs = initializer, initargs
+
+    @override
+    def submit(
+        self, fn: Callable[..., Any], *args: Any, timeout_s: float | None = None, near: str | None = None
+    ) -> Future[Any]:
+        if timeout_s is not None:
+            raise ConfigError(NO_DEADLINE)
+        future: Future[Any] = Future()
+        try:
+            if self._initializer:
+                self._initializer(*self._initargs)
+                self._initializer = None
+            future.set_result(fn(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    @override
+    def shutdown(self) -> None:
+        """Does nothing: whatever was submitted has ended."""
+
+    def __enter__(self) -> "SerialExecutor":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.shutdown()
