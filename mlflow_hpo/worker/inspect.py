@@ -44,17 +44,9 @@ def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> 
     """
     from mlflow_hpo.objectives.find import find_objective
     from mlflow_hpo.objectives.handle import Handle
+    from mlflow_hpo.objectives.reporter import SilentReporter
+    from mlflow_hpo.objectives.unit import UnitContext
 
     with tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder:
-        trial = Handle(
-            config=config,
-            seed=0,
-            start=0,
-            epochs=1,
-            max_epochs=max_epochs,
-            data=data_of(spec),
-            folder=Path(folder),
-            on_report=lambda epoch, metrics: None,
-            on_model=lambda *args, **how: "",
-        )
-        return find_objective(spec).dry_run(trial)
+        unit = UnitContext(config, 0, 0, 1, max_epochs, data_of(spec), Path(folder))
+        return find_objective(spec).dry_run(Handle(unit, SilentReporter()))

@@ -78,13 +78,14 @@ class KerasObjective:
         model = _prepared(self.builder, trial, rows)
         fit = Fit(trial, model, rows.data, self.builder.callbacks(trial.config, trial.max_epochs))
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
-        if not trial.reported and fit.heard:  # epochs that are known
-            trial.ended = trial.itself
-        elif not trial.reported:
-            trial.report(trial.epochs, _returned(answer, trial.metric))
-        model.save_weights(trial.folder / FILE)  # the optimizer's state is among them
+        if not trial.progress.reported and fit.heard:  # epochs that are known
+            trial.progress.end(trial.where)
+        elif not trial.progress.reported:
+            trial.report(trial.epochs, _returned(answer, trial.context.metric_name))
+        folder = trial.context.folder
+        model.save_weights(folder / FILE)  # the optimizer's state is among them
         if not fit.called:
-            (trial.folder / OWN_LOOP).touch()
+            (folder / OWN_LOOP).touch()
         log(trial, model, rows)
         if rows.data is not None:
             trial.log_cost(model.predict_on_batch, rows.data.train.x, model.count_params())
@@ -115,7 +116,8 @@ def _built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
 
 def _prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     """A new model, or one as it was at the checkpoint: that which is held, or built anew with its weights."""
-    held = _held.pop((trial.run_id, trial.start), None) if trial.source_id == trial.run_id else None
+    unit = trial.context
+    held = _held.pop((unit.run_id, unit.start), None) if unit.source_id == unit.run_id else None
     if held is not None:
         go_on(trial.seed)
         return held
@@ -129,13 +131,14 @@ def _restored(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     if not file.exists():
         raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
     model = _built(builder, trial, rows)
-    if trial.source_id == trial.run_id and (trial.folder / OWN_LOOP).exists():
+    is_own = trial.context.source_id == trial.context.run_id
+    if is_own and (trial.context.folder / OWN_LOOP).exists():
         return model  # the loop cannot be told where to begin, and trains all epochs again
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
         own = model.optimizer.get_config().get("learning_rate")
     model.load_weights(file)
-    if trial.source_id != trial.run_id and isinstance(own, float):
+    if not is_own and isinstance(own, float):
         model.optimizer.learning_rate.assign(own)  # a copy of another trial has its own
     return model
 
@@ -147,7 +150,7 @@ def _hold(trial: Handle, model: Any) -> None:
     """Keep the model for the trial's next unit: it is traced, and need not be restored."""
     if model.run_eagerly or model.count_params() > HELD_PARAMETERS:
         return
-    _held[(trial.run_id, trial.reached)] = model
+    _held[(trial.context.run_id, trial.reached)] = model
     while len(_held) > HELD:
         _held.pop(next(iter(_held)))
 

@@ -5,17 +5,21 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import monotonic, time
 from typing import Any
+
+from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError, how_it_ended
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
-from mlflow_hpo.objectives.handle import Handle, Place
+from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.project.process import Command
+from mlflow_hpo.objectives.reporter import Reporter
+from mlflow_hpo.objectives.unit import RunLocation
 from mlflow_hpo.projects import variables
 from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.store import Connection, keys, project_runs
@@ -65,14 +69,13 @@ class ProjectObjective:
 
     def train(self, trial: Handle) -> None:
         """See `Objective.train`."""
-        assert trial.place is not None
-        connection = _connection(trial.place.tracking_uri)
-        stops = [rung for rung in trial.rungs if trial.start < rung < trial.epochs]
+        assert trial.context.location is not None
+        connection = _connection(trial.context.location.tracking_uri)
         if not self.prepared.resource:
-            trial.on_report = _logged_already
-            _Process(self, trial, connection, trial.run_id, trial.config).follow()
+            trial = replace(trial, reporter=_LoggedAlready(trial.reporter))
+            _Process(self, trial, connection, trial.context.run_id, trial.config).follow()
             return
-        for stop in (*stops, trial.epochs):
+        for stop in trial.stops:
             if not self._rung(trial, connection, stop):
                 return
 
@@ -96,12 +99,12 @@ class _Process:
         run_id: str,
         config: Mapping[str, Any],
     ) -> None:
-        assert trial.place is not None
+        assert trial.context.location is not None
         self._of, self._trial, self._connection, self._run_id = of, trial, connection, run_id
-        self._place: Place = trial.place
-        self._since = int(time() * 1000) if trial.place.again else 0
+        self._location = trial.context.location
+        self._since = int(time() * 1000) if self._location.retried else 0
         self._began = monotonic()
-        self._output = trial.folder / keys.OUTPUT_FILE
+        self._output = trial.context.folder / keys.OUTPUT_FILE
         self._command = of.prepared.command(config)
 
     def value(self, points: list[float]) -> float:
@@ -130,8 +133,8 @@ class _Process:
             while not self._ends(command):
                 if trial.max_epochs > 1 and not all(self._reports(self._history())):
                     command.stop()
-                    if not trial.ended:
-                        trial.stopped = f"at step {trial.reached} of {trial.max_epochs}"
+                    if not trial.progress.ended_itself:
+                        trial.progress.stop(f"at step {trial.reached} of {trial.max_epochs}")
                     self._keep_model()
                     return
             self._check(command)
@@ -142,9 +145,9 @@ class _Process:
         trial = self._trial
         list(self._reports(points))  # it has ended: whether it would have been is of no matter
         epoch = min(max(len(points), trial.reached), trial.epochs) if trial.max_epochs > 1 else 1
-        trial.reported.pop(epoch, None)
+        trial.progress.reported.pop(epoch, None)
         trial.report(epoch, {self._of.metric.name: self.value(points)})
-        trial.ended = "" if epoch == trial.max_epochs else f"ended by itself after {epoch} steps"
+        trial.progress.end(f"ended by itself after {epoch} steps")
 
     def _reports(self, points: list[float]) -> Iterator[bool]:
         """Report the steps before the last that are new; after each, whether the trial goes on."""
@@ -154,15 +157,15 @@ class _Process:
 
     @contextmanager
     def _running(self) -> Iterator[Command]:
-        environment = {**os.environ, **_variables(self._place, self._trial.run_id, self._run_id)}
+        environment = {**os.environ, **_variables(self._location, self._trial.context.run_id, self._run_id)}
         command = Command(self._command, self._of.prepared.folder, environment, self._output)
         try:
             with command:
                 yield command
         finally:
-            trial = self._trial
-            trial.child_cpu_seconds += command.cpu_seconds
-            trial.child_peak_bytes = max(trial.child_peak_bytes, command.peak_bytes)
+            progress = self._trial.progress
+            progress.child_cpu_seconds += command.cpu_seconds
+            progress.child_peak_bytes = max(progress.child_peak_bytes, command.peak_bytes)
             project_runs.keep_output(self._connection, self._run_id, self._output)
 
     def _ends(self, command: Command) -> bool:
@@ -171,8 +174,8 @@ class _Process:
         Raises:
             TrialError: it took longer than a trial may.
         """
-        so_far, place = monotonic() - self._began, self._place
-        limit = None if place.trial_timeout is None else place.trial_timeout - place.spent
+        so_far, place = monotonic() - self._began, self._location
+        limit = None if place.trial_timeout is None else place.trial_timeout - place.seconds
         if limit is not None and so_far >= limit:
             raise TrialError(
                 f"took longer than the trial_timeout of {place.trial_timeout:g} s", command.tail()
@@ -201,15 +204,34 @@ class _Process:
         return points
 
     def _keep_model(self) -> list[str]:
-        known, self._trial.model_uri = project_runs.left_behind(self._connection, self._run_id)
+        known, self._trial.progress.model_uri = project_runs.left_behind(self._connection, self._run_id)
         return known
 
 
-def _logged_already(step: int, metrics: Mapping[str, float]) -> None:
-    """The project has logged its metrics itself."""
+@dataclass(frozen=True)
+class _LoggedAlready(Reporter):
+    """Leaves out the metrics, which the project has logged by itself."""
+
+    trial: Reporter
+
+    @override
+    def on_report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    @override
+    def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
+        return self.trial.on_model(flavor, model, epochs, **options)
+
+    @override
+    def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.trial.on_cost(epoch, metrics)
+
+    @override
+    def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        return self.trial.goes_on(epoch, metrics)
 
 
-def _variables(place: Place, trial_id: str, run_id: str) -> dict[str, str]:
+def _variables(place: RunLocation, trial_id: str, run_id: str) -> dict[str, str]:
     """Returns what MLflow gives a project's process, and the tags for the runs that it starts itself."""
     tags = {keys.STUDY_RUN: place.study_id, keys.TRIAL_RUN: trial_id, keys.NUMBER: str(place.number)}
     return {
@@ -223,10 +245,10 @@ def _variables(place: Place, trial_id: str, run_id: str) -> dict[str, str]:
 @contextmanager
 def _nested(connection: Connection, trial: Handle, name: str) -> Iterator[str]:
     """A run of its own for one budget: no param of a run can change."""
-    assert trial.place is not None
-    place = trial.place
-    tags = {keys.STUDY_RUN: place.study_id, keys.TRIAL_RUN: trial.run_id}
-    run_id = project_runs.nested_run(connection, place.experiment_id, trial.run_id, name, tags)
+    place, trial_id = trial.context.location, trial.context.run_id
+    assert place is not None
+    tags = {keys.STUDY_RUN: place.study_id, keys.TRIAL_RUN: trial_id}
+    run_id = project_runs.nested_run(connection, place.experiment_id, trial_id, name, tags)
     well = False
     try:
         yield run_id

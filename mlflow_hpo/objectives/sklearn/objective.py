@@ -137,7 +137,7 @@ class SklearnObjective:
         """Where it is scored: each pass of `partial_fit`, otherwise only where it must be."""
         if self._resource == PARTIAL_FIT:
             return list(range(trial.start + 1, trial.epochs + 1))
-        return [*(rung for rung in trial.rungs if trial.start < rung < trial.epochs), trial.epochs]
+        return trial.stops
 
     def _advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
         order = np.random.default_rng([trial.seed, epoch]).permutation(len(data.train))
@@ -245,9 +245,9 @@ class SklearnObjective:
         import joblib
 
         if self._resource == PARTIAL_FIT:
-            joblib.dump(estimator, trial.folder / FILE)
+            joblib.dump(estimator, trial.context.folder / FILE)
         else:
-            (trial.folder / "epochs.txt").write_text(str(trial.reached))
+            (trial.context.folder / "epochs.txt").write_text(str(trial.reached))
 
     def _log(self, trial: Handle, estimator: Any, rows: ModelInputs) -> None:
         from sklearn.pipeline import Pipeline
