@@ -12,7 +12,7 @@ from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.scores import scored
+from mlflow_hpo.objectives.scoring import read_predictions, scores
 
 TRIAL = "trial"
 LOSS = "loss"
@@ -85,7 +85,8 @@ class FunctionObjective:
 
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""
-        return scored(data, data.test, load("pyfunc").predict(data.test.x))
+        answers = load("pyfunc").predict(data.test.x)
+        return scores(read_predictions(answers, data, data.test), data, data.test)
 
     def _called(self, trial: Handle) -> Any:
         if self.form == TRIAL_FORM:

@@ -8,10 +8,10 @@ from typing import Any
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError
-from mlflow_hpo.objectives.cost import INFERENCE, PARAMETERS, inference_ms
 from mlflow_hpo.objectives.early_stopping import EarlyStopping
 from mlflow_hpo.objectives.progress import Progress, check_metrics, whole_epoch
 from mlflow_hpo.objectives.reporter import Reporter
+from mlflow_hpo.objectives.scoring import INFERENCE, PARAMETERS, inference_ms
 from mlflow_hpo.objectives.unit import UnitContext
 from mlflow_hpo.trial import Config
 

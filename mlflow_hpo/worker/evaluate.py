@@ -52,7 +52,7 @@ def evaluate_model(task: Task, model_uri: str, scored: bool = True) -> ModelEval
         HpoError: it could not be loaded or scored.
     """
     from mlflow_hpo.objectives.find import find_objective
-    from mlflow_hpo.objectives.rows import row_scores
+    from mlflow_hpo.objectives.scoring import predict_test_part, row_scores
     from mlflow_hpo.store import flavors_of, load_model
 
     data = data_of(task.spec)
@@ -63,7 +63,8 @@ def evaluate_model(task: Task, model_uri: str, scored: bool = True) -> ModelEval
     load = partial(load_model, uri=model_uri, tracking_uri=task.tracking_uri)
     scores = find_objective(task.spec).evaluate(load, data) if scored else {}
     with redirect_stdout(io.StringIO()):  # Keras would show its progress
-        rows = row_scores(load, flavors_of(model_uri, task.tracking_uri), data)
+        predictions = predict_test_part(load, flavors_of(model_uri, task.tracking_uri), data)
+        rows = row_scores(predictions, data, data.test)
     return ModelEvaluation(scores, rows, data.digest, _classes(data))
 
 

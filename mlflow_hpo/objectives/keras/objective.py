@@ -14,7 +14,7 @@ from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, batches, scalars, targets
 from mlflow_hpo.objectives.keras.save import log
 from mlflow_hpo.objectives.keras.seeding import begin, go_on
-from mlflow_hpo.objectives.scores import scored
+from mlflow_hpo.objectives.scoring import read_predictions, scores
 
 FILE = "model.weights.h5"
 OWN_LOOP = "own_loop"  # marks the checkpoint of a model that a loop of the user's own trained
@@ -96,7 +96,8 @@ class KerasObjective:
         """See `Objective.evaluate`."""
         model = load("pyfunc" if data.is_table else "keras")
         if not hasattr(model, "evaluate"):  # a table's, or one with layers of the user's own
-            return scored(data, data.test, load("pyfunc").predict(data.test.x))
+            answers = load("pyfunc").predict(data.test.x)
+            return scores(read_predictions(answers, data, data.test), data, data.test)
         return scalars(model.evaluate(batches(model, data, data.test), verbose=0, return_dict=True))
 
 

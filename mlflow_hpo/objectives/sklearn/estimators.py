@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data import Data, Part
-from mlflow_hpo.objectives.scores import cross_entropy, scored
 
 EXAMPLE_ROWS = 2
 
@@ -21,17 +20,6 @@ def targets(estimator: Any, data: Data, part: Part) -> Any:
     if data.labels and type(last).__module__.startswith("sklearn."):
         return np.array(data.labels)[part.y]
     return part.y
-
-
-def scored_by(estimator: Any, data: Data, part: Part) -> dict[str, float]:
-    """The estimator's scores on a part; with the cross-entropy as `loss` where it gives probabilities."""
-    found = scored(data, part, estimator.predict(part.x))
-    if data.classes and hasattr(estimator, "predict_proba"):
-        columns = {name: i for i, name in enumerate(estimator.classes_.tolist())}
-        aims = targets(estimator, data, part).tolist()
-        if set(aims) <= set(columns):
-            found["loss"] = cross_entropy([columns[name] for name in aims], estimator.predict_proba(part.x))
-    return found
 
 
 def head(x: Any) -> Any:

@@ -13,11 +13,11 @@ from mlflow_hpo.errors import ConfigError, SetupError, TrialError, worded
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.scoring import predict_with, scores
 from mlflow_hpo.objectives.sklearn.estimators import (
     head,
     home,
     is_estimator,
-    scored_by,
     share,
     taken,
     targets,
@@ -124,7 +124,7 @@ class SklearnObjective:
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""
         data = flattened(data)
-        return scored_by(load("sklearn"), data, data.test)
+        return scores(predict_with(load("sklearn"), data, data.test), data, data.test)
 
     @property
     def _resource(self) -> str:
@@ -157,9 +157,9 @@ class SklearnObjective:
         estimator.fit(data.train.x, y)
 
     def _scores(self, estimator: Any, data: Data) -> dict[str, float]:
-        found = scored_by(estimator, data, data.train)
-        if len(data.validation):
-            held_out = scored_by(estimator, data, data.validation)
+        found = scores(predict_with(estimator, data, data.train), data, data.train)
+        if len(held := data.validation):
+            held_out = scores(predict_with(estimator, data, held), data, held)
             found |= {f"val_{name}": value for name, value in held_out.items()}
             found |= {f"val_{name}": self._score(name, estimator, data) for name in self._scorer}
         return found
