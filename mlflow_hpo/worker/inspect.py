@@ -1,4 +1,4 @@
-"""What runs in a worker before a study begins: a describe at the user's model and data, and a rehearsal."""
+"""Looks at the user's model and data in a worker, before a study begins."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
-    """What a driver must know of the model and the data.
+    """Returns what a driver must know of the model and the data.
 
     Args:
-        name: how the model is to be named.
+        name: how the model is named in messages.
 
     Raises:
         HpoError: they cannot be loaded.
@@ -34,10 +34,10 @@ def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
 
 @user_errors("the model cannot be built with its baseline: ")
 def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> tuple[str, ...] | None:
-    """Try a config on a few rows, before any trial starts.
+    """Tries a config on a few rows, before any trial starts.
 
     Returns:
-        The metrics that its training will report; None where only training tells.
+        The metrics that its training will report; None if only training tells.
 
     Raises:
         HpoError: model and data do not fit.
@@ -48,5 +48,13 @@ def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> 
     from mlflow_hpo.objectives.unit import UnitContext
 
     with tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder:
-        unit = UnitContext(config, 0, 0, 1, max_epochs, data_of(spec), Path(folder))
+        unit = UnitContext(
+            config=config,
+            seed=0,
+            start=0,
+            epochs=1,
+            max_epochs=max_epochs,
+            data=data_of(spec),
+            folder=Path(folder),
+        )
         return find_objective(spec).dry_run(Handle(unit, SilentReporter()))
