@@ -10,8 +10,9 @@ from units import reported, unit
 
 from mlflow_hpo.data import Data, DataSpec, Part, load_data
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective
-from mlflow_hpo.objectives.keras.fast_epochs import epochs_of, is_plain, tensor
+from mlflow_hpo.objectives.keras.fast_epochs import epochs_of, is_plain
 from mlflow_hpo.objectives.keras.fit import Fit
+from mlflow_hpo.objectives.keras.rows import tensor
 
 KerasObjective(BuiltIn("mlp")).warm_up()
 
