@@ -10,7 +10,7 @@ from units import Reports, ending, unit
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.project import objective as objectives
+from mlflow_hpo.objectives.project import run
 from mlflow_hpo.objectives.project.objective import ProjectObjective
 from mlflow_hpo.objectives.unit import RunLocation
 from mlflow_hpo.projects.prepared import Prepared
@@ -28,8 +28,8 @@ def trained(
     connection: Connection, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Handle]:
     """Run a script that logs these losses to its end, before the objective looks for the first time."""
-    monkeypatch.setattr(objectives, "FIRST_PAUSE", 600)
-    monkeypatch.setattr(objectives, "LAST_PAUSE", 600)
+    monkeypatch.setattr(run, "FIRST_PAUSE", 600)
+    monkeypatch.setattr(run, "LAST_PAUSE", 600)
     (tmp_path / "storage").mkdir()
 
     def train(

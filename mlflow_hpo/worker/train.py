@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow_hpo.data import Data
     from mlflow_hpo.objectives.handle import Handle
     from mlflow_hpo.objectives.unit import RunLocation
-    from mlflow_hpo.store import Connection, Recorder
+    from mlflow_hpo.store import Recorder
     from mlflow_hpo.trial import Result
     from mlflow_hpo.worker.messages import Assignment
 
@@ -33,20 +32,14 @@ def train(assignment: Assignment) -> Result:
         HpoError: the study cannot go on.
     """
     from mlflow_hpo.store import Recorder
+    from mlflow_hpo.store.connection import connection_to
 
-    connection = _connection(assignment.task.tracking_uri)
+    connection = connection_to(assignment.task.tracking_uri)
     with (
         tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder,
         Recorder(connection, assignment.run_id, assignment.task.experiment_id) as recorder,
     ):
         return _Run(assignment, recorder, Path(folder)).result()
-
-
-@lru_cache(maxsize=1)
-def _connection(uri: str) -> Connection:
-    from mlflow_hpo.store import Connection
-
-    return Connection(uri)
 
 
 class _Run:
