@@ -25,7 +25,7 @@ from mlflow_hpo.algorithms import algorithm, propose
 from mlflow_hpo.data import DataSpec
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import find_model
-from mlflow_hpo.objectives.keras import objective
+from mlflow_hpo.objectives.keras import held
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
@@ -81,7 +81,7 @@ def measured(model: str, trials: int, folder: Path) -> Seconds:
         for start, stop in pairwise((0, *RUNGS)):
             for run_id, config in runs:
                 if way == "checkpoint":
-                    objective._held.clear()
+                    held.clear()
                 spent = worker.train(run_id, config, start, stop)
                 found[start, stop, way if start else "first"].append(spent)
     return found
@@ -120,8 +120,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--study", type=int, default=60, metavar="TRIALS")
     chosen = parser.parse_args()
-    if chosen.trials > objective.HELD:
-        parser.error(f"--trials: a worker holds {objective.HELD} models")
+    if chosen.trials > held.MAX_HELD:
+        parser.error(f"--trials: a worker holds {held.MAX_HELD} models")
     console = Console()
     with tempfile.TemporaryDirectory() as name:
         for model in chosen.models:

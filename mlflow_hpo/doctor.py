@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,7 @@ from mlflow_hpo.hardware import machine
 from mlflow_hpo.projects import variables
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
+from mlflow_hpo.store.connection import connection_to
 
 NETWORK = ("nfs", "cifs", "smb", "afs", "sshfs", "9p", "lustre", "gpfs", "glusterfs", "ceph", "beegfs")
 LEAST_BYTES = 1 << 30  # free, where no study says how large its models are
@@ -71,7 +71,7 @@ def store() -> Finding | None:
     if (file := health.missing_file(uri)) is not None:
         return _unmade(file)
     try:
-        _connection(uri)
+        connection_to(uri)
     except StoreError as error:
         if health.OUTDATED in str(error):
             return Finding(str(error), f"take a backup, then: mlflow db upgrade {uri}")
@@ -153,7 +153,7 @@ def disk() -> Finding | None:
     uri, known = health.named_uri(), 0
     folder: Path | None = health.DEFAULT_ARTIFACTS.absolute()
     if health.missing_file(uri) is None:
-        connection = _connection(uri)
+        connection = connection_to(uri)
         folder, known = health.artifact_folder(connection), bytes_needed(connection)
     if folder is None:
         return None
@@ -175,11 +175,6 @@ CHECKS: dict[str, Callable[[], Finding | None]] = {
     "no GPU is unseen by TensorFlow": gpu,
     "the models have room": disk,
 }
-
-
-@lru_cache(maxsize=1)
-def _connection(uri: str) -> Connection:
-    return Connection(uri)
 
 
 def is_network(kind: str) -> bool:

@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 
 import pytest
 from processes import WAIT, answer, complain, gone, leave, name_yourself, sleep, until, write_on
+from units import Reports, reported, unit
 
 from mlflow_hpo.algorithms import Algorithm, propose
 from mlflow_hpo.data import DataSpec, load_data
 from mlflow_hpo.errors import NotFiniteError
 from mlflow_hpo.execution.executor import Executor, WorkerLost
-from mlflow_hpo.objectives.handle import Handle, Objective
+from mlflow_hpo.objectives.base import Objective
+from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import Config, State, Trial
 
@@ -228,41 +230,39 @@ class ObjectiveContract:
     data = "digits"
     each_epoch = True  # whether it reports every epoch, or only where it must
 
-    def handle(self, folder: Path, start: int, epochs: int, config: Config | None = None) -> Handle:
-        folder.mkdir(exist_ok=True)
-        return Handle(
-            config=config or self.config,
-            seed=11,
-            start=start,
-            epochs=epochs,
-            max_epochs=4,
-            data=load_data(DataSpec(self.data)),
-            folder=folder,
-            on_report=lambda epoch, metrics: None,
-            on_model=self.keep,
-        )
+    def handle(
+        self, folder: Path, start: int, epochs: int, config: Config | None = None, **more: Any
+    ) -> Handle:
+        self.reports = more.pop("reports", Reports())
+        given: dict[str, Any] = {
+            "config": config or self.config,
+            "seed": 11,
+            "max_epochs": 4,
+            "data": load_data(DataSpec(self.data)),
+        }
+        return unit(folder, start, epochs, reports=self.reports, **(given | more))
 
-    def keep(self, flavor: str, model: Any, epochs: int, **how: Any) -> str:
-        self.model = model
-        return "models:/kept"
+    @property
+    def model(self) -> Any:
+        """The model that was logged by the newest handle's unit."""
+        return self.reports.model
 
     def train(self, handle: Handle) -> dict[int, dict[str, float]]:
         self.objective.train(handle)
-        return {epoch: dict(values) for epoch, values in handle.reported.items()}
+        return reported(handle)
 
     def test_training_in_parts_equals_training_at_once(self, tmp_path: Path) -> None:
         first, second = (self.handle(tmp_path / "parts", *part) for part in ((0, 1), (1, 3)))
         parts = self.train(first) | self.train(second)
-        assert not first.over
-        assert not second.over
-        whole_handle = self.handle(tmp_path / "whole", 0, 3)
-        whole_handle.rungs = (1,)
+        assert not first.ended_itself
+        assert not second.ended_itself
+        whole_handle = self.handle(tmp_path / "whole", 0, 3, rungs=(1,))
         whole = self.train(whole_handle)
         assert sorted(parts) == sorted(whole) == ([1, 2, 3] if self.each_epoch else [1, 3])
         for epoch, values in whole.items():
             assert self.metrics <= set(values)
             assert parts[epoch] == pytest.approx(values, abs=2e-3), epoch
-        assert whole_handle.model_uri == "models:/kept"
+        assert whole_handle.progress.model_uri == "models:/kept"
         assert whole_handle.data is not None
         assert 0 <= self.objective.evaluate(lambda flavor: self.model, whole_handle.data)["accuracy"] <= 1
 

@@ -9,6 +9,7 @@ from conftest import hpo, hpo_process
 
 from mlflow_hpo import doctor
 from mlflow_hpo.store import health
+from mlflow_hpo.store.connection import connection_to
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def own(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> None:
-    doctor._connection.cache_clear()
+    connection_to.cache_clear()
 
 
 def test_where_nothing_is_wrong_it_says_so(own: str) -> None:

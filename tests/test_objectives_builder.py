@@ -8,11 +8,10 @@ import mlflow
 import numpy as np
 import pytest
 from contracts import ObjectiveContract
+from units import ending, unit
 
 from mlflow_hpo.data import Data, DataSpec, Part, load_data
 from mlflow_hpo.errors import ConfigError, SetupError
-from mlflow_hpo.metric import Metric
-from mlflow_hpo.objectives.early_stopping import early_stopping
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords
 from mlflow_hpo.space import parse_space
@@ -67,7 +66,7 @@ class TestKeywords(ObjectiveContract):
         trial = self.handle(tmp_path, 0, 3, {"hidden": 8, "epochs": 2})
         self.train(trial)
         assert trial.reached == 2
-        assert trial.over == "trained for its 2 epochs"
+        assert ending(trial) == "trained for its 2 epochs"
 
     def test_early_stopping_goes_on_after_a_checkpoint(self, tmp_path: Path) -> None:
         """At a learning rate of 0 nothing becomes better, wherever a unit ends."""
@@ -76,16 +75,14 @@ class TestKeywords(ObjectiveContract):
             trial = self.watched(folder, 0, cut)
             self.train(trial)
             if cut == 1:
-                assert trial.over == ""
+                assert not trial.ended_itself
                 trial = self.watched(folder, 1, 4)
                 self.train(trial)
-            assert trial.over == "stopped early at epoch 3 of 4: no better val_loss for 2 epochs"
+            assert ending(trial) == "stopped early at epoch 3 of 4: no better val_loss for 2 epochs"
 
     def watched(self, folder: Path, start: int, epochs: int) -> Handle:
-        trial = self.handle(folder, start, epochs, {"hidden": 8, "lr_rate": 0.0, "dropout": 0.0})
-        trial.metric = "val_loss"
-        trial.goes_on = early_stopping(trial, 2, Metric("val_loss", maximize=False))
-        return trial
+        config = {"hidden": 8, "lr_rate": 0.0, "dropout": 0.0}
+        return self.handle(folder, start, epochs, config, metric="val_loss", early_stopping=2)
 
 
 class TestOwnLayer(ObjectiveContract):
@@ -97,35 +94,25 @@ class TestOwnLayer(ObjectiveContract):
     metrics: ClassVar[set[str]] = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
     def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
-        trial = self.handle(tmp_path, 0, 1)
-        data = trial.data
-        assert data is not None
-        trial.data = data.mapped(lambda part: Part(np.full_like(part.x, np.nan), part.y))
+        data = load_data(DataSpec(self.data))
+        nothing = data.mapped(lambda part: Part(np.full_like(part.x, np.nan), part.y))
+        trial = self.handle(tmp_path, 0, 1, data=nothing)
         with pytest.raises(Exception, match="became nan at epoch 1"):
             self.train(trial)
 
     def test_what_is_logged_needs_none_of_the_users_code(self, tmp_path: Path) -> None:
-        how: dict[str, Any] = {}
-
-        def keep(flavor: str, model: Any, epochs: int, **given: Any) -> str:
-            how.update(given, flavor=flavor, model=model)
-            return "models:/kept"
-
-        trial = self.handle(tmp_path, 0, 1)
-        trial.on_model = keep
-        self.objective.train(trial)
-        example, outputs = how.pop("inputs"), how.pop("outputs")
-        signature = mlflow.models.infer_signature(example, outputs)
+        self.train(self.handle(tmp_path, 0, 1))
+        example, options = self.reports.options["inputs"], self.reports.options
         path = str(tmp_path / "model")
         mlflow.keras.save_model(
-            how["model"],
+            self.model,
             path,
-            signature=signature,
-            save_exported_model=how["save_exported_model"],
-            pip_requirements=how["pip_requirements"],
+            signature=mlflow.models.infer_signature(example, options["outputs"]),
+            save_exported_model=options["save_exported_model"],
+            pip_requirements=options["pip_requirements"],
         )
         answers = mlflow.pyfunc.load_model(path).predict(example)
-        np.testing.assert_allclose(answers, how["model"].predict(example, verbose=0), atol=1e-5)
+        np.testing.assert_allclose(answers, self.model.predict(example, verbose=0), atol=1e-5)
 
 
 def subclassed(units: int = 8) -> Any:
@@ -164,11 +151,7 @@ def test_what_a_builder_does_not_take_is_refused_by_name() -> None:
         model.check(parse_space("units: [1, 2]", "s"))
 
 
-def rows(data: Data) -> Handle:
-    return Handle({}, 0, 0, 1, 1, data, Path(), lambda *a: None, lambda *a, **k: "")
-
-
-def test_data_that_do_not_fit_are_named_with_their_shape() -> None:
+def test_data_that_do_not_fit_are_named_with_their_shape(tmp_path: Path) -> None:
     def narrow() -> Any:
         import keras
 
@@ -177,28 +160,28 @@ def test_data_that_do_not_fit_are_named_with_their_shape() -> None:
         return model
 
     with pytest.raises(SetupError, match=r"does not fit data 'digits', whose inputs have shape \(8, 8, 1\)"):
-        objective(narrow).dry_run(rows(load_data(DataSpec("digits", 0))))
+        objective(narrow).dry_run(unit(tmp_path, data=load_data(DataSpec("digits", 0))))
 
 
 @pytest.mark.parametrize("returned", [None, 3, "model"])
-def test_a_builder_that_returns_no_model_is_refused(returned: Any) -> None:
+def test_a_builder_that_returns_no_model_is_refused(tmp_path: Path, returned: Any) -> None:
     with pytest.raises(SetupError, match=f"returned {type(returned).__name__}: expected a compiled"):
-        objective(lambda: returned).dry_run(rows(load_data(DataSpec("digits", 0))))
+        objective(lambda: returned).dry_run(unit(tmp_path, data=load_data(DataSpec("digits", 0))))
 
 
-def in_unit(unit: float, part: Part) -> Part:
-    return Part(part.x, (part.y * unit + 7).astype(np.float32))
+def in_unit(size: float, part: Part) -> Part:
+    return Part(part.x, (part.y * size + 7).astype(np.float32))
 
 
 def test_a_regression_does_not_depend_on_the_unit_of_its_targets(tmp_path: Path) -> None:
     digits = load_data(DataSpec("digits", 0))
     losses = []
-    for unit in (1.0, 1000.0):
-        values = digits.mapped(partial(in_unit, unit))
+    for size in (1.0, 1000.0):
+        values = digits.mapped(partial(in_unit, size))
         data = Data("values", "", "", 0, (), values.train, values.validation, values.test)
         found = KerasObjective(BuiltIn("mlp"))
-        trial = Handle({}, 1, 0, 2, 2, data, tmp_path, lambda *a: None, lambda *a, **k: "")
+        trial = unit(tmp_path, 0, 2, seed=1, data=data)
         found.train(trial)
-        losses.append(trial.reported[2]["val_loss"])
+        losses.append(trial.progress.reported[2]["val_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert losses[0] < 1  # better than the mean

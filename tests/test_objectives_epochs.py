@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from units import reported, unit
 
 from mlflow_hpo.data import Data, DataSpec, Part, load_data
-from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective
-from mlflow_hpo.objectives.keras.fast_epochs import epochs_of, is_plain, tensor
+from mlflow_hpo.objectives.keras.fast_epochs import epochs_of, is_plain
 from mlflow_hpo.objectives.keras.fit import Fit
+from mlflow_hpo.objectives.keras.rows import tensor
 
 KerasObjective(BuiltIn("mlp")).warm_up()
 
@@ -41,10 +42,10 @@ def data() -> Data:
 
 
 def trained(folder: Path, data: Data, model: Any, **given: Any) -> dict[int, dict[str, float]]:
-    trial = Handle({}, 7, 0, EPOCHS, EPOCHS, data, folder, lambda epoch, values: None, lambda *model: "")
+    trial = unit(folder, 0, EPOCHS, seed=7, data=data)
     fit = Fit(trial, model, data)
     fit(**{**fit.rows(), "batch_size": BATCH, **given})
-    return {epoch: dict(values) for epoch, values in trial.reported.items()}
+    return reported(trial)
 
 
 def assert_same(found: dict[int, dict[str, float]], wanted: dict[int, dict[str, float]]) -> None:

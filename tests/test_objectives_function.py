@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from contracts import ObjectiveContract
 from sklearn.linear_model import SGDClassifier
+from units import Reports, ending, unit
 
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.objectives.function import CONFIG_FORM, KEYWORD_FORM, TRIAL_FORM, FunctionObjective, form_of
@@ -49,19 +50,8 @@ class TestFunction(ObjectiveContract):
     metrics: ClassVar[set[str]] = {"loss", "val_accuracy"}
 
 
-def handle(folder: Path, config: Config, epochs: int = 1) -> Handle:
-    return Handle(
-        config=config,
-        seed=3,
-        start=0,
-        epochs=epochs,
-        max_epochs=epochs,
-        data=None,
-        folder=folder,
-        on_report=lambda epoch, metrics: None,
-        on_model=lambda *args, **how: "",
-        metric="loss",
-    )
+def handle(folder: Path, config: Config, epochs: int = 1, **more: Any) -> Handle:
+    return unit(folder, more.pop("start", 0), epochs, config=config, seed=3, metric="loss", **more)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +66,7 @@ def handle(folder: Path, config: Config, epochs: int = 1) -> Handle:
 def test_a_number_or_a_mapping_is_what_it_reports(tmp_path: Path, answer: Any, metrics: Any) -> None:
     trial = handle(tmp_path, {"x": 1})
     FunctionObjective(lambda config: answer, CONFIG_FORM).train(trial)
-    assert trial.reported == {1: metrics}
+    assert trial.progress.reported == {1: metrics}
 
 
 @pytest.mark.parametrize("answer", [None, 0.4])
@@ -88,8 +78,8 @@ def test_a_break_ends_the_trial_whatever_is_returned(tmp_path: Path, answer: flo
 
     trial = handle(tmp_path, {"x": 1}, epochs=9)
     FunctionObjective(objective, TRIAL_FORM).train(trial)
-    assert trial.reported == {1: {"loss": 0.5}, 2: {"loss": 0.25}}
-    assert trial.over == "ended by itself at epoch 2 of 9"
+    assert trial.progress.reported == {1: {"loss": 0.5}, 2: {"loss": 0.25}}
+    assert ending(trial) == "ended by itself at epoch 2 of 9"
 
 
 def test_what_is_returned_after_a_few_reports_is_of_the_last_epoch(tmp_path: Path) -> None:
@@ -100,8 +90,8 @@ def test_what_is_returned_after_a_few_reports_is_of_the_last_epoch(tmp_path: Pat
 
     trial = handle(tmp_path, {"x": 1}, epochs=5)
     FunctionObjective(objective, TRIAL_FORM).train(trial)
-    assert trial.reported[5] == {"loss": 0.1}
-    assert trial.over == ""
+    assert trial.progress.reported[5] == {"loss": 0.1}
+    assert not trial.ended_itself
 
 
 def test_what_is_returned_after_a_false_is_of_where_it_was_told(tmp_path: Path) -> None:
@@ -110,11 +100,10 @@ def test_what_is_returned_after_a_false_is_of_where_it_was_told(tmp_path: Path) 
             pass
         return 0.1
 
-    trial = handle(tmp_path, {"x": 1}, epochs=9)
-    trial.goes_on = lambda epoch, metrics: epoch < 3
+    trial = handle(tmp_path, {"x": 1}, epochs=9, reports=Reports(stop_after=3))
     FunctionObjective(objective, TRIAL_FORM).train(trial)
-    assert sorted(trial.reported) == [1, 2, 3]
-    assert trial.over == ""
+    assert sorted(trial.progress.reported) == [1, 2, 3]
+    assert not trial.ended_itself
 
 
 @pytest.mark.parametrize("epoch", [0, -1, 1.5, float("nan"), "2", None])
@@ -132,13 +121,13 @@ def test_a_whole_number_of_any_type_is_an_epoch(tmp_path: Path, epoch: Any) -> N
 
     trial = handle(tmp_path, {})
     FunctionObjective(objective, TRIAL_FORM).train(trial)
-    assert [type(known) for known in trial.reported] == [int]
+    assert [type(known) for known in trial.progress.reported] == [int]
 
 
 def test_a_function_of_keywords_gets_them(tmp_path: Path) -> None:
     trial = handle(tmp_path, {"x": 2.0})
     FunctionObjective(lambda x=1.0, y=3.0: x * y, KEYWORD_FORM).train(trial)
-    assert trial.reported == {1: {"loss": 6.0}}
+    assert trial.progress.reported == {1: {"loss": 6.0}}
 
 
 def test_what_is_no_number_stops_the_study(tmp_path: Path) -> None:
@@ -163,7 +152,7 @@ def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
     for _ in range(2):
         trial = handle(tmp_path, {"x": 1})
         FunctionObjective(lambda config: float(np.random.rand()), CONFIG_FORM).train(trial)
-        drawn.append(trial.reported[1]["loss"])
+        drawn.append(trial.progress.reported[1]["loss"])
     assert drawn[0] == drawn[1]
 
 
@@ -185,8 +174,7 @@ def test_a_checkpoint_that_cannot_be_read_fails_the_trial_whatever_the_function_
     def fetch() -> None:
         raise TrialError("the checkpoint cannot be read")
 
-    trial = handle(tmp_path, {"x": 1}, epochs=2)
-    trial.start, trial.fetch = 1, fetch
+    trial = handle(tmp_path, {"x": 1}, epochs=2, start=1, fetch=fetch)
     with pytest.raises(TrialError, match=r"^the checkpoint cannot be read$"):
         FunctionObjective(careless, TRIAL_FORM).train(trial)
-    assert not trial.reported
+    assert not trial.progress.reported

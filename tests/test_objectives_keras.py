@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 from contracts import ObjectiveContract
+from units import Reports
 
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective
@@ -17,27 +18,25 @@ def objective(name: str) -> KerasObjective:
     return found
 
 
+def no_fetch() -> None:
+    pytest.fail("the checkpoint was fetched")
+
+
 class KerasContract(ObjectiveContract):
     metrics: ClassVar[set[str]] = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
     broken: ClassVar[Config] = {"optimizer": "sgd", "learning_rate": 1e30, "units": 8}
 
     def test_a_model_that_is_held_goes_on_as_a_restored_one_does(self, tmp_path: Path) -> None:
         whole = self.train(self.handle(tmp_path / "whole", 0, 3))
-        first = self.handle(tmp_path / "held", 0, 1)
-        first.run_id = "held"
-        self.train(first)
-        other = self.handle(tmp_path / "other", 0, 1)  # another trial comes between
-        other.run_id = "other"
-        self.train(other)
-        second = self.handle(tmp_path / "again", 1, 3)  # where there is no checkpoint
-        second.run_id = second.source_id = "held"
-        second.fetch = lambda: pytest.fail("the checkpoint was fetched")
+        self.train(self.handle(tmp_path / "held", 0, 1, run_id="held"))
+        self.train(self.handle(tmp_path / "other", 0, 1, run_id="other"))  # another trial comes between
+        again = tmp_path / "again"  # where there is no checkpoint
+        second = self.handle(again, 1, 3, run_id="held", source_id="held", fetch=no_fetch)
         for epoch, values in self.train(second).items():
             assert values == pytest.approx(whole[epoch], abs=2e-3)
 
     def test_a_unit_may_end_before_its_last_epoch(self, tmp_path: Path) -> None:
-        handle = self.handle(tmp_path, 0, 3)
-        handle.goes_on = lambda epoch, metrics: epoch < 2
+        handle = self.handle(tmp_path, 0, 3, reports=Reports(stop_after=2))
         assert sorted(self.train(handle)) == [1, 2]
         later = self.handle(tmp_path, 2, 3)
         assert sorted(self.train(later)) == [3]
@@ -69,7 +68,7 @@ class TestMlp(KerasContract):
         with pytest.raises(
             TrialError, match="reported no 'f1' at epoch 1: it reported accuracy, learning_rate"
         ):
-            handle.value("f1", 1)
+            handle.progress.value("f1", 1)
 
 
 class TestCnn(KerasContract):

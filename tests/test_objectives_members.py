@@ -1,6 +1,5 @@
 """Folds and repeats: the mean of several trainings, each with its own curves and its own early stop."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,6 +8,7 @@ import pytest
 from contracts import ObjectiveContract
 from sklearn.linear_model import SGDClassifier
 from test_objectives_function import objective as by_hand
+from units import ending
 
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.objectives.cross_validation import Repeated
@@ -34,14 +34,10 @@ class TestFolds(ObjectiveContract):
 
     def test_each_members_curve_has_its_own_name_and_their_mean_is_the_trials(self, tmp_path: Path) -> None:
         curves: dict[str, list[float]] = {}
-        trial = self.handle(tmp_path, 0, 2)
-
-        def note(epoch: int, values: Mapping[str, float]) -> None:
+        self.train(self.handle(tmp_path, 0, 2))
+        for _, values in self.reports.metrics:
             for name in (n for n in values if "val_accuracy" in n):
                 curves.setdefault(name, []).append(values[name])
-
-        trial.on_report = note
-        self.objective.train(trial)
         members = [f"fold_{f}_repeat_{r}/val_accuracy" for f in (1, 2, 3) for r in (1, 2)]
         assert set(members) < set(curves)
         for epoch in (0, 1):
@@ -52,25 +48,21 @@ class TestFolds(ObjectiveContract):
         assert curves[members[0]] != curves[members[2]]  # other rows
 
     def test_a_member_that_stops_early_counts_with_its_last_value(self, tmp_path: Path) -> None:
-        self.objective = Repeated(
-            FunctionObjective(falling_then_not, TRIAL_FORM), folds=1, repeats=2, seed=0, patience=1
-        )
-        trial = self.handle(tmp_path, 0, 4)
-        trial.metric = "loss"
+        self.objective = Repeated(FunctionObjective(falling_then_not, TRIAL_FORM), folds=1, repeats=2, seed=0)
+        trial = self.handle(tmp_path, 0, 4, metric="loss", early_stopping=1)
         self.objective.train(trial)
         assert trial.reached == 3
-        assert trial.over == "stopped early at epoch 3 of 4: no better loss for 1 epochs"
-        assert trial.reported[3]["loss"] == trial.reported[2]["loss"]
+        assert ending(trial) == "stopped early at epoch 3 of 4: no better loss for 1 epochs"
+        assert trial.progress.reported[3]["loss"] == trial.progress.reported[2]["loss"]
 
     def test_an_objective_that_tells_only_its_last_epoch_is_repeated_too(self, tmp_path: Path) -> None:
         members = Repeated(
             FunctionObjective(lambda trial: trial.seed / 2**31, TRIAL_FORM), folds=1, repeats=2, seed=0
         )
-        trial = self.handle(tmp_path, 0, 3)
-        trial.metric = "loss"
+        trial = self.handle(tmp_path, 0, 3, metric="loss")
         members.train(trial)
-        assert list(trial.reported) == [3]
-        assert trial.reported[3]["loss_std"] > 0
+        assert list(trial.progress.reported) == [3]
+        assert trial.progress.reported[3]["loss_std"] > 0
 
 
 def falling_then_not(trial: "object") -> None:
@@ -84,7 +76,6 @@ def falling_then_not(trial: "object") -> None:
 
 def test_folds_need_data(tmp_path: Path) -> None:
     members = Repeated(FunctionObjective(falling_then_not, TRIAL_FORM), folds=2, repeats=1, seed=0)
-    trial = TestFolds().handle(tmp_path, 0, 1)
-    trial.data = None
+    trial = TestFolds().handle(tmp_path, 0, 1, data=None)
     with pytest.raises(SetupError, match="folds: 2 folds need data"):
         members.train(trial)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from units import reported, unit
 
 from mlflow_hpo.data import Data, DataSpec, load_data
-from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import KerasObjective, Keywords
 from mlflow_hpo.objectives.keras.seeding import begin, go_on
 
@@ -49,13 +49,12 @@ class Trainer:
         self._objective, self._data, self._folder = objective, data, folder
 
     def __call__(self, run_id: str, seed: int, start: int, epochs: int, **config: Any) -> Metrics:
-        silent: Any = lambda *a, **k: ""  # noqa: E731
-        trial = Handle(config, seed, start, epochs, 4, self._data, self._folder, silent, silent)
-        trial.run_id, trial.source_id = run_id, run_id if start else None
         self.fetched = False
-        trial.fetch = self._fetch if start else None
+        given: dict[str, Any] = {"config": config, "seed": seed, "max_epochs": 4, "data": self._data}
+        source: dict[str, Any] = {"source_id": run_id, "fetch": self._fetch} if start else {}
+        trial = unit(self._folder, start, epochs, run_id=run_id, **given, **source)
         self._objective.train(trial)
-        return {epoch: dict(values) for epoch, values in trial.reported.items()}
+        return reported(trial)
 
     def _fetch(self) -> None:
         self.fetched = True

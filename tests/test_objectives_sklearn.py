@@ -11,11 +11,11 @@ from sklearn.linear_model import Ridge, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from units import unit
 
 from mlflow_hpo.data import Data, DataSpec, load_data, whole
 from mlflow_hpo.data.preprocess import flattened
 from mlflow_hpo.errors import ConfigError, NotFiniteError, SetupError, TrialError
-from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn import SklearnObjective
 from mlflow_hpo.trial import Config
 
@@ -103,41 +103,19 @@ def test_a_function_may_take_arguments_of_its_own() -> None:
 
 
 def test_a_scorer_of_scikit_learns_is_reported_where_the_metric_names_it(tmp_path: Path) -> None:
-    reported: list[Any] = []
-    trial = Handle(
-        config={"max_depth": 2},
-        seed=1,
-        start=0,
-        epochs=1,
-        max_epochs=1,
-        data=load_data(DataSpec("digits", 0)),
-        folder=tmp_path,
-        on_report=lambda epoch, metrics: reported.append(dict(metrics)),
-        on_model=lambda *args, **how: "models:/kept",
-        metric="val_f1_macro",
-    )
+    data = load_data(DataSpec("digits", 0))
+    trial = unit(tmp_path, config={"max_depth": 2}, seed=1, data=data, metric="val_f1_macro")
     objective = SklearnObjective(RandomForestClassifier, metric="val_f1_macro")
     assert "val_f1_macro" in (objective.dry_run(trial) or ())
     objective.train(trial)
-    assert 0 < reported[-1]["val_f1_macro"] < 1
+    assert 0 < trial.progress.reported[1]["val_f1_macro"] < 1
 
 
 def rehearsed(
     tmp_path: Path, target: Any, data: Data, metric: str = "", resource: str = "none", epochs: int = 1
 ) -> Any:
     objective = SklearnObjective(target, resource, metric=metric)
-    handle = Handle(
-        config={},
-        seed=0,
-        start=0,
-        epochs=1,
-        max_epochs=epochs,
-        data=data,
-        folder=tmp_path,
-        on_report=lambda epoch, metrics: None,
-        on_model=lambda *args, **how: "",
-    )
-    return objective.dry_run(handle)
+    return objective.dry_run(unit(tmp_path, max_epochs=epochs, data=data))
 
 
 def test_a_pipeline_that_does_not_take_the_table_is_refused_before_any_trial(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 from contracts import ObjectiveContract
+from units import Reports
 
 keras_tuner = pytest.importorskip("keras_tuner", reason="KerasTuner is an extra")
 
@@ -154,10 +155,10 @@ def test_the_defaults_are_the_baseline() -> None:
 
 
 def test_a_loop_of_the_users_own_reports_through_the_callbacks(tmp_path: Path) -> None:
-    reported = TestFunction().handle(tmp_path, 0, 2)
-    objective(Looping).train(reported)
-    assert sorted(reported.reported) == [1, 2]
-    assert "val_accuracy" in reported.reported[2]
+    handle = TestFunction().handle(tmp_path, 0, 2)
+    objective(Looping).train(handle)
+    assert sorted(handle.progress.reported) == [1, 2]
+    assert "val_accuracy" in handle.progress.reported[2]
 
 
 def test_a_loop_of_the_users_own_goes_on_by_training_all_epochs_again(tmp_path: Path) -> None:
@@ -165,18 +166,17 @@ def test_a_loop_of_the_users_own_goes_on_by_training_all_epochs_again(tmp_path: 
     for start, epochs in ((0, 1), (1, 3)):
         handle = parts.handle(tmp_path / "parts", start, epochs)
         own.train(handle)
-        assert not handle.over
+        assert not handle.ended_itself
     whole = parts.handle(tmp_path / "whole", 0, 3)
     own.train(whole)
-    assert sorted(handle.reported) == [2, 3]
-    assert handle.reported[3] == pytest.approx(whole.reported[3], abs=2e-3)
+    assert sorted(handle.progress.reported) == [2, 3]
+    assert handle.progress.reported[3] == pytest.approx(whole.progress.reported[3], abs=2e-3)
 
 
 def test_a_loop_of_the_users_own_that_looks_at_stop_training_can_be_ended(tmp_path: Path) -> None:
-    handle = TestFunction().handle(tmp_path, 0, 4)
-    handle.goes_on = lambda epoch, metrics: epoch < 2
+    handle = TestFunction().handle(tmp_path, 0, 4, reports=Reports(stop_after=2))
     objective(Looping).train(handle)
-    assert sorted(handle.reported) == [1, 2]
+    assert sorted(handle.progress.reported) == [1, 2]
     assert handle.reached == 2
 
 
@@ -188,8 +188,8 @@ def test_a_silent_loop_of_the_users_own_is_promoted_too(tmp_path: Path) -> None:
     for start, epochs in ((0, 1), (1, 3)):
         handle = TestFunction().handle(tmp_path / "parts", start, epochs)
         objective(Silent).train(handle)
-        assert list(handle.reported) == [epochs]
-        assert not handle.over
+        assert list(handle.progress.reported) == [epochs]
+        assert not handle.ended_itself
 
 
 def test_keras_tuners_own_applications_are_given_what_they_ask_for() -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 from project_folders import project
+from units import Reports, ending, unit
 
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
 from mlflow_hpo.metric import Metric
-from mlflow_hpo.objectives.handle import Handle, Place
-from mlflow_hpo.objectives.project import objective as objectives
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.project import run
 from mlflow_hpo.objectives.project.objective import ProjectObjective
+from mlflow_hpo.objectives.unit import RunLocation
 from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.store import Connection
 
@@ -26,9 +28,8 @@ def trained(
     connection: Connection, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Handle]:
     """Run a script that logs these losses to its end, before the objective looks for the first time."""
-    monkeypatch.setattr(objectives, "FIRST_PAUSE", 600)
-    monkeypatch.setattr(objectives, "LAST_PAUSE", 600)
-    (tmp_path / "checkpoint").mkdir()
+    monkeypatch.setattr(run, "FIRST_PAUSE", 600)
+    monkeypatch.setattr(run, "LAST_PAUSE", 600)
     (tmp_path / "storage").mkdir()
 
     def train(
@@ -37,20 +38,13 @@ def trained(
         script = f"python log.py {losses}"
         folder = project(tmp_path / "logs", {"log.sh": script, "log.py": LOG})
         prepared = Prepared(folder, "log.sh", "", at, "", str(tmp_path / "storage"))
-        handle = Handle(
-            config={},
-            seed=0,
-            start=0,
+        handle = unit(
+            tmp_path / "checkpoint",
             epochs=epochs,
-            max_epochs=epochs,
-            data=None,
-            folder=tmp_path / "checkpoint",
-            on_report=lambda epoch, metrics: None,
-            on_model=lambda *args, **how: "",
-            goes_on=lambda epoch, metrics: goes_on,
+            reports=Reports(stop_after=None if goes_on else 0),
             metric=metric,
             run_id=str(connection.client.create_run(experiment).info.run_id),
-            place=Place(connection.uri, experiment, "study", 0),
+            location=RunLocation(connection.uri, experiment, "study", 0),
         )
         ProjectObjective(prepared, Metric(metric, False)).train(handle)
         return handle
@@ -59,13 +53,14 @@ def trained(
 
 
 def values(trial: Handle) -> list[float]:
-    return [trial.reported[epoch]["loss"] for epoch in sorted(trial.reported)]
+    return [values["loss"] for _, values in sorted(trial.progress.reported.items())]
 
 
 def test_every_step_counts_though_the_trial_would_have_been_ended(trained: Callable[..., Handle]) -> None:
     trial = trained("4 2 3 5", 4, goes_on=False)
     assert values(trial) == [4, 2, 3, 5]
-    assert (trial.stopped, trial.over) == ("", "")
+    assert not trial.progress.stopped
+    assert not trial.ended_itself
 
 
 def test_the_best_value_so_far_may_be_what_counts(trained: Callable[..., Handle]) -> None:
@@ -74,13 +69,13 @@ def test_the_best_value_so_far_may_be_what_counts(trained: Callable[..., Handle]
 
 def test_without_steps_the_last_value_is_that_of_the_trial(trained: Callable[..., Handle]) -> None:
     trial = trained("4 2 3", 1)
-    assert (values(trial), trial.over) == ([3], "")
-    assert trial.child_cpu_seconds > 0.1
+    assert (values(trial), ending(trial)) == ([3], "")
+    assert trial.progress.child_cpu_seconds > 0.1
 
 
 def test_one_that_logs_fewer_steps_ended_by_itself(trained: Callable[..., Handle]) -> None:
     trial = trained("4 2", 9)
-    assert (values(trial), trial.over) == ([4, 2], "ended by itself after 2 steps")
+    assert (values(trial), ending(trial)) == ([4, 2], "ended by itself after 2 steps")
 
 
 def test_steps_beyond_the_last_change_only_its_value(trained: Callable[..., Handle]) -> None:

@@ -1,18 +1,21 @@
-"""One config trained several times within a trial: on the folds of a cross-validation, with several seeds."""
+"""Trains one config several times within a trial: on the folds of a cross-validation, with several seeds."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+from typing_extensions import override
+
 from mlflow_hpo.data import Data, folds
 from mlflow_hpo.errors import SetupError
-from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
-from mlflow_hpo.objectives.early_stopping import early_stopping
-from mlflow_hpo.objectives.handle import Handle, Objective
+from mlflow_hpo.objectives.base import Objective
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.reporter import Reporter
 from mlflow_hpo.trial import derived_seed
 
 FILE = "member.json"
@@ -20,166 +23,182 @@ SPREAD = "_std"  # after a metric's name: its standard deviation over the member
 
 
 @dataclass(frozen=True)
-class Repeated:
+class Repeated(Objective):
     """Trains folds x repeats members, from rung to rung, and reports their mean.
 
-    Each member's curves go under its own name, as `fold_1/val_loss` or `repeat_2/loss`.
+    Each member's curves go under its name, as `fold_1/val_loss` or `repeat_2/loss`. Early stopping ends each
+    member for itself.
 
     Attributes:
-        seed: what the folds are drawn by.
-        patience, metric: see `early_stopping`, which ends each member for itself.
+        seed: the seed that the folds are drawn with.
     """
 
     inner: Objective
     folds: int
     repeats: int
     seed: int
-    patience: int | None = None
-    metric: Metric | None = None
 
     @property
+    @override
     def packages(self) -> tuple[str, ...]:
-        """See `Objective`."""
         return self.inner.packages
 
+    @override
     def warm_up(self) -> None:
-        """See `Objective.warm_up`."""
         self.inner.warm_up()
 
+    @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
-        """See `Objective.describe`."""
         return self.inner.describe(name, data)
 
+    @override
     def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
-        """See `Objective.dry_run`: on the first fold."""
-        return self.inner.dry_run(replace(trial, data=self._data(trial)[0]))
+        """Tries the config on the first fold."""
+        first = replace(trial.context, data=self._folds(trial.data)[0])
+        return self.inner.dry_run(replace(trial, context=first))
 
+    @override
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
-        """See `Objective.evaluate`."""
         return self.inner.evaluate(load, data)
 
+    @override
     def train(self, trial: Handle) -> None:
-        """See `Objective.train`."""
-        members = [
-            _Member(self, trial, i, data, label) for i, (data, label) in enumerate(self._members(trial))
-        ]
-        at = trial.start
-        for stop in (*(rung for rung in trial.rungs if trial.start < rung < trial.epochs), trial.epochs):
+        members = self._members(trial)
+        trial = replace(trial, context=replace(trial.context, early_stopping=None))
+        trained = trial.start
+        for stop in trial.stops:
             for member in members:
                 member.advance(stop)
             reached = max(member.reached for member in members)
-            shared = [e for e in range(at + 1, reached + 1) if all(member.knows(e) for member in members)]
+            shared = [
+                e for e in range(trained + 1, reached + 1) if all(member.knows(e) for member in members)
+            ]
             goes_on = [trial.report(e, _means(members, e)) for e in shared]
-            at = reached
-            if all(member.ended for member in members) and reached < trial.max_epochs:
-                trial.ended = (
-                    members[0].ended if len({m.ended for m in members}) == 1 else "all its members ended"
-                )
-            if trial.ended or not all(goes_on):
+            trained = reached
+            if all(member.ended_itself for member in members):
+                reasons = {member.reason for member in members}
+                trial.progress.end(reasons.pop() if len(reasons) == 1 else "all its members ended")
+            if trial.progress.ended_itself or not all(goes_on):
                 break
-        trial.model_uri = members[0].model_uri
+        trial.progress.model_uri = members[0].model_uri
 
-    def _data(self, trial: Handle) -> list[Data | None]:
+    def _folds(self, data: Data | None) -> list[Data | None]:
         if self.folds == 1:
-            return [trial.data]
-        if trial.data is None:
+            return [data]
+        if data is None:
             raise SetupError(f"folds: {self.folds} folds need data: name a data set")
-        return [*_folds(trial.data, self.folds, self.seed)]
+        return [*_folds(data, self.folds, self.seed)]
 
-    def _members(self, trial: Handle) -> list[tuple[Data | None, str]]:
-        parts = enumerate(self._data(trial), 1)
-        return [
+    def _members(self, trial: Handle) -> list["_Member"]:
+        trainings = [
             (data, "_".join(_labels(fold, self.folds, repeat, self.repeats)))
-            for fold, data in parts
+            for fold, data in enumerate(self._folds(trial.data), 1)
             for repeat in range(1, self.repeats + 1)
+        ]
+        return [
+            _Member(self.inner, trial, index, data, label) for index, (data, label) in enumerate(trainings)
         ]
 
 
 @dataclass
 class _Member:
-    """One training among several: goes from rung to rung with the others."""
+    """One training among several; goes from rung to rung with the others."""
 
-    of: Repeated
+    objective: Objective
     trial: Handle
     index: int
     data: Data | None
     label: str
-    known: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
     reached: int = 0
-    ended: str = ""
+    ended_itself: bool = False
+    reason: str = ""
     model_uri: str = ""
 
     def __post_init__(self) -> None:
-        self._folder = self.trial.checkpoint / self.label
         self._folder.mkdir(exist_ok=True)
-        self._file = self._folder / FILE
         if self._file.exists():
             state = json.loads(self._file.read_text())
-            self.reached, self.ended = state["reached"], state["ended"]
-            self.known = {self.reached: state["last"]}
+            self.reached, self.ended_itself, self.reason = (state[k] for k in ("reached", "ended", "reason"))
+            self.metrics = {self.reached: state["last"]}
 
     def advance(self, stop: int) -> None:
-        """Train to epoch `stop`, unless this member is over."""
-        if self.ended or self.reached >= stop:
+        """Trains to epoch `stop`, unless this member has ended or is there."""
+        if self.ended_itself or self.reached >= stop:
             return
         handle = self._handle(stop)
-        self.of.inner.train(handle)
-        self.known |= handle.reported
-        self.reached, self.ended = handle.reached, handle.over
-        self.model_uri = handle.model_uri or self.model_uri
-        state = {"reached": self.reached, "ended": self.ended, "last": dict(self.known[self.reached])}
-        self._file.write_text(json.dumps(state))
+        self.objective.train(handle)
+        self.metrics |= handle.progress.reported
+        self.reached, self.ended_itself, self.reason = handle.reached, handle.ended_itself, handle.reason
+        self.model_uri = handle.progress.model_uri or self.model_uri
+        state = {"reached": self.reached, "ended": self.ended_itself, "reason": self.reason}
+        self._file.write_text(json.dumps(state | {"last": dict(self.metrics[self.reached])}))
 
     def knows(self, epoch: int) -> bool:
-        """Whether its metrics at an epoch are known: not every objective reports each."""
-        return epoch in self.known or epoch > max(self.known)
+        """Whether its metrics at an epoch are known: not every objective reports each epoch."""
+        return epoch in self.metrics or epoch > max(self.metrics)
 
     def at(self, epoch: int) -> Mapping[str, float]:
-        """Its metrics at an epoch; the last ones where it ended before."""
-        return self.known[min(epoch, max(self.known))]
+        """Returns its metrics at an epoch; the last ones if it ended before."""
+        return self.metrics[min(epoch, max(self.metrics))]
+
+    @property
+    def _folder(self) -> Path:
+        return self.trial.checkpoint / self.label
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / FILE
 
     def _handle(self, stop: int) -> Handle:
-        trial, name = self.trial, f"{self.trial.run_id}/{self.label}"
-        source = trial.source_id if self.reached == trial.start else trial.run_id
-        handle = replace(
-            trial,
-            seed=derived_seed(trial.seed, self.index),
+        unit = self.trial.context
+        source = unit.source_id if self.reached == unit.start else unit.run_id
+        context = replace(
+            unit,
+            seed=derived_seed(unit.seed, self.index),
             start=self.reached,
             epochs=stop,
             data=self.data,
             folder=self._folder,
             rungs=(),
-            on_report=self._log,
-            on_model=self.trial.on_model if self.index == 0 else _no_model,
-            on_cost=self.trial.on_cost if self.index == 0 else _no_cost,
-            run_id=name,
+            run_id=f"{unit.run_id}/{self.label}",
             source_id=None if source is None else f"{source}/{self.label}",
-            reported={},
-            model_uri="",
-            limited=None,
-            ended="",
-            stop_epoch=None,
         )
-        handle.goes_on = early_stopping(handle, self.of.patience, self.of.metric)
-        return handle
-
-    def _log(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        self.trial.on_report(epoch, {f"{self.label}/{k}": v for k, v in metrics.items()})
+        return Handle(context, _MemberReporter(self.trial.reporter, self.label, self.index == 0))
 
 
-def _no_cost(epoch: int, metrics: Mapping[str, float]) -> None:
-    """It is that of the first member."""
+@dataclass(frozen=True)
+class _MemberReporter(Reporter):
+    """Reports a member's metrics under its name; only the first member's model and cost are kept."""
 
+    trial: Reporter
+    label: str
+    is_first: bool
 
-def _no_model(*args: Any, **kwargs: Any) -> str:
-    return ""
+    @override
+    def on_report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.trial.on_report(epoch, {f"{self.label}/{name}": value for name, value in metrics.items()})
+
+    @override
+    def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
+        return self.trial.on_model(flavor, model, epochs, **options) if self.is_first else ""
+
+    @override
+    def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        if self.is_first:
+            self.trial.on_cost(epoch, metrics)
+
+    @override
+    def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        return True
 
 
 def _means(members: list[_Member], epoch: int) -> dict[str, float]:
-    every = [member.at(epoch) for member in members]
-    shared = [name for name in every[0] if all(name in one for one in every)]
-    found = {name: [one[name] for one in every] for name in shared}
-    return {k: fmean(v) for k, v in found.items()} | {k + SPREAD: pstdev(v) for k, v in found.items()}
+    metrics = [member.at(epoch) for member in members]
+    shared = [name for name in metrics[0] if all(name in values for values in metrics)]
+    columns = {name: [values[name] for values in metrics] for name in shared}
+    spread = {name + SPREAD: pstdev(column) for name, column in columns.items()}
+    return {name: fmean(column) for name, column in columns.items()} | spread
 
 
 def _labels(fold: int, folds_: int, repeat: int, repeats: int) -> list[str]:

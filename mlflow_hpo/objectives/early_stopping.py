@@ -1,46 +1,34 @@
-"""Early stopping within a trial: its state is part of the checkpoint, so that it goes on with the trial."""
+"""Early stopping within a trial. Its state is part of the checkpoint, so that it goes on with the trial."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow_hpo.metric import Metric
-from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.unit import UnitContext
 
 FILE = "patience.json"
 
 
-class Patience:
-    """Knows the lowest loss so far, and how long ago that was."""
+class EarlyStopping:
+    """Ends a training whose metric has not improved for `unit.early_stopping` epochs."""
 
-    def __init__(self, folder: Path) -> None:
-        """The state goes on from what the checkpoint in the folder holds, if anything."""
-        self._file = folder / FILE
-        known = json.loads(self._file.read_text()) if self._file.exists() else {}
-        self._best: float | None = known.get("best")
-        self._at: int = known.get("epoch", 0)
+    def __init__(self, unit: UnitContext, checkpoint: Path) -> None:
+        """Starts from the state in the checkpoint's folder, if there is one."""
+        self._unit, self._file = unit, checkpoint / FILE
+        state = json.loads(self._file.read_text()) if self._file.exists() else {}
+        self._best: float | None = state.get("best")
+        self._best_epoch: int = state.get("epoch", 0)
 
-    def since(self, epoch: int, loss: float) -> int:
-        """Note the loss after an epoch; how many epochs ago the lowest was."""
+    def reason_to_end(self, epoch: int, metrics: Mapping[str, float]) -> str:
+        """Notes the metrics of an epoch; returns why the training ends after it, empty if it goes on."""
+        unit, metric = self._unit, self._unit.metric
+        if unit.early_stopping is None or metric is None:
+            return ""
+        loss = metric.loss(metrics[metric.name])
         if self._best is None or loss < self._best:
-            self._best, self._at = loss, epoch
-        self._file.write_text(json.dumps({"best": self._best, "epoch": self._at}))
-        return epoch - self._at
-
-
-def early_stopping(
-    trial: Handle, epochs: int | None, metric: Metric | None
-) -> Callable[[int, Mapping[str, float]], bool]:
-    """What decides after each epoch whether the trial trains on: not when so many brought nothing better."""
-    if epochs is None or metric is None:
-        return lambda epoch, metrics: True
-    patience = Patience(trial.checkpoint)
-
-    def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
-        if patience.since(epoch, metric.loss(metrics[metric.name])) < epochs:
-            return True
-        place = f"stopped early at epoch {epoch} of {trial.max_epochs}"
-        trial.ended = f"{place}: no better {metric.name} for {epochs} epochs"
-        return False
-
-    return goes_on
+            self._best, self._best_epoch = loss, epoch
+        self._file.write_text(json.dumps({"best": self._best, "epoch": self._best_epoch}))
+        if epoch - self._best_epoch < unit.early_stopping:
+            return ""
+        where = f"stopped early at epoch {epoch} of {unit.max_epochs}"
+        return f"{where}: no better {metric.name} for {unit.early_stopping} epochs"

@@ -7,9 +7,9 @@ from typing import Any
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import is_builtin
+from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.cross_validation import Repeated
 from mlflow_hpo.objectives.function import KEYWORD_FORM, FunctionObjective, form_of
-from mlflow_hpo.objectives.handle import Objective
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
 from mlflow_hpo.objectives.sklearn import SklearnObjective, is_estimator
 from mlflow_hpo.objectives.spec import ObjectiveSpec
@@ -37,7 +37,7 @@ def find_objective(spec: ObjectiveSpec) -> Objective:
     single = _single(spec)
     if spec.folds == 1 and spec.repeats == 1:
         return single
-    return Repeated(single, spec.folds, spec.repeats, spec.data.seed, spec.early_stopping, spec.metric)
+    return Repeated(single, spec.folds, spec.repeats, spec.data.seed)
 
 
 def _single(spec: ObjectiveSpec) -> Objective:

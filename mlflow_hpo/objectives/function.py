@@ -12,7 +12,7 @@ from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.scores import scored
+from mlflow_hpo.objectives.scoring import read_predictions, scores
 
 TRIAL = "trial"
 LOSS = "loss"
@@ -62,28 +62,31 @@ class FunctionObjective:
         random.seed(trial.seed)
         np.random.seed(trial.seed % 2**32)
         answer = self._called(trial)
-        if answer is not None or not (trial.reported or trial.start):
-            self._conclude(trial, _metrics(answer, trial.metric))
-        alone = trial.stop_epoch is None or trial.stop_epoch < trial.reached  # nobody's word ended it
-        if alone and trial.reached != trial.epochs:
-            trial.ended = trial.ended or trial.itself
+        progress = trial.progress
+        if answer is not None or not (progress.reported or trial.start):
+            self._conclude(trial, _metrics(answer, trial.context.metric_name or LOSS))
+        was_told = progress.stop_epoch is not None and progress.stop_epoch >= trial.reached
+        if not (was_told or progress.ended_itself) and trial.reached != trial.epochs:
+            progress.end(trial.where)
 
     def _conclude(self, trial: Handle, metrics: Mapping[str, float]) -> None:
         """What it returned is of its last epoch, as far as it did not report that.
 
         That is the last it reported, if it reported each or was told to end; else it trained for all.
         """
-        each = len(trial.reported) == trial.reached - trial.start
-        if not trial.reported or not (each or trial.stop_epoch):
+        reported = trial.progress.reported
+        each = len(reported) == trial.reached - trial.start
+        if not reported or not (each or trial.progress.stop_epoch):
             trial.report(trial.epochs, metrics)
             return
-        known = trial.reported[trial.reached]
+        known = reported[trial.reached]
         if new := {k: v for k, v in metrics.items() if k not in known}:
-            trial.on_report(trial.reached, new)
+            trial.reporter.on_report(trial.reached, new)
 
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         """See `Objective.evaluate`."""
-        return scored(data, data.test, load("pyfunc").predict(data.test.x))
+        answers = load("pyfunc").predict(data.test.x)
+        return scores(read_predictions(answers, data, data.test), data, data.test)
 
     def _called(self, trial: Handle) -> Any:
         if self.form == TRIAL_FORM:

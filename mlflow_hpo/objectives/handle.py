@@ -1,34 +1,19 @@
-"""What an objective is given: the trial, as the user's code sees it."""
+"""The trial as the user's code sees it."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
-from mlflow_hpo.models import ModelInfo
-from mlflow_hpo.objectives.cost import INFERENCE, PARAMETERS, inference_ms
+from mlflow_hpo.errors import SetupError
+from mlflow_hpo.objectives.early_stopping import EarlyStopping
+from mlflow_hpo.objectives.progress import Progress, check_metrics, whole_epoch
+from mlflow_hpo.objectives.reporter import Reporter
+from mlflow_hpo.objectives.scoring import INFERENCE, PARAMETERS, inference_ms
+from mlflow_hpo.objectives.unit import UnitContext
 from mlflow_hpo.trial import Config
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a trial is kept, for an objective whose process writes to its run by itself.
-
-    Attributes:
-        again: whether an attempt at the unit was cut before, and may have left metrics.
-        trial_timeout, spent: seconds for the whole trial, None: no limit; and what earlier units took.
-    """
-
-    tracking_uri: str
-    experiment_id: str
-    study_id: str
-    number: int
-    again: bool = False
-    trial_timeout: float | None = None
-    spent: float = 0.0
 
 
 @dataclass
@@ -36,53 +21,16 @@ class Handle:
     """A trial while one unit of it trains.
 
     Attributes:
-        config: its hyperparameters.
-        seed: what to seed every random generator with.
-        start, epochs: train from epoch `start` (0: afresh) until `epochs` are trained in all.
-        max_epochs: how many epochs a trial may get, for schedules that plan ahead.
-        data: the data set; None where the study has none.
-        folder: what it holds at the end is the checkpoint of the last epoch.
-        fetch: lays the checkpoint of epoch `start` there; None where it lies there, or there is none.
-        metric: what the study optimises.
-        rungs: epochs on the way at which its value must be reported, ascending.
-        run_id, source_id: the trial's own run, and the run whose checkpoint it goes on from.
-        reported: epoch -> metrics, as far as this unit got.
-        limited: the epochs that the config itself asks for, if any.
-        ended: why its training ended early, in words; empty where it did not.
-        stop_epoch: the epoch whose report was answered by a False; None: none was.
-        stopped: where it was ended for good as it fell behind, in words; empty where it was not.
-        place: where it is kept; None where it is only tried.
-        child_cpu_seconds, child_peak_bytes: what a process of its own used, beside this one.
+        fetch: puts the checkpoint of epoch `start` into the folder; None if it is there or there is none.
     """
 
-    config: Config
-    seed: int
-    start: int
-    epochs: int
-    max_epochs: int
-    data: Data | None
-    folder: Path
-    on_report: Callable[[int, Mapping[str, float]], None]
-    on_model: Callable[..., str]
-    on_cost: Callable[[int, Mapping[str, float]], None] = lambda epoch, metrics: None
-    goes_on: Callable[[int, Mapping[str, float]], bool] = lambda epoch, metrics: True
-    metric: str = ""
-    rungs: tuple[int, ...] = ()
-    run_id: str = ""
-    source_id: str | None = None
-    reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
-    model_uri: str = ""
+    context: UnitContext
+    reporter: Reporter
+    progress: Progress = field(default_factory=Progress)
     fetch: Callable[[], None] | None = None
-    limited: int | None = None
-    ended: str = ""
-    stop_epoch: int | None = None
-    stopped: str = ""
-    place: Place | None = None
-    child_cpu_seconds: float = 0.0
-    child_peak_bytes: int = 0
 
     def __getattr__(self, name: str) -> Any:
-        """Say what to do to whoever brings an objective of Optuna's."""
+        """Says what to do instead to users of an Optuna objective."""
         if name.startswith("suggest_"):
             raise SetupError(
                 f"the objective calls trial.{name}, as Optuna's do: give a space, and read trial.config"
@@ -90,17 +38,48 @@ class Handle:
         raise AttributeError(f"a trial has no {name!r}")
 
     @property
+    def config(self) -> Config:
+        """The hyperparameters."""
+        return self.context.config
+
+    @property
+    def seed(self) -> int:
+        """The seed for every random generator."""
+        return self.context.seed
+
+    @property
+    def start(self) -> int:
+        """The epoch to train from; 0: from nothing."""
+        return self.context.start
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that are to be trained in all, when the unit ends."""
+        limit = self.progress.epoch_limit
+        return self.context.epochs if limit is None else min(self.context.epochs, limit)
+
+    @property
+    def max_epochs(self) -> int:
+        """The most epochs a trial may get."""
+        return self.context.max_epochs
+
+    @property
+    def data(self) -> Data | None:
+        """The data set; None if the study has none."""
+        return self.context.data
+
+    @property
     def checkpoint(self) -> Path:
-        """The folder, with the checkpoint of epoch `start` in it where `start` is not 0.
+        """The checkpoint's folder: holds the checkpoint of epoch `start`, unless that is 0.
 
         Raises:
-            TrialError: that cannot be read.
+            TrialError: the checkpoint cannot be read.
         """
         self.restore()
-        return self.folder
+        return self.context.folder
 
     def restore(self) -> None:
-        """Fetch the checkpoint, if that was not done yet.
+        """Fetches the checkpoint, if that was not done yet.
 
         Raises:
             TrialError: it cannot be read.
@@ -112,128 +91,87 @@ class Handle:
     @property
     def reached(self) -> int:
         """The epochs trained so far."""
-        return max(self.reported, default=self.start)
+        return max(self.progress.reported, default=self.start)
+
+    @property
+    def stops(self) -> list[int]:
+        """The epochs at which the metric must be reported: rungs within the unit, and its last epoch."""
+        return [*(rung for rung in self.context.rungs if self.start < rung < self.epochs), self.epochs]
 
     def limit(self, epochs: int) -> None:
-        """The trial trains no further than to so many epochs, whatever the scheduler would give it."""
+        """Trains no further than to so many epochs, whatever the scheduler would give."""
         if epochs < self.max_epochs:
-            self.epochs, self.limited = min(self.epochs, epochs), epochs
+            self.progress.epoch_limit = epochs
 
     @property
-    def over(self) -> str:
-        """Why the trial is over before its last epoch, in words; empty where it is not."""
-        if self.reached >= self.max_epochs:
+    def ended_itself(self) -> bool:
+        """Whether the training, which has returned, ended by itself before `max_epochs`, for good."""
+        progress, reached = self.progress, self.reached
+        if reached >= self.max_epochs:
+            return False
+        untold = reached < self.epochs and progress.stop_epoch is None
+        return progress.ended_itself or reached == progress.epoch_limit or untold
+
+    @property
+    def reason(self) -> str:
+        """Says why the training ended by itself or was stopped; empty if it did not."""
+        if self.progress.stopped:
+            return self.progress.reason
+        if not self.ended_itself:
             return ""
-        if self.ended or self.reached == self.limited:
-            return self.ended or f"trained for its {self.limited} epochs"
-        return self.itself if self.reached < self.epochs and self.stop_epoch is None else ""
+        limited = self.reached == self.progress.epoch_limit
+        return self.progress.reason or (f"trained for its {self.reached} epochs" if limited else self.where)
 
     @property
-    def itself(self) -> str:
-        """The words for training that ended where nobody told it to."""
+    def where(self) -> str:
+        """Says where a training ended that nobody had told to end."""
         return f"ended by itself at epoch {self.reached} of {self.max_epochs}"
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Report the metrics of an epoch, counted from 1; those up to `start` are known already.
+        """Reports the metrics of an epoch, counted from 1; epochs up to `start` are ignored, being known.
 
         Returns:
             Whether to train on. After a False, leave the checkpoint and log the model as at the end.
 
         Raises:
-            SetupError: the metric that the study optimises is not among them, or `epoch` is below 1.
-            NotFiniteError: one of them is NaN or infinite.
+            SetupError: the metric that the study optimises is missing, or `epoch` is below 1.
+            NotFiniteError: a metric is NaN or infinite.
         """
-        epoch = _whole(epoch)
-        if epoch <= self.start:  # training that begins anew: what it was told before
+        epoch = whole_epoch(epoch)
+        if epoch <= self.start:
             return True
         values = {name: float(value) for name, value in metrics.items()}
-        self.reported[epoch] = values
-        self.on_report(epoch, values)
-        if self.metric and self.metric not in values:
-            known = ", ".join(sorted(values)) or "nothing"
-            raise SetupError(
-                f"training reported no metric {self.metric!r}: it reported {known}; name one as metric"
-            )
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise NotFiniteError(f"{name} became {value} at epoch {epoch}")
-        goes_on = self.goes_on(epoch, values)
-        if not goes_on and self.stop_epoch is None:
-            self.stop_epoch = epoch
+        self.progress.reported[epoch] = values
+        self.reporter.on_report(epoch, values)
+        check_metrics(self.context.metric_name, epoch, values)
+        goes_on = self._goes_on(epoch, values)
+        if not goes_on and self.progress.stop_epoch is None:
+            self.progress.stop_epoch = epoch
         return goes_on and epoch < self.epochs
 
-    def log_model(self, flavor: str, model: Any, **how: Any) -> None:
-        """Log the model as it is now, with one of MLflow's flavors (see `Recorder.model`)."""
-        self.model_uri = self.on_model(flavor, model, self.reached, **how)
+    def log_model(self, flavor: str, model: Any, **options: Any) -> None:
+        """Logs the model as it is now, with one of MLflow's flavors (see `Recorder.model`)."""
+        self.progress.model_uri = self.reporter.on_model(flavor, model, self.reached, **options)
 
     def log_cost(self, predict: Callable[[Any], Any], rows: Any, parameters: int | None = None) -> None:
-        """Log what the model costs whoever uses it; once for a trial, training on does not change it.
+        """Logs what the model costs to use; only in a trial's first unit, since training does not change it.
 
         Args:
             predict: predicts a batch of rows.
-            rows: any that it can predict.
-            parameters: how many numbers were learned, where the framework counts them.
+            rows: any rows that it can predict.
+            parameters: how many numbers were learned, if the framework counts them.
         """
         if self.start or not len(rows):
             return
-        found = {INFERENCE: inference_ms(predict, rows)}
-        if parameters is not None:
-            found[PARAMETERS] = parameters
-        self.on_cost(self.reached, found)
+        counted = {} if parameters is None else {PARAMETERS: parameters}
+        self.reporter.on_cost(self.reached, {INFERENCE: inference_ms(predict, rows), **counted})
 
-    def value(self, metric: str, epoch: int) -> float:
-        """The metric at an epoch.
+    @cached_property
+    def _early_stopping(self) -> EarlyStopping:
+        return EarlyStopping(self.context, self.checkpoint)
 
-        Raises:
-            TrialError: it was not reported there.
-        """
-        values = self.reported.get(epoch, {})
-        if metric not in values:
-            known = ", ".join(sorted(values)) or "nothing"
-            raise TrialError(f"training reported no {metric!r} at epoch {epoch}: it reported {known}")
-        return values[metric]
-
-
-def _whole(epoch: Any) -> int:
-    """The epoch as Python's own number, which is what a store keeps.
-
-    Raises:
-        SetupError: it is no whole number from 1 on.
-    """
-    try:
-        number = int(epoch)
-    except (TypeError, ValueError, OverflowError):
-        number = 0
-    if number < 1 or isinstance(epoch, str) or number != epoch:
-        raise SetupError(f"trial.report: epochs are whole numbers, counted from 1, not {epoch!r}")
-    return number
-
-
-class Objective(Protocol):
-    """Trains one unit."""
-
-    @property
-    def packages(self) -> tuple[str, ...]:
-        """What its models need, for their requirements and the run's tags."""
-
-    def describe(self, name: str, data: Data | None) -> ModelInfo:
-        """What a driver must know of the model; `name` is how it was named."""
-
-    def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
-        """Build a config's model and try it on a few rows, as cheaply as that can be done.
-
-        Returns:
-            What its training will report; None where only training tells.
-
-        Raises:
-            SetupError: the model and the data do not fit.
-        """
-
-    def train(self, trial: Handle) -> None:
-        """Train from `trial.start` to `trial.epochs`: report epochs, leave a checkpoint, log the model."""
-
-    def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
-        """The metrics of a logged model on the test part; `load(flavor)` loads it."""
-
-    def warm_up(self) -> None:
-        """Import the framework and set it up; once in a process."""
+    def _goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        if self.context.early_stopping and (reason := self._early_stopping.reason_to_end(epoch, metrics)):
+            self.progress.end(reason)
+            return False
+        return self.reporter.goes_on(epoch, metrics)

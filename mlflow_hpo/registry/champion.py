@@ -7,7 +7,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.store import Connection, keys
-from mlflow_hpo.worker.evaluate import Face
+from mlflow_hpo.worker.evaluate import ModelEvaluation, Signature
 
 MISSING = "RESOURCE_DOES_NOT_EXIST"
 SHOWN = 200  # characters of a signature
@@ -29,15 +29,16 @@ def uri_of(version: ModelVersion) -> str:
     return f"models:/{version.name}/{version.version}"
 
 
-def differences(champion: ModelVersion, theirs: Face, ours: Face, classes: Sequence[str]) -> list[str]:
+def differences(champion: ModelVersion, theirs: Signature, new: ModelEvaluation) -> list[str]:
     """What a caller of the champion would notice if another model took its place, in words."""
+    ours, classes = new.signature, new.classes
     found = [
-        f"its {what} are {_cut(old)}, not {_cut(new)}"
-        for what, old, new in (
+        f"its {what} are {_cut(their)}, not {_cut(our)}"
+        for what, their, our in (
             ("inputs", theirs.inputs, ours.inputs),
             ("outputs", theirs.outputs, ours.outputs),
         )
-        if old != new
+        if their != our
     ]
     known = champion.tags.get(keys.CLASSES)
     if known is not None and known != classes_tag(classes):

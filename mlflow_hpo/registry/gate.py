@@ -12,7 +12,7 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.worker.dispatch import Dispatcher
-from mlflow_hpo.worker.evaluate import Face, ModelEvaluation, evaluate_model, face
+from mlflow_hpo.worker.evaluate import ModelEvaluation, evaluate_model
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ def verdict(new: Challenger, champion: ModelVersion | None, dispatcher: Dispatch
     if champion.source == new.uri:
         return Verdict(False, f"version {champion.version} is this very model")
     try:
-        old: Face = answered(executor.submit(face, task, uri_of(champion)), "it looked at the champion")
-        own: Face = answered(executor.submit(face, task, new.uri), "it looked at the model")
-        if other := differences(champion, old, own, new.evaluation.classes):
-            reason = f"version {champion.version} serves other callers: {'; '.join(other)}"
-            return Verdict(False, reason)
-        if not new.evaluation.rows:
-            return _by_validation(new, champion, info)
-        rows = executor.submit(evaluate_model, task, uri_of(champion), False)
-        return _by_test(new, answered(rows, "it scored the champion"), champion, info)
+        work = executor.submit(evaluate_model, task, uri_of(champion), False, new.evaluation.signature)
+        old: ModelEvaluation = answered(work, "it scored the champion")
     except TrialError as error:
         return Verdict(False, f"version {champion.version} cannot be scored: {error}")
+    if other := differences(champion, old.signature, new.evaluation):
+        return Verdict(False, f"version {champion.version} serves other callers: {'; '.join(other)}")
+    if old.failure:
+        return Verdict(False, f"version {champion.version} cannot be scored: {old.failure}")
+    if not new.evaluation.rows:
+        return _by_validation(new, champion, info)
+    return _by_test(new, old, champion, info)
 
 
 def _by_test(new: Challenger, old: ModelEvaluation, champion: ModelVersion, info: StudyInfo) -> Verdict:

@@ -65,6 +65,8 @@ def _answer(model: FinalTraining, work: "Future[Any]") -> ModelEvaluation:
         found: ModelEvaluation = answered(work, "it scored the model")
     except (TrialError, StudyError) as error:
         raise StudyError(f"the model of trial {model.trial} could not be scored: {error}") from error
+    if found.failure:
+        raise StudyError(f"the model of trial {model.trial} could not be scored: {found.failure}")
     return found
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +93,16 @@ class Connection:
         """Every experiment that is not deleted."""
         pages = _pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
         return [experiment.experiment_id for experiment in pages]
+
+
+@lru_cache(maxsize=1)
+def connection_to(uri: str) -> Connection:
+    """Returns a connection to a store; the last one is kept.
+
+    Raises:
+        StoreError: as `Connection`.
+    """
+    return Connection(uri)
 
 
 def _pages(ask: Callable[[str | None], PagedList[Found]]) -> Iterator[Found]:

@@ -1,15 +1,16 @@
-"""What runs in a worker once a study is over: a look at a logged model, and its scores on the test part."""
+"""Evaluates a logged model, in a worker: its signature, and its scores on the test part."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from mlflow_hpo.worker.process import data_of, own_errors
+from mlflow_hpo.errors import TrialError
+from mlflow_hpo.worker.process import data_of, own_errors, user_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Face:
-    """What a caller of a model sees: its signature, as text; empty where it has none."""
+class Signature:
+    """What a model takes and what it returns, as JSON; empty if that is not known."""
 
     inputs: str = ""
     outputs: str = ""
@@ -26,58 +27,69 @@ class Face:
 
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """What a model is worth on the test part.
+    """A model's signature and its worth on the test part.
 
     Attributes:
-        scores: the metrics of the objective; empty where there is no test part, or they were not asked for.
-        rows: see `row_scores`; empty where there is no test part.
-        digest: of the data.
-        classes: their names in the order of their numbers; () for values.
+        scores: the metrics of the objective; empty if there is no test part, or they were not asked for.
+        rows: see `row_scores`; empty if there is no test part.
+        digest: the digest of the data.
+        classes: the names of the classes in the order of their numbers; () for values.
+        failure: why the model could not be scored, for people; empty if it was, or there is no test part.
     """
 
+    signature: Signature = Signature()
     scores: Mapping[str, float] = field(default_factory=dict)
     rows: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     classes: tuple[str, ...] = ()
+    failure: str = ""
 
 
 @own_errors()
-def evaluate_model(task: Task, model_uri: str, scored: bool = True) -> ModelEvaluation:
-    """Score a logged model on the test part, which no search sees.
+def evaluate_model(
+    task: Task, model_uri: str, scored: bool = True, expected: Signature | None = None
+) -> ModelEvaluation:
+    """Reads a logged model's signature and scores the model on the test part, which no search sees.
 
     Args:
         scored: whether the objective's metrics are wanted, too.
+        expected: a model with another signature is not scored, since it may not take the rows.
 
     Raises:
-        HpoError: it could not be loaded or scored.
-    """
-    from mlflow_hpo.objectives.find import find_objective
-    from mlflow_hpo.objectives.rows import row_scores
-    from mlflow_hpo.store import flavors_of, load_model
-
-    data = data_of(task.spec)
-    if data is None:
-        return ModelEvaluation()
-    if not len(data.test):
-        return ModelEvaluation(digest=data.digest, classes=_classes(data))
-    load = partial(load_model, uri=model_uri, tracking_uri=task.tracking_uri)
-    scores = find_objective(task.spec).evaluate(load, data) if scored else {}
-    with redirect_stdout(io.StringIO()):  # Keras would show its progress
-        rows = row_scores(load, flavors_of(model_uri, task.tracking_uri), data)
-    return ModelEvaluation(scores, rows, data.digest, _classes(data))
-
-
-@own_errors()
-def face(task: Task, model_uri: str) -> Face:
-    """What a caller of a logged model sees.
-
-    Raises:
-        HpoError: there is no such model.
+        HpoError: the model or the data cannot be read.
     """
     from mlflow_hpo.store import signature_of
 
-    return Face(*signature_of(model_uri, task.tracking_uri))
+    signature = Signature(*signature_of(model_uri, task.tracking_uri))
+    data = data_of(task.spec)
+    if data is None:
+        return ModelEvaluation(signature)
+    classes = data.labels or tuple(map(str, range(data.classes)))
+    evaluation = ModelEvaluation(signature, digest=data.digest, classes=classes)
+    if not len(data.test):
+        return evaluation
+    if expected not in (None, signature):
+        return replace(evaluation, failure="it has another signature")
+    try:
+        with user_errors():
+            return _scored(evaluation, task, model_uri, data, scored)
+    except TrialError as error:
+        return replace(evaluation, failure=str(error))
 
 
-def _classes(data: Data) -> tuple[str, ...]:
-    return data.labels or tuple(map(str, range(data.classes)))
+def _scored(
+    evaluation: ModelEvaluation, task: Task, model_uri: str, data: Data, scored: bool
+) -> ModelEvaluation:
+    from mlflow_hpo.objectives.find import find_objective
+    from mlflow_hpo.objectives.scoring import predict_test_part, row_scores
+    from mlflow_hpo.store import flavors_of, load_model, store_errors
+
+    @cache
+    def load(flavor: str) -> Any:
+        with store_errors(files=False):
+            return load_model(flavor, model_uri, task.tracking_uri)
+
+    scores = find_objective(task.spec).evaluate(load, data) if scored else {}
+    with redirect_stdout(io.StringIO()):  # Keras would show its progress
+        predictions = predict_test_part(load, flavors_of(model_uri, task.tracking_uri), data)
+    return replace(evaluation, scores=scores, rows=row_scores(predictions, data, data.test))

@@ -1,4 +1,4 @@
-"""What runs in a worker before a study begins: a describe at the user's model and data, and a rehearsal."""
+"""Looks at the user's model and data in a worker, before a study begins."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
-    """What a driver must know of the model and the data.
+    """Returns what a driver must know of the model and the data.
 
     Args:
-        name: how the model is to be named.
+        name: how the model is named in messages.
 
     Raises:
         HpoError: they cannot be loaded.
@@ -34,19 +34,21 @@ def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
 
 @user_errors("the model cannot be built with its baseline: ")
 def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> tuple[str, ...] | None:
-    """Try a config on a few rows, before any trial starts.
+    """Tries a config on a few rows, before any trial starts.
 
     Returns:
-        The metrics that its training will report; None where only training tells.
+        The metrics that its training will report; None if only training tells.
 
     Raises:
         HpoError: model and data do not fit.
     """
     from mlflow_hpo.objectives.find import find_objective
     from mlflow_hpo.objectives.handle import Handle
+    from mlflow_hpo.objectives.reporter import SilentReporter
+    from mlflow_hpo.objectives.unit import UnitContext
 
     with tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder:
-        trial = Handle(
+        unit = UnitContext(
             config=config,
             seed=0,
             start=0,
@@ -54,7 +56,5 @@ def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> 
             max_epochs=max_epochs,
             data=data_of(spec),
             folder=Path(folder),
-            on_report=lambda epoch, metrics: None,
-            on_model=lambda *args, **how: "",
         )
-        return find_objective(spec).dry_run(trial)
+        return find_objective(spec).dry_run(Handle(unit, SilentReporter()))

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +16,9 @@ from mlflow_hpo.worker.process import data_of, own_errors, user_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data
-    from mlflow_hpo.objectives.handle import Handle, Place
-    from mlflow_hpo.store import Connection, Recorder
+    from mlflow_hpo.objectives.handle import Handle
+    from mlflow_hpo.objectives.unit import RunLocation
+    from mlflow_hpo.store import Recorder
     from mlflow_hpo.trial import Result
     from mlflow_hpo.worker.messages import Assignment
 
@@ -33,20 +32,14 @@ def train(assignment: Assignment) -> Result:
         HpoError: the study cannot go on.
     """
     from mlflow_hpo.store import Recorder
+    from mlflow_hpo.store.connection import connection_to
 
-    connection = _connection(assignment.task.tracking_uri)
+    connection = connection_to(assignment.task.tracking_uri)
     with (
         tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder,
         Recorder(connection, assignment.run_id, assignment.task.experiment_id) as recorder,
     ):
         return _Run(assignment, recorder, Path(folder)).result()
-
-
-@lru_cache(maxsize=1)
-def _connection(uri: str) -> Connection:
-    from mlflow_hpo.store import Connection
-
-    return Connection(uri)
 
 
 class _Run:
@@ -73,21 +66,20 @@ class _Run:
         handle = self._handle(data)
         with self._user_code(), fluent_run(self._recorder.connection, self._assignment.run_id):
             self._objective.train(handle)
-        values = self._values(handle)
+        values, progress = self._values(handle), handle.progress
         if self._rests:
             checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
-        stopped, ended = bool(handle.stopped), bool(handle.over)
-        over = ended or handle.reached >= self._task.max_epochs
+        over = handle.ended_itself or handle.reached >= self._task.max_epochs
         return Result(
             values={self._task.metric.name: values},
-            state=State.STOPPED if stopped else State.FINISHED if over else State.PAUSED,
+            state=State.STOPPED if progress.stopped else State.FINISHED if over else State.PAUSED,
             seconds=usage.seconds,
-            cpu_seconds=usage.cpu_seconds + handle.child_cpu_seconds,
-            peak_memory_bytes=handle.child_peak_bytes or usage.peak_memory_bytes,
+            cpu_seconds=usage.cpu_seconds + progress.child_cpu_seconds,
+            peak_memory_bytes=progress.child_peak_bytes or usage.peak_memory_bytes,
             gpu_memory_bytes=usage.gpu_memory_bytes,
-            model_uri=handle.model_uri,
-            ended_itself=ended and not stopped,
-            reason=handle.over or handle.stopped,
+            model_uri=progress.model_uri,
+            ended_itself=handle.ended_itself,
+            reason=handle.reason,
         )
 
     def _user_code(self) -> AbstractContextManager[None]:
@@ -98,15 +90,15 @@ class _Run:
         """The study's metric at the end, at the thresholds on the way, and where it was to end."""
         if self._assignment.final:
             return {handle.reached: math.nan}
-        own = self._assignment.source_run_id == self._assignment.run_id
-        if own and handle.over and not handle.reported:  # it had ended where its last unit did
+        own, progress = self._assignment.source_run_id == self._assignment.run_id, handle.progress
+        if own and handle.ended_itself and not progress.reported:  # it had ended where its last unit did
             return {}
         if handle.reached == self._unit.start:
-            handle.value(self._task.metric.name, self._unit.stop)
+            progress.value(self._task.metric.name, self._unit.stop)
         passed = [epoch for epoch in self._unit.thresholds if epoch < handle.reached]
-        must = [e for e in passed if self._unit.thresholds[e] < math.inf or e in handle.reported]
-        told = [] if handle.stop_epoch is None else [handle.stop_epoch]
-        return {e: handle.value(self._task.metric.name, e) for e in sorted({*must, *told, handle.reached})}
+        must = [e for e in passed if self._unit.thresholds[e] < math.inf or e in progress.reported]
+        told = [] if progress.stop_epoch is None else [progress.stop_epoch]
+        return {e: progress.value(self._task.metric.name, e) for e in sorted({*must, *told, handle.reached})}
 
     def _describe(self) -> Data | None:
         from mlflow_hpo.data import whole
@@ -123,23 +115,11 @@ class _Run:
         return data
 
     def _handle(self, data: Data | None) -> Handle:
-        from mlflow_hpo.objectives.early_stopping import early_stopping
         from mlflow_hpo.objectives.handle import Handle
+        from mlflow_hpo.objectives.unit import UnitContext
+        from mlflow_hpo.worker.reporter import RunReporter
 
-        known = self._recorder.last_epoch(self._task.metric.name) if self._assignment.again else 0
-
-        def goes_on(epoch: int, metrics: Mapping[str, float]) -> bool:
-            if self._assignment.final:
-                return True
-            loss = self._task.metric.loss(metrics[self._task.metric.name])
-            reached = self._task.target is not None and loss <= self._task.target
-            return patient(epoch, metrics) and not reached and self._unit.goes_on(epoch, loss)
-
-        def report(epoch: int, metrics: Mapping[str, float]) -> None:
-            if epoch > known:  # an earlier attempt, with the same seed, logged the epochs up to there
-                self._recorder.metrics(metrics, epoch)
-
-        handle = Handle(
+        unit = UnitContext(
             config=self._assignment.config,
             seed=self._assignment.seed,
             start=self._unit.start,
@@ -147,20 +127,15 @@ class _Run:
             max_epochs=self._task.max_epochs,
             data=data,
             folder=self._folder,
-            on_report=report,
-            on_model=self._recorder.model,
-            on_cost=lambda epoch, metrics: self._recorder.metrics(metrics, epoch),
-            goes_on=goes_on,
-            metric="" if self._assignment.final else self._task.metric.name,
+            metric=None if self._assignment.final else self._task.metric,
+            early_stopping=self._subject.early_stopping,
             rungs=tuple(sorted(self._unit.thresholds)),
             run_id=self._assignment.run_id,
             source_id=self._assignment.source_run_id,
-            place=self._place(),
-            fetch=self._fetch if self._assignment.source_run_id and self._rests else None,
+            location=self._location(),
         )
-        alone = self._subject.folds == self._subject.repeats == 1
-        patient = early_stopping(handle, self._subject.early_stopping if alone else None, self._task.metric)
-        return handle
+        reporter = RunReporter(self._assignment, self._recorder)
+        return Handle(unit, reporter, fetch=self._fetch if unit.source_id and self._rests else None)
 
     def _fetch(self) -> None:
         from mlflow_hpo.store import checkpoints, store_errors
@@ -175,17 +150,16 @@ class _Run:
                 raise TrialError(str(error)) from error
             raise
 
-    def _place(self) -> Place:
-        from mlflow_hpo.objectives.handle import Place
+    def _location(self) -> RunLocation:
+        from mlflow_hpo.objectives.unit import RunLocation
 
         task, of = self._task, self._assignment
-        number = -1 if of.unit.trial is None else of.unit.trial
-        return Place(
+        return RunLocation(
             tracking_uri=task.tracking_uri,
             experiment_id=task.experiment_id,
             study_id=task.study_id,
-            number=number,
-            again=of.again,
+            number=-1 if of.unit.trial is None else of.unit.trial,
+            retried=of.again,
             trial_timeout=task.trial_timeout,
-            spent=of.seconds,
+            seconds=of.seconds,
         )

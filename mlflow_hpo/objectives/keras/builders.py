@@ -10,6 +10,7 @@ from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.models import BUILDERS, EPOCHS, KERAS_METRICS, ModelInfo, find_model, keyword_defaults
 from mlflow_hpo.models.training import compile_model, learning_rate_at, train_defaults
+from mlflow_hpo.objectives.keras.fit import Fit
 from mlflow_hpo.trial import Config
 
 BATCH_SIZE = "batch_size"
@@ -32,7 +33,7 @@ class Builder(Protocol):
             SetupError: it cannot be built for these data.
         """
 
-    def fit(self, model: Any, config: Config, fit: Callable[..., Any], rows: Mapping[str, Any]) -> Any:
+    def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
         """Train with `fit(**rows, ...)`, which stands for `model.fit`; what the user's code returned."""
 
     def callbacks(self, config: Config, max_epochs: int) -> list[Any]:
@@ -65,7 +66,7 @@ class BuiltIn:
         compile_model(model, data.classes, variance, **{k: v for k, v in values.items() if k in training})
         return model
 
-    def fit(self, model: Any, config: Config, fit: Callable[..., Any], rows: Mapping[str, Any]) -> Any:
+    def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
         """See `Builder.fit`."""
         return fit(**rows, batch_size=self._values(config)[BATCH_SIZE])
 
@@ -111,7 +112,7 @@ class Keywords:
         own = {k: v for k, v in config.items() if self._takes(k)}
         return compiled(self.function(**self._from_data(data), **own), self.function.__name__)
 
-    def fit(self, model: Any, config: Config, fit: Callable[..., Any], rows: Mapping[str, Any]) -> Any:
+    def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
         """See `Builder.fit`."""
         default = keyword_defaults(self.function).get(BATCH_SIZE, train_defaults()[BATCH_SIZE])
         given = {EPOCHS: config[EPOCHS]} if EPOCHS in config and not self._takes(EPOCHS) else {}

@@ -11,6 +11,7 @@ import numpy as np
 from mlflow_hpo.data.preprocess import ModelInputs
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.keras.internals import layers_of
 
 EXAMPLE_ROWS = 2
 CLASS_NAMES = "class_names"  # in the model's metadata
@@ -85,7 +86,7 @@ def _answers(model: Any, example: Any) -> Any:
 
 def _is_foreign(model: Any) -> bool:
     """Whether Keras could not load it from its file without the user's code, or would not for safety."""
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
+    layers = layers_of(model)
     losses = [loss for loss in _listed(model.loss) if not isinstance(loss, str)]
     homes = [_home(part) for part in (model, *layers, *losses, model.optimizer) if part is not None]
     return any(not home.startswith("keras.") for home in homes) or any(

@@ -11,6 +11,7 @@ from mlflow_hpo.data import Data
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import KERAS_METRICS, ModelInfo
 from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, changeable, compiled
+from mlflow_hpo.objectives.keras.fit import Fit
 from mlflow_hpo.objectives.keras.tuner_space import explored, tuner_space
 from mlflow_hpo.space import dump_space
 from mlflow_hpo.trial import Config
@@ -59,15 +60,15 @@ class Tuner:
             hypermodel.build(_hyperparameters(config)), hypermodel.name or type(hypermodel).__name__
         )
 
-    def fit(self, model: Any, config: Config, fit: Callable[..., Any], rows: Mapping[str, Any]) -> Any:
+    def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
         """See `Builder.fit`: a `fit` of the user's own finds ours in the place of the model's."""
         if not self.has_own_fit:
             return fit(**rows)
-        hypermodel = self._hypermodel(fit.data)  # type: ignore[attr-defined]
+        hypermodel = self._hypermodel(fit.data)
         arrays = [rows[name] for name in ("x", "y") if name in rows]
         named = {k: v for k, v in rows.items() if k not in ("x", "y")}
-        fit.told = fit.trial.epochs  # type: ignore[attr-defined]
-        ours = {"epochs": fit.told, "callbacks": fit.callbacks(), "verbose": 0}  # type: ignore[attr-defined]
+        fit.requested_epochs = fit.trial.epochs
+        ours = {"epochs": fit.requested_epochs, "callbacks": fit.callbacks(), "verbose": 0}
         with _in_place_of(model, fit):
             return hypermodel.fit(_hyperparameters(config), model, *arrays, **named, **ours)
 

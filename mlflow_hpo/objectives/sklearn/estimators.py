@@ -1,11 +1,10 @@
-"""What estimators are trained on and scored by."""
+"""Rows and targets as estimators take them."""
 
 from typing import Any
 
 import numpy as np
 
 from mlflow_hpo.data import Data, Part
-from mlflow_hpo.objectives.scores import cross_entropy, scored
 
 EXAMPLE_ROWS = 2
 
@@ -16,42 +15,26 @@ def is_estimator(target: Any) -> bool:
 
 
 def targets(estimator: Any, data: Data, part: Part) -> Any:
-    """Classes by their names, so that predictions are names too; only scikit-learn's own take those."""
+    """Returns classes by their names, so that predictions are names; only scikit-learn's own take those."""
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     if data.labels and type(last).__module__.startswith("sklearn."):
         return np.array(data.labels)[part.y]
     return part.y
 
 
-def scored_by(estimator: Any, data: Data, part: Part) -> dict[str, float]:
-    """The estimator's scores on a part; with the cross-entropy as `loss` where it gives probabilities."""
-    found = scored(data, part, estimator.predict(part.x))
-    if data.classes and hasattr(estimator, "predict_proba"):
-        columns = {name: i for i, name in enumerate(estimator.classes_.tolist())}
-        aims = targets(estimator, data, part).tolist()
-        if set(aims) <= set(columns):
-            found["loss"] = cross_entropy([columns[name] for name in aims], estimator.predict_proba(part.x))
-    return found
-
-
 def head(x: Any) -> Any:
-    """The first rows."""
+    """Returns the first rows."""
     return x.head(EXAMPLE_ROWS) if hasattr(x, "head") else x[:EXAMPLE_ROWS]
 
 
 def taken(x: Any, rows: Any) -> Any:
-    """Some of the rows, by their places."""
+    """Returns some of the rows, by their positions."""
     return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
 
 
 def share(classes: Any, order: Any, part: float) -> Any:
-    """The first rows of an order; of each class the same share, one row at least."""
+    """Returns the first rows of an order; the same share of each class, one row at least."""
     if classes is None:
         return order[: max(1, round(len(order) * part))]
-    kept = [order[classes[order] == c] for c in np.unique(classes)]
-    return np.sort(np.concatenate([rows[: max(1, round(len(rows) * part))] for rows in kept]))
-
-
-def home(estimator: Any) -> tuple[str, ...]:
-    """The package that an estimator of another library comes from."""
-    return tuple({type(estimator).__module__.split(".")[0]} - {"sklearn", "mlflow_hpo", "__main__"})
+    by_class = [order[classes[order] == c] for c in np.unique(classes)]
+    return np.sort(np.concatenate([rows[: max(1, round(len(rows) * part))] for rows in by_class]))

@@ -1,0 +1,97 @@
+"""The model of a unit: built new, restored from a checkpoint, or still held from the trial's last unit."""
+
+import re
+from typing import Any
+
+from mlflow_hpo.data import Data
+from mlflow_hpo.data.preprocess import ModelInputs
+from mlflow_hpo.errors import SetupError, TrialError
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.keras.builders import Builder
+from mlflow_hpo.objectives.keras.internals import is_fast
+from mlflow_hpo.objectives.keras.seeding import begin, go_on
+
+FILE = "model.weights.h5"
+OWN_LOOP = "own_loop"  # marks the checkpoint of a model that was trained by a loop of the user's
+MAX_HELD = 8  # models that a worker keeps for units to come
+MAX_PARAMETERS = 5_000_000  # of a model that is kept
+
+_held: dict[tuple[str, int], Any] = {}  # (run, epochs) -> a model whose trial may go on here
+
+
+def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
+    """Returns a new model.
+
+    Raises:
+        SetupError: it does not fit the data.
+    """
+    try:
+        model = builder.build(trial.config, rows.data)
+    except (SetupError, TrialError):
+        raise
+    except ValueError as error:
+        if rows.data is None or "hape" not in str(error):  # shape, or Shape
+            raise
+        raise misfit(rows.data, error) from error
+    if rows.data is not None and not model.built:
+        model(rows.data.train.x[:1])
+    return model
+
+
+def prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
+    """Returns a new model, or the model of the checkpoint: the one that is held, or one with its weights."""
+    unit = trial.context
+    model = _held.pop((unit.run_id, unit.start), None) if unit.source_id == unit.run_id else None
+    if model is not None:
+        go_on(trial.seed)
+        return model
+    begin(trial.seed, keep=bool(_held))
+    return _restored(builder, trial, rows) if trial.start else built(builder, trial, rows)
+
+
+def hold(trial: Handle, model: Any) -> None:
+    """Keeps the model for the trial's next unit: it is traced, and need not be restored."""
+    if not is_fast() or model.run_eagerly or model.count_params() > MAX_PARAMETERS:
+        return
+    _held[(trial.context.run_id, trial.reached)] = model
+    while len(_held) > MAX_HELD:
+        _held.pop(next(iter(_held)))
+
+
+def clear() -> None:
+    """Drops all models that are held."""
+    _held.clear()
+
+
+def _restored(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
+    """Builds a model and loads its weights: so custom layers and losses need no registration with Keras."""
+    file = trial.checkpoint / FILE
+    if not file.exists():
+        raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
+    model = built(builder, trial, rows)
+    is_same_trial = trial.context.source_id == trial.context.run_id
+    if is_same_trial and file.with_name(OWN_LOOP).exists():
+        return model  # the loop cannot be told where to begin, and trains all epochs again
+    if model.optimizer is not None:
+        model.optimizer.build(model.trainable_variables)
+        rate = model.optimizer.get_config().get("learning_rate")
+    model.load_weights(file)
+    if not is_same_trial and isinstance(rate, float):
+        model.optimizer.learning_rate.assign(rate)  # a copy of another trial has its own
+    return model
+
+
+def misfit(data: Data, error: BaseException) -> SetupError:
+    """Returns the error for a model that does not fit the data."""
+    target = f"{data.classes} classes" if data.classes else "numbers to predict"
+    shapes = f"the model does not fit data {data.name!r}, whose inputs have shape {data.shape} and {target}"
+    return SetupError(f"{shapes}: {_main_line(error)}")
+
+
+def _main_line(error: BaseException) -> str:
+    """Returns the line of Keras's error that says what is wrong; the error may quote whole arrays."""
+    text = re.sub(r"\x1b\[\d+m", "", str(error))
+    if expected := re.search(r"Expected shape .*", text):
+        return expected.group()
+    lines = [line.strip() for line in text.splitlines()]
+    return next((line for line in lines if line and "encountered" not in line), type(error).__name__)

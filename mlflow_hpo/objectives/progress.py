@@ -1,0 +1,84 @@
+"""The results of a unit so far."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
+
+
+@dataclass
+class Progress:
+    """Collects what a unit has brought.
+
+    Attributes:
+        reported: epoch -> metrics.
+        model_uri: the newest logged model; empty if there is none.
+        stop_epoch: the epoch after which `report` first returned False before the unit's last; None if never.
+        epoch_limit: the number of epochs that the config itself asks for, if it does.
+        ended_itself: whether the training is over, so that more epochs would not be used.
+        stopped: whether the training was cut for good because it fell behind.
+        reason: why it ended or was stopped, for people.
+        child_cpu_seconds, child_peak_bytes: what processes that the objective started used.
+    """
+
+    reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    model_uri: str = ""
+    stop_epoch: int | None = None
+    epoch_limit: int | None = None
+    ended_itself: bool = False
+    stopped: bool = False
+    reason: str = ""
+    child_cpu_seconds: float = 0.0
+    child_peak_bytes: int = 0
+
+    def end(self, reason: str) -> None:
+        """Note that the training has ended by itself."""
+        self.ended_itself, self.reason = True, reason
+
+    def stop(self, reason: str) -> None:
+        """Note that the training was stopped for good."""
+        self.stopped, self.reason = True, reason
+
+    def value(self, metric: str, epoch: int) -> float:
+        """Returns the metric at an epoch.
+
+        Raises:
+            TrialError: it was not reported there.
+        """
+        values = self.reported.get(epoch, {})
+        if metric not in values:
+            names = ", ".join(sorted(values)) or "nothing"
+            raise TrialError(f"training reported no {metric!r} at epoch {epoch}: it reported {names}")
+        return values[metric]
+
+
+def check_metrics(metric: str, epoch: int, values: Mapping[str, float]) -> None:
+    """Checks the metrics that were reported at an epoch.
+
+    Raises:
+        SetupError: `metric` is missing.
+        NotFiniteError: a value is NaN or infinite.
+    """
+    if metric and metric not in values:
+        names = ", ".join(sorted(values)) or "nothing"
+        raise SetupError(f"training reported no metric {metric!r}: it reported {names}; name one as metric")
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise NotFiniteError(f"{name} became {value} at epoch {epoch}")
+
+
+def whole_epoch(epoch: Any) -> int:
+    """Returns the epoch as a Python int, which a store can keep.
+
+    Raises:
+        SetupError: it is not a whole number from 1 on.
+    """
+    try:
+        number = int(epoch)
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if number < 1 or isinstance(epoch, str) or number != epoch:
+        raise SetupError(f"trial.report: epochs are whole numbers, counted from 1, not {epoch!r}")
+    return number

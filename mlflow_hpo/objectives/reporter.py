@@ -1,0 +1,42 @@
+"""Where the reports of a unit go."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from typing_extensions import override
+
+
+class Reporter(Protocol):
+    """Receives the reports of a unit, and decides whether it trains on."""
+
+    def on_report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Records the metrics of an epoch."""
+
+    def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
+        """Logs a model that was trained for `epochs` epochs, and returns its URI (see `Recorder.model`)."""
+
+    def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Records what the model costs to use."""
+
+    def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Returns False where the unit must end after this epoch."""
+
+
+class SilentReporter(Reporter):
+    """Records nothing and lets every unit go on: for a config that is only tried."""
+
+    @override
+    def on_report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    @override
+    def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
+        return ""
+
+    @override
+    def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    @override
+    def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        return True

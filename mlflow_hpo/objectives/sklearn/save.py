@@ -1,0 +1,63 @@
+"""Checkpoints of estimators, and how their models are logged."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlflow_hpo.data.preprocess import ModelInputs
+from mlflow_hpo.errors import TrialError
+from mlflow_hpo.hardware import versions
+from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.sklearn.estimators import head
+
+FILE = "estimator.joblib"
+
+
+def restored(trial: Handle) -> Any:
+    """Returns the estimator of the checkpoint, with the trial's config.
+
+    Raises:
+        TrialError: the checkpoint holds none.
+    """
+    import joblib
+
+    file = trial.checkpoint / FILE
+    if not file.exists():
+        raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
+    estimator = joblib.load(file)
+    params = estimator.get_params()
+    return estimator.set_params(**{k: v for k, v in trial.config.items() if k in params})
+
+
+def keep(trial: Handle, estimator: Any, continues: bool) -> None:
+    """Leaves the checkpoint; an estimator that each epoch fits from nothing needs but a mark."""
+    import joblib
+
+    if continues:
+        joblib.dump(estimator, trial.context.folder / FILE)
+    else:
+        (trial.context.folder / "epochs.txt").write_text(str(trial.reached))
+
+
+def log(trial: Handle, estimator: Any, inputs: ModelInputs, packages: Sequence[str]) -> None:
+    """Logs a model, with the preprocessing of its table if there is one."""
+    from sklearn.pipeline import Pipeline
+
+    assert inputs.raw is not None
+    model = estimator
+    if inputs.transformer is not None:
+        model = Pipeline([("preprocess", inputs.transformer), ("model", estimator)])
+    example = head(inputs.raw.train.x)
+    pinned = versions("mlflow", *packages, *_package_of(estimator))
+    trial.log_model(
+        "sklearn",
+        model,
+        inputs=example,
+        outputs=model.predict(example),
+        pip_requirements=[f"{name}=={version}" for name, version in pinned.items()],
+        serialization_format="cloudpickle",
+    )
+
+
+def _package_of(estimator: Any) -> set[str]:
+    """Returns the package that an estimator of another library comes from."""
+    return {type(estimator).__module__.split(".")[0]} - {"sklearn", "mlflow_hpo", "__main__"}
