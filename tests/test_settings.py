@@ -41,7 +41,7 @@ WRONG = [
     ({"workers": "-1"}, "workers: must be auto or a whole number of at least 0, not '-1'"),
     (
         {"workers": "0", "trial_timeout": "9"},
-        "trial-timeout: 9 s cannot be enforced in this process: give workers",
+        "trial-timeout: training in this process cannot be cut",
     ),
     ({"workers": "some"}, "workers: must be auto or a whole number of at least 0, not 'some'"),
     ({"timeout": "-3"}, "timeout: input should be greater than 0, not '-3'"),

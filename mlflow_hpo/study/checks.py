@@ -6,6 +6,7 @@ from mlflow_hpo.algorithms import GRID, check_algorithm
 from mlflow_hpo.data import CLASSIFICATION, DataSpec, check_data
 from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, SetupError, unknown
+from mlflow_hpo.execution.serial import NO_DEADLINE
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import (
     DEFAULT_EPOCHS,
@@ -57,11 +58,8 @@ def _check_search(settings: Settings) -> None:
         raise ConfigError("scheduler 'pbt' changes configs while they train, off the grid: take random")
     if settings.max_trials == ALL and settings.algorithm != GRID:
         raise ConfigError(f"max-trials: {ALL!r} is for the algorithm grid, not for {settings.algorithm!r}")
-    if settings.workers == 0 and settings.trial_timeout and not settings.project:
-        raise ConfigError(
-            f"trial-timeout: {settings.trial_timeout:g} s cannot be enforced in this process: "
-            "give workers of at least 1"
-        )
+    if settings.workers == 0 and settings.trial_timeout:
+        raise ConfigError(NO_DEADLINE)
     check_scheduler(settings.scheduler, settings.trials_can_pause)
 
 

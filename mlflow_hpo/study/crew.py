@@ -11,6 +11,7 @@ from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
+from mlflow_hpo.execution.serial import SerialExecutor
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import ModelInfo, find_model
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
@@ -21,7 +22,7 @@ from mlflow_hpo.study.checks import is_builtin_study
 from mlflow_hpo.trial import Config, Trial
 from mlflow_hpo.user_code import use_contents
 from mlflow_hpo.worker.inspect import describe, dry_run
-from mlflow_hpo.worker.process import environment, warm_up
+from mlflow_hpo.worker.process import environment, load, warm_up
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import Connection
@@ -78,7 +79,9 @@ class Crew:
     def start(self, spec: ObjectiveSpec, count: int) -> None:
         """Begins to start the workers, unless they were; does not wait for them."""
         if self._executor is None:
-            self._executor = self._stack.enter_context(local_workers(spec, count, self._folder)).start()
+            self._executor = self._stack.enter_context(study_workers(spec, count, self._folder))
+            if isinstance(self._executor, LocalExecutor):
+                self._executor.start()
 
     def describe(self, spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
         """Describes model and data: built-in ones from a table, others by a worker that loads them."""
@@ -114,13 +117,20 @@ def study_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def local_workers(spec: ObjectiveSpec, count: int, contents: Path) -> Iterator[LocalExecutor]:
-    """Makes worker processes on this machine, and a folder for what they write meanwhile."""
+def study_workers(spec: ObjectiveSpec, count: int, contents: Path) -> Iterator[Executor]:
+    """Makes worker processes on this machine; with a count of 0, units run in this process.
+
+    A worker starts with its first unit, unless it is started before.
+    """
     use_contents(contents)
+    if not count:
+        with SerialExecutor(load, (spec,)) as executor:
+            yield executor
+        return
     threads = max(1, usable_cores() // count)
     preload = Preload(libraries(spec), environment(spec, threads))
     with (
         tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as folder,
-        LocalExecutor(count, warm_up, (spec, threads, folder, str(contents)), loaded=preload) as executor,
+        LocalExecutor(count, warm_up, (spec, threads, folder, str(contents)), loaded=preload) as workers,
     ):
-        yield executor
+        yield workers

@@ -214,7 +214,7 @@ def register_best(
     registry.check_registrable(run, trials)
     with ExitStack() as stack:
         given = given or Given(stack.enter_context(study_folder()))
-        count = min(max(info.worker_count, 1), info.settings.top_k)
+        count = min(info.worker_count, info.settings.top_k)
         dispatcher = stack.enter_context(recorded_workers(run, info, given, count))
         if not request.dry_run:
             stack.enter_context(_page_after(run, console))

@@ -11,7 +11,7 @@ from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space
 from mlflow_hpo.store import StudyRun
-from mlflow_hpo.study.crew import local_workers
+from mlflow_hpo.study.crew import study_workers
 from mlflow_hpo.study.setup import Given, StudyPlan, find_source
 from mlflow_hpo.worker.dispatch import Dispatcher
 
@@ -117,5 +117,5 @@ def recorded_workers(run: StudyRun, info: StudyInfo, given: Given, count: int) -
     given = replace(recorded_contents(run, info, given), space_text=run.space_text, record=info)
     source = find_source(info.settings, given)
     spec = replace(source.spec, metric=info.metric)
-    with local_workers(spec, count, given.folder) as executor:
+    with study_workers(spec, count, given.folder) as executor:
         yield Dispatcher(run, info, spec, executor)
