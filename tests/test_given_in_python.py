@@ -1,0 +1,84 @@
+"""A study that Python began goes on from the command line: its code is kept, data if that is asked."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from conftest import hpo, one_line_error
+from sklearn.tree import DecisionTreeClassifier
+
+import mlflow_hpo
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.store import Connection, find_study
+
+X = np.random.default_rng(0).normal(size=(120, 3))
+Y = (X[:, 0] > 0).astype(int)
+SPACE = {"depth": [1, 2, 3, 4]}
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
+    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    yield uri
+    mlflow.set_tracking_uri(before)
+
+
+def tree(depth: int = 3) -> Any:
+    return DecisionTreeClassifier(max_depth=depth)
+
+
+def tuned(data: Any, **settings: Any) -> Any:
+    given = {"max_trials": 2, "workers": 1, "top_k": 1, **settings}
+    return mlflow_hpo.tune(tree, SPACE, data, progress=False, **given)
+
+
+def kept(store: str, run_id: str) -> list[str]:
+    """The digests of what Python gave and the study keeps."""
+    client = Connection(store).client
+    return [file.path.removeprefix("given/") for file in client.list_artifacts(run_id, "given")]
+
+
+def test_code_is_kept_so_that_a_command_resumes_registers_and_replays(store: str) -> None:
+    study = tuned("digits")
+    assert len(kept(store, study.run_id)) == 1
+    done = hpo(store, "resume", study.run_id, "--max-trials", "3")
+    assert done.returncode == 0, done.stderr
+    assert "resumed: 2 trials have results already" in done.stdout
+    done = hpo(store, "report", study.run_id, "--register", "tree")
+    assert "registered trial" in done.stdout, done.stderr
+    done = hpo(store, "replay", f"{study.run_id}:1")
+    assert "val_accuracy agrees exactly" in done.stdout, done.stderr
+
+
+def test_data_are_somebodys_and_kept_only_if_that_is_asked(store: str) -> None:
+    private, shared = tuned((X, Y)), tuned((X, Y), keep_data=True)
+    assert (len(kept(store, private.run_id)), len(kept(store, shared.run_id))) == (1, 2)
+    refused = one_line_error(hpo(store, "resume", private.run_id, "--max-trials", "3"))
+    assert "was begun with data from Python, which are to be given again: mlflow_hpo.tune(" in refused
+    done = hpo(store, "resume", shared.run_id, "--max-trials", "3")
+    assert done.returncode == 0, done.stderr
+    assert len(find_study(Connection(store), shared.run_id).trials.load()) == 3
+
+
+def test_python_goes_on_with_the_same_data_and_with_no_other() -> None:
+    study = tuned((X, Y))
+    assert len(tuned((X.copy(), Y.copy()), resume=study.run_id, max_trials=3).trials) == 3
+    with pytest.raises(ConfigError, match=r"data: the study began with other data: their digest was \w+, it"):
+        tuned((X + 1, Y), resume=study.run_id, max_trials=4)
+
+
+def test_with_no_workers_the_objective_runs_in_this_very_process() -> None:
+    file = Path("pids")
+    mlflow_hpo.tune(
+        lambda config: float(file.write_text(str(os.getpid())) and config["depth"]),
+        SPACE,
+        progress=False,
+        workers=0,
+        max_trials=1,
+    )
+    assert file.read_text() == str(os.getpid())
