@@ -15,7 +15,7 @@ from mlflow_hpo.errors import SetupError
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.reporter import Reporter
+from mlflow_hpo.objectives.reporter import Reporter, SilentReporter
 from mlflow_hpo.trial import derived_seed
 
 FILE = "member.json"
@@ -168,7 +168,7 @@ class _Member:
 
 
 @dataclass(frozen=True)
-class _MemberReporter(Reporter):
+class _MemberReporter(SilentReporter):
     """Reports a member's metrics under its name; only the first member's model and cost are kept."""
 
     trial: Reporter
@@ -187,10 +187,6 @@ class _MemberReporter(Reporter):
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
         if self.is_first:
             self.trial.on_cost(epoch, metrics)
-
-    @override
-    def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        return True
 
 
 def _means(members: list[_Member], epoch: int) -> dict[str, float]:

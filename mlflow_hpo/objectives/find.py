@@ -1,4 +1,4 @@
-"""Which objective trains a model: a built-in one, or whatever the user's reference leads to."""
+"""Finds the objective that trains a model: a built-in model, or the user's code."""
 
 import inspect
 from collections.abc import Callable
@@ -23,10 +23,10 @@ EXPECTED = (
 
 @lru_cache(maxsize=2)
 def find_objective(spec: ObjectiveSpec) -> Objective:
-    """The objective of a study; kept, so that the user's code is loaded once.
+    """Returns the objective of a study; the last two are kept, so that the user's code is loaded once.
 
     Raises:
-        ConfigError: the user's code cannot be loaded, or is nothing that can be tuned.
+        ConfigError: the user's code cannot be loaded or tuned.
     """
     if spec.project:
         from mlflow_hpo.objectives.project.objective import ProjectObjective
@@ -48,13 +48,13 @@ def _single(spec: ObjectiveSpec) -> Objective:
         )
     if kind == "keras":
         return KerasObjective(target, spec.preprocess)
-    found: Objective = target
-    return found
+    objective: Objective = target
+    return objective
 
 
 @lru_cache(maxsize=2)
 def _classified(model: str, code: str) -> tuple[str, Any]:
-    """What a model is, and the builder, estimator or objective that it gives; tried once in a process."""
+    """Returns the kind of a model, and its builder, estimator or objective; the last two are kept."""
     if is_builtin(model):
         return "keras", BuiltIn(model)
     target = load_code(code, f"model {model!r}") if code else load_reference(model, "model")
@@ -66,11 +66,11 @@ def _classified(model: str, code: str) -> tuple[str, Any]:
         return "estimator", target
     if not callable(target) or inspect.isclass(target):
         raise ConfigError(f"model {model!r} is {_kind(target)}: {EXPECTED}")
-    return _of_function(target, model)
+    return _classified_function(target, model)
 
 
-def _of_function(function: Callable[..., Any], model: str) -> tuple[str, Any]:
-    """What a function is for shows by its arguments or, where they all have defaults, by what it returns."""
+def _classified_function(function: Callable[..., Any], model: str) -> tuple[str, Any]:
+    """Tells what a function is for by its arguments or, if they all have defaults, by what it returns."""
     form = form_of(function)
     if form != KEYWORD_FORM:
         filled = is_filled(inspect.signature(function).parameters)

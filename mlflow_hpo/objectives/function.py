@@ -1,4 +1,4 @@
-"""Any function: `objective(trial)`, which reports through the trial, or one that returns a number."""
+"""Trains with any function: one that reports through `objective(trial)`, or one that returns a number."""
 
 import inspect
 import random
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.models import ModelInfo, keyword_defaults
+from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.scoring import read_predictions, scores
 
@@ -24,12 +26,12 @@ TRIAL_FORM, CONFIG_FORM, KEYWORD_FORM = (
 
 
 @dataclass(frozen=True)
-class FunctionObjective:
+class FunctionObjective(Objective):
     """Calls the user's function.
 
     Attributes:
         form: how it is called.
-        structure: turns a config into what the function takes, where that is not the config itself.
+        structure: turns a config into the function's argument, if that is not the config itself.
     """
 
     function: Callable[..., Any]
@@ -37,11 +39,12 @@ class FunctionObjective:
     structure: Callable[[Mapping[str, Any]], Any] | None = None
     packages: tuple[str, ...] = ("numpy",)
 
+    @override
     def warm_up(self) -> None:
-        """Nothing: loading the function imported what it needs."""
+        """Does nothing: loading the function imported what it needs."""
 
+    @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
-        """See `Objective.describe`."""
         keywords = self.form == KEYWORD_FORM
         return ModelInfo(
             name=name,
@@ -52,16 +55,17 @@ class FunctionObjective:
             needs_data=False,
         )
 
+    @override
     def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
-        """See `Objective.dry_run`: what it reports, only a call can tell."""
+        """Returns None: only a call tells what the function reports."""
         return None
 
+    @override
     def train(self, trial: Handle) -> None:
-        """See `Objective.train`."""
         trial.restore()  # the user's code might take a failure for a checkpoint that is not there
         random.seed(trial.seed)
         np.random.seed(trial.seed % 2**32)
-        answer = self._called(trial)
+        answer = self._call(trial)
         progress = trial.progress
         if answer is not None or not (progress.reported or trial.start):
             self._conclude(trial, _metrics(answer, trial.context.metric_name or LOSS))
@@ -70,9 +74,9 @@ class FunctionObjective:
             progress.end(trial.where)
 
     def _conclude(self, trial: Handle, metrics: Mapping[str, float]) -> None:
-        """What it returned is of its last epoch, as far as it did not report that.
+        """Reports what the function returned as metrics of its last epoch, as far as it did not report them.
 
-        That is the last it reported, if it reported each or was told to end; else it trained for all.
+        That is the last epoch it reported, if it reported each or was told to end; else it trained for all.
         """
         reported = trial.progress.reported
         each = len(reported) == trial.reached - trial.start
@@ -83,12 +87,12 @@ class FunctionObjective:
         if new := {k: v for k, v in metrics.items() if k not in known}:
             trial.reporter.on_report(trial.reached, new)
 
+    @override
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
-        """See `Objective.evaluate`."""
         answers = load("pyfunc").predict(data.test.x)
         return scores(read_predictions(answers, data, data.test), data, data.test)
 
-    def _called(self, trial: Handle) -> Any:
+    def _call(self, trial: Handle) -> Any:
         if self.form == TRIAL_FORM:
             return self.function(trial)
         config = dict(trial.config)
@@ -98,7 +102,7 @@ class FunctionObjective:
 
 
 def _metrics(answer: Any, metric: str) -> dict[str, float]:
-    """What a function returned, as metrics; Hyperopt's form is `{"loss": ..., "status": ...}`.
+    """Returns what a function returned as metrics; Hyperopt's form is `{"loss": ..., "status": ...}`.
 
     Raises:
         SetupError: it is neither a number nor a mapping with numbers.
@@ -107,17 +111,15 @@ def _metrics(answer: Any, metric: str) -> dict[str, float]:
     if isinstance(answer, Mapping):
         if answer.get("status", "ok") != "ok":
             raise TrialError(f"the objective said status {answer['status']!r}")
-        found = {str(k): float(v) for k, v in answer.items() if _is_number(v)}
-    elif _is_number(answer):
-        found = {metric: float(answer)}
+        metrics = {str(k): float(v) for k, v in answer.items() if _is_number(v)}
     else:
-        found = {}
-    if not found:
+        metrics = {metric: float(answer)} if _is_number(answer) else {}
+    if not metrics:
         raise SetupError(
             f"the objective returned {type(answer).__name__} and reported nothing: "
             f"return {metric!r} as a number, or call trial.report(epoch, {{{metric!r}: ...}})"
         )
-    return found
+    return metrics
 
 
 def _is_number(value: Any) -> bool:
@@ -125,7 +127,7 @@ def _is_number(value: Any) -> bool:
 
 
 def form_of(function: Callable[..., Any]) -> str:
-    """How a function of the user's wants to be called, by its arguments."""
+    """Tells by a function's arguments how it wants to be called."""
     parameters = list(inspect.signature(function).parameters.values())
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     if not required:

@@ -1,10 +1,12 @@
-"""How a Keras model is made from a config: built-in ones, and a user's function of keyword arguments."""
+"""Makes Keras models from configs: built-in models, and a user's function of keyword arguments."""
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
+
+from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError
@@ -14,8 +16,8 @@ from mlflow_hpo.objectives.keras.fit import Fit
 from mlflow_hpo.trial import Config
 
 BATCH_SIZE = "batch_size"
-OF_FIT = (BATCH_SIZE, EPOCHS)  # hyperparameters that are for `fit`, where the builder does not take them
-SHAPE = ("shape", "input_shape")  # arguments that are filled in from the data
+FIT_ARGUMENTS = (BATCH_SIZE, EPOCHS)  # hyperparameters for `fit`, if the builder does not take them
+SHAPE = ("shape", "input_shape")  # arguments that the data fill in
 CLASSES = ("classes", "num_classes", "n_classes")
 CHANGEABLE = ("learning_rate", "lr", "momentum", "weight_decay", "dropout", "batch_size")  # parts of names
 
@@ -24,20 +26,20 @@ class Builder(Protocol):
     """Makes and fits the models of one kind."""
 
     def describe(self, name: str, data: Data | None) -> ModelInfo:
-        """See `Objective.describe`."""
+        """Returns what the driver must know of the model; `name` is how the user named it."""
 
     def build(self, config: Config, data: Data | None) -> Any:
-        """A compiled model.
+        """Returns a compiled model.
 
         Raises:
             SetupError: it cannot be built for these data.
         """
 
     def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
-        """Train with `fit(**rows, ...)`, which stands for `model.fit`; what the user's code returned."""
+        """Trains with `fit(**rows, ...)`, which replaces `model.fit`; returns what the user's code does."""
 
     def callbacks(self, config: Config, max_epochs: int) -> list[Any]:
-        """Keras callbacks of its own."""
+        """Returns Keras callbacks that training needs."""
 
     @property
     def has_own_fit(self) -> bool:
@@ -45,33 +47,35 @@ class Builder(Protocol):
 
 
 @dataclass(frozen=True)
-class BuiltIn:
-    """A built-in model: `build(shape, classes, **hyperparameters)`, then compiled for the data."""
+class BuiltIn(Builder):
+    """Builds a built-in model by `build(shape, classes, **hyperparameters)` and compiles it for the data."""
 
     name: str
     has_own_fit = False
 
+    @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
-        """See `Objective.describe`."""
         return find_model(self.name)
 
+    @override
     def build(self, config: Config, data: Data | None) -> Any:
-        """See `Builder.build`."""
         assert data is not None
         values = self._values(config)
         training = inspect.signature(compile_model).parameters
-        own = keyword_defaults(BUILDERS[self.name])
-        model = BUILDERS[self.name](data.shape, data.classes, **{k: v for k, v in values.items() if k in own})
+        names = keyword_defaults(BUILDERS[self.name])
+        given = {k: v for k, v in values.items() if k in names}
+        model = BUILDERS[self.name](data.shape, data.classes, **given)
         model, variance = (model, 1.0) if data.classes else _scaled(model, data)
         compile_model(model, data.classes, variance, **{k: v for k, v in values.items() if k in training})
         return model
 
+    @override
     def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
-        """See `Builder.fit`."""
         return fit(**rows, batch_size=self._values(config)[BATCH_SIZE])
 
+    @override
     def callbacks(self, config: Config, max_epochs: int) -> list[Any]:
-        """Its learning-rate schedule."""
+        """Returns the learning-rate schedule."""
         from keras.callbacks import LearningRateScheduler
 
         values = self._values(config)
@@ -83,21 +87,21 @@ class BuiltIn:
 
 
 @dataclass(frozen=True)
-class Keywords:
-    """A user's `build(units=64, dropout=0.2, ...)` that returns a compiled Keras model.
+class Keywords(Builder):
+    """Builds a model by a user's `build(units=64, dropout=0.2, ...)`, which returns it compiled.
 
-    Arguments named `shape` or `input_shape`, and `classes` or `num_classes`, are filled in from the data
-    where they have no default. Where it does not take `batch_size` and `epochs` itself, these go to `fit`.
+    The data fill in arguments named `shape` or `input_shape`, and `classes` or `num_classes`, that have no
+    default. If it does not take `batch_size` and `epochs` itself, these go to `fit`.
     """
 
     function: Callable[..., Any]
     has_own_fit = False
 
+    @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
-        """See `Objective.describe`."""
         defaults = keyword_defaults(self.function)
         any_name = any(p.kind is p.VAR_KEYWORD for p in self._parameters.values())
-        takes = {p for p in self._parameters if p not in self._filled} | {*OF_FIT}
+        takes = {p for p in self._parameters if p not in self._filled} | {*FIT_ARGUMENTS}
         return ModelInfo(
             name=name,
             defaults=defaults | {BATCH_SIZE: defaults.get(BATCH_SIZE, train_defaults()[BATCH_SIZE])},
@@ -107,19 +111,19 @@ class Keywords:
             epochs_in_config=True,
         )
 
+    @override
     def build(self, config: Config, data: Data | None) -> Any:
-        """See `Builder.build`."""
-        own = {k: v for k, v in config.items() if self._takes(k)}
-        return compiled(self.function(**self._from_data(data), **own), self.function.__name__)
+        given = {k: v for k, v in config.items() if self._takes(k)}
+        return compiled(self.function(**self._from_data(data), **given), self.function.__name__)
 
+    @override
     def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
-        """See `Builder.fit`."""
         default = keyword_defaults(self.function).get(BATCH_SIZE, train_defaults()[BATCH_SIZE])
         given = {EPOCHS: config[EPOCHS]} if EPOCHS in config and not self._takes(EPOCHS) else {}
         return fit(**rows, batch_size=config.get(BATCH_SIZE, default), **given)
 
+    @override
     def callbacks(self, config: Config, max_epochs: int) -> list[Any]:
-        """None."""
         return []
 
     @cached_property
@@ -128,7 +132,7 @@ class Keywords:
 
     @property
     def _filled(self) -> set[str]:
-        """Arguments that the data fill in."""
+        """The arguments that the data fill in."""
         required = {n for n, p in self._parameters.items() if p.default is p.empty}
         return required & {*SHAPE, *CLASSES}
 
@@ -136,7 +140,7 @@ class Keywords:
         parameter = self._parameters.get(name)
         if parameter is None:
             anything = any(p.kind is p.VAR_KEYWORD for p in self._parameters.values())
-            return anything and name not in OF_FIT
+            return anything and name not in FIT_ARGUMENTS
         return True
 
     def _from_data(self, data: Data | None) -> dict[str, Any]:
@@ -144,12 +148,12 @@ class Keywords:
             wanted = ", ".join(sorted(self._filled))
             raise SetupError(f"model {self.function.__name__!r} asks for {wanted}: give it data")
         assert data is not None or not self._filled
-        known = dict.fromkeys(self._filled & {*SHAPE}, data.shape) if data else {}
-        return known | (dict.fromkeys(self._filled & {*CLASSES}, data.classes) if data else {})
+        shape = dict.fromkeys(self._filled & {*SHAPE}, data.shape) if data else {}
+        return shape | (dict.fromkeys(self._filled & {*CLASSES}, data.classes) if data else {})
 
 
 def _scaled(model: Any, data: Data) -> tuple[Any, float]:
-    """The model with its answers in the targets' unit, and the targets' variance."""
+    """Returns the model with its answers in the targets' unit, and the targets' variance."""
     from keras.layers import Rescaling
 
     spread = float(data.train.y.std()) or 1.0
@@ -168,12 +172,12 @@ def is_filled(parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def changeable(names: Any) -> tuple[str, ...]:
-    """Those of the hyperparameters that, by their names, may change while a model trains."""
+    """Returns the hyperparameters that, by their names, may change while a model trains."""
     return tuple(sorted(n for n in names if any(part in n.lower() for part in CHANGEABLE)))
 
 
 def compiled(model: Any, name: str) -> Any:
-    """The model, if it is a compiled Keras model.
+    """Returns the model, if it is a compiled Keras model.
 
     Raises:
         SetupError: it is not.

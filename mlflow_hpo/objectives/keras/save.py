@@ -1,4 +1,4 @@
-"""How a Keras model is logged, so that whoever loads it needs nothing of the user's code or of ours."""
+"""Logs Keras models such that loading them needs nothing of the user's code or of ours."""
 
 from contextlib import redirect_stdout
 from io import StringIO
@@ -20,7 +20,7 @@ SERVING = Path(__file__).with_name("serving.py")
 
 
 def log(trial: Handle, model: Any, rows: ModelInputs) -> None:
-    """Log a model, with the preprocessing of its table where there is one."""
+    """Logs a model, with the preprocessing of its table if there is one."""
     if rows.raw is None or rows.data is None:
         trial.log_model("keras", model, pip_requirements=_requirements())
     elif rows.transformer is not None:
@@ -60,7 +60,7 @@ def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
 
 
 def _saved(model: Any, folder: Path) -> Path:
-    """The model's file; or the folder of its graph, where its file would ask for the user's code."""
+    """Saves the model as a file, or as the folder of its graph if a file would need the user's code."""
     if not _is_foreign(model):
         model.save(folder / "model.keras")
         return folder / "model.keras"
@@ -70,12 +70,12 @@ def _saved(model: Any, folder: Path) -> Path:
 
 
 def _classes(rows: ModelInputs) -> dict[str, Any] | None:
-    """What the columns of the predictions stand for, where that is more than numbers."""
+    """Returns the names of the classes, which are the columns of the predictions, if they have names."""
     return {CLASS_NAMES: list(rows.raw.labels)} if rows.raw and rows.raw.labels else None
 
 
 def _answers(model: Any, example: Any) -> Any:
-    """What its predictions look like."""
+    """Returns an example of its predictions."""
     shape = getattr(model, "output_shape", None)
     return (
         np.zeros((len(example), *shape[1:]), np.float32)
@@ -85,7 +85,7 @@ def _answers(model: Any, example: Any) -> Any:
 
 
 def _is_foreign(model: Any) -> bool:
-    """Whether Keras could not load it from its file without the user's code, or would not for safety."""
+    """Whether Keras would need the user's code to load it from a file, or would not load it for safety."""
     layers = layers_of(model)
     losses = [loss for loss in _listed(model.loss) if not isinstance(loss, str)]
     homes = [_home(part) for part in (model, *layers, *losses, model.optimizer) if part is not None]

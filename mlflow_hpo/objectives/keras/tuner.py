@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from typing_extensions import override
+
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import KERAS_METRICS, ModelInfo
-from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, changeable, compiled
+from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, Builder, changeable, compiled
 from mlflow_hpo.objectives.keras.fit import Fit
 from mlflow_hpo.objectives.keras.tuner_space import explored, tuner_space
 from mlflow_hpo.space import dump_space
 from mlflow_hpo.trial import Config
 
-TRIED = 8  # rows that a hypermodel's own `fit` is shown while its hyperparameters are looked for
+SHOWN_ROWS = 8  # to a hypermodel's own `fit` while its hyperparameters are looked for
 
 
 def is_hypermodel(target: Any) -> bool:
@@ -33,19 +35,20 @@ def is_hypermodel(target: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Tuner:
-    """What `target` makes of KerasTuner's `HyperParameters`."""
+class Tuner(Builder):
+    """Builds a model by a KerasTuner hypermodel."""
 
     target: Any
 
+    @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
-        """See `Objective.describe`: the space is found by building, as KerasTuner does."""
-        found = explored(lambda hp: self._shown(hp, data))
-        space = tuner_space(found)
+        """Finds the space by building models, as KerasTuner does."""
+        hyperparameters = explored(lambda hp: self._show(hp, data))
+        space = tuner_space(hyperparameters)
         return ModelInfo(
             name=name,
-            defaults={hp.name: hp.default for hp in reversed(found)},
-            takes=frozenset(hp.name for hp in found),
+            defaults={hp.name: hp.default for hp in reversed(hyperparameters)},
+            takes=frozenset(hp.name for hp in hyperparameters),
             space_text=dump_space(space) if space.names() else "",
             metric=KERAS_METRICS,
             changeable=changeable(space.names()),
@@ -53,15 +56,16 @@ class Tuner:
             epochs_in_config=True,
         )
 
+    @override
     def build(self, config: Config, data: Data | None) -> Any:
-        """See `Builder.build`."""
         hypermodel = self._hypermodel(data)
         return compiled(
             hypermodel.build(_hyperparameters(config)), hypermodel.name or type(hypermodel).__name__
         )
 
+    @override
     def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
-        """See `Builder.fit`: a `fit` of the user's own finds ours in the place of the model's."""
+        """Replaces the model's `fit` by ours while the hypermodel's own `fit` runs."""
         if not self.has_own_fit:
             return fit(**rows)
         hypermodel = self._hypermodel(fit.data)
@@ -72,11 +76,12 @@ class Tuner:
         with _in_place_of(model, fit):
             return hypermodel.fit(_hyperparameters(config), model, *arrays, **named, **ours)
 
+    @override
     def callbacks(self, config: Config, max_epochs: int) -> list[Any]:
-        """None."""
         return []
 
     @property
+    @override
     def has_own_fit(self) -> bool:
         """Whether the hypermodel overrides `fit`."""
         from keras_tuner import HyperModel
@@ -87,12 +92,12 @@ class Tuner:
     def _hypermodel(self, data: Data | None) -> Any:
         return _made(self.target, data)
 
-    def _shown(self, hp: Any, data: Data | None) -> None:
-        """Let the user's code ask for hyperparameters, without training."""
+    def _show(self, hp: Any, data: Data | None) -> None:
+        """Lets the user's code ask for hyperparameters, without training."""
         model = self._hypermodel(data).build(hp)
         if not self.has_own_fit:
             return
-        part = data.train.rows(slice(0, TRIED)) if data and not data.is_table else None
+        part = data.train.rows(slice(0, SHOWN_ROWS)) if data and not data.is_table else None
         rows = (part.x, part.y) if part else ()
         held_out = {"validation_data": rows} if part else {}
         with _in_place_of(model, _stop), suppress(Exception):  # only what it asks for is wanted
@@ -108,7 +113,7 @@ def _stop(*args: Any, **kwargs: Any) -> None:
 
 
 class _in_place_of:  # noqa: N801 (used like a function)
-    """`fit` stands for the model's own, for a while."""
+    """Replaces the model's `fit` by another one for a while."""
 
     def __init__(self, model: Any, fit: Callable[..., Any]) -> None:
         self._model, self._fit = model, fit
@@ -122,7 +127,7 @@ class _in_place_of:  # noqa: N801 (used like a function)
 
 @lru_cache(maxsize=2)
 def _made(target: Any, data: Data | None) -> Any:
-    """The hypermodel; a class is given the data's shape and classes where it asks for them.
+    """Returns the hypermodel; a class is given the data's shape and classes if it asks for them.
 
     Raises:
         ConfigError: the class wants more than that.
@@ -134,10 +139,10 @@ def _made(target: Any, data: Data | None) -> Any:
     if not inspect.isclass(target):
         return _FromFunction(target)
     parameters = inspect.signature(target).parameters
-    known: dict[str, Any] = {n: data.shape for n in SHAPE if n in parameters} if data else {}
-    known |= {n: data.classes for n in CLASSES if n in parameters} if data else {}
+    filled: dict[str, Any] = {n: data.shape for n in SHAPE if n in parameters} if data else {}
+    filled |= {n: data.classes for n in CLASSES if n in parameters} if data else {}
     try:
-        return target(**known)
+        return target(**filled)
     except TypeError as error:
         raise ConfigError(
             f"hypermodel {target.__name__} cannot be made: {error}; name a function or variable that gives it"

@@ -1,4 +1,4 @@
-"""KerasTuner's hyperparameters as a space of ours: which there are, and which exist only on a branch."""
+"""Makes a space of KerasTuner's hyperparameters: finds them all, and on which branches each exists."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Values = dict[str, Any]
 
 
 def explored(show: Callable[[Any], None]) -> Found:
-    """Every hyperparameter that the user's code asks for, on whatever branch.
+    """Returns every hyperparameter that the user's code asks for, on any branch.
 
     Starting from the defaults, each option of each choice and both ends of each range are tried once, with
     the values under which it was first met, until nothing new is met.
@@ -49,7 +49,7 @@ def _identity(hp: Any) -> str:
 
 
 def _ends(hp: Any) -> list[Any]:
-    """What is tried of it beside its default."""
+    """Returns the values that are tried besides its default."""
     kind = type(hp).__name__
     if kind == "Choice":
         options = list(hp.values)
@@ -63,7 +63,7 @@ def _ends(hp: Any) -> list[Any]:
 def tuner_space(
     found: Found, chosen: Mapping[str, Any] | None = None, placed: frozenset[str] = frozenset()
 ) -> Space:
-    """The space of what was found; what has conditions hangs below its parent's options.
+    """Returns the space; hyperparameters with conditions become part of their parent's options.
 
     Args:
         chosen: the options that were taken above, by name.
@@ -96,7 +96,7 @@ def _branching(hp: Any, found: Found, chosen: Mapping[str, Any], names: frozense
 
 
 def _values(hp: Any) -> Sequence[Any]:
-    """Every value that it can take; empty where they cannot be listed."""
+    """Returns every value that it can take; empty if they cannot be listed."""
     kind = type(hp).__name__
     if kind == "Choice":
         return list(hp.values)
@@ -111,7 +111,7 @@ def _values(hp: Any) -> Sequence[Any]:
 
 
 def _steps(hp: Any) -> Iterator[Any]:
-    """The values of a range with steps, which are factors where its sampling is by logarithm."""
+    """Yields the values of a range with steps, which are factors if its sampling is logarithmic."""
     value = hp.min_value
     step = hp.step or 1
     while value <= hp.max_value and (hp.sampling != "log" or step > 1 or type(hp).__name__ == "Int"):

@@ -1,4 +1,4 @@
-"""A shell command in a session of its own, that ends with everything it has started."""
+"""Runs a shell command in its own session, and ends it with everything it has started."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ class Command:
     """
 
     def __init__(self, command: str, folder: str, environment: Mapping[str, str], output: Path) -> None:
-        """Start it, by bash, as MLflow does; its output goes to the file."""
+        """Starts it by bash, as MLflow does; its output goes to the file."""
         self.status, self.cpu_seconds, self.peak_bytes = 0, 0.0, 0
         self._output, self._over = output, False
         with output.open("wb") as file:
@@ -63,7 +63,7 @@ class Command:
             self._guard.communicate(b"over\n")
 
     def ends(self, within: float) -> bool:
-        """Wait for its end; whether it came within so many seconds."""
+        """Waits for its end; returns whether it came within so many seconds."""
         deadline = monotonic() + within
         while not self._over:
             pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
@@ -78,7 +78,7 @@ class Command:
         return True
 
     def stop(self) -> None:
-        """End its whole process group: SIGTERM and, where that does not help, SIGKILL."""
+        """Ends its whole process group: by SIGTERM and, if that does not help, SIGKILL."""
         self._signal(signal.SIGTERM)
         deadline = monotonic() + GRACE_SECONDS
         while not self._gone() and monotonic() < deadline:
@@ -87,7 +87,7 @@ class Command:
         self.ends(GRACE_SECONDS)
 
     def tail(self) -> str:
-        """The last lines of its output."""
+        """Returns the last lines of its output."""
         text = self._output.read_bytes()[-TAIL_CHARACTERS:].decode(errors="replace")
         return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
 

@@ -15,7 +15,7 @@ from mlflow_hpo.errors import SetupError, TrialError, how_it_ended
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.project.process import Command
-from mlflow_hpo.objectives.reporter import Reporter
+from mlflow_hpo.objectives.reporter import Reporter, SilentReporter
 from mlflow_hpo.objectives.unit import RunLocation
 from mlflow_hpo.projects import variables
 from mlflow_hpo.projects.prepared import Prepared
@@ -155,22 +155,10 @@ class EntryPointRun:
 
 
 @dataclass(frozen=True)
-class _LoggedAlready(Reporter):
-    """Leaves out the metrics, which the project has logged by itself."""
+class _LoggedAlready(SilentReporter):
+    """Records nothing, since the project logs by itself; the trial's reporter decides how long it runs."""
 
     trial: Reporter
-
-    @override
-    def on_report(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        pass
-
-    @override
-    def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
-        return self.trial.on_model(flavor, model, epochs, **options)
-
-    @override
-    def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        self.trial.on_cost(epoch, metrics)
 
     @override
     def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
