@@ -150,7 +150,7 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         began=began,
         seconds=max([*ends, *_ended(about)]) - began,
         info=info,
-        space=parse_space(run.space_text, keys.SPACE_FILE),
+        space=parse_space(run.artifacts.space_text, keys.SPACE_FILE),
         seen=tuple(seen),
         curves_read=sum(bool(s.curve) for s in seen),
         final_uri=final[2] if (final := run.final) else "",

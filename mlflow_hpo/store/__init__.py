@@ -7,7 +7,8 @@ from mlflow_hpo.store.late_status import set_status_after
 from mlflow_hpo.store.models import default_store, flavors_of, signature_of
 from mlflow_hpo.store.provenance import find_trial, record_of, tag_context
 from mlflow_hpo.store.recorder import Recorder, load_model, load_native
-from mlflow_hpo.store.studies import LATEST, StudyRun, find_studies, find_study, new_study, open_run
+from mlflow_hpo.store.studies import LATEST, find_studies, find_study, new_study, open_run
+from mlflow_hpo.store.study_run import StudyRun
 from mlflow_hpo.store.trials import Trials
 
 __all__ = [

@@ -14,7 +14,7 @@ from mlflow_hpo.store import keys
 from mlflow_hpo.trial import State, Trial
 
 if TYPE_CHECKING:
-    from mlflow_hpo.store.studies import StudyRun
+    from mlflow_hpo.store.study_run import StudyRun
 
 MILLI = 1e-3
 USED = (keys.CPU_SECONDS, keys.PEAK_MEMORY, keys.GPU_MEMORY)

@@ -26,12 +26,12 @@ FINAL = PREFIX + "final"  # JSON: the trial whose config it trained, its run and
 
 REGISTERED = PREFIX + "registered"  # JSON: how its registrations came out, the newest first
 
-# Tag of a run beside the trials, in which a trial's config was trained again with another seed.
+# Tag of an extra run, in which a trial's config was trained again with another seed.
 RETRAINED = PREFIX + "retrained"  # the trial's number
 
 REPLAYED = PREFIX + "replayed"  # the same of a run by which a trial was replayed, with its own seed
 
-BESIDE = (RETRAINED, REPLAYED, FINAL)  # by which the runs beside the trials are found
+EXTRA_RUNS = (RETRAINED, REPLAYED, FINAL)  # by which extra runs are found
 
 # Tags of both.
 STATE = PREFIX + "state"

@@ -8,7 +8,8 @@ from mlflow.exceptions import MlflowException
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags
-from mlflow_hpo.store.studies import StudyRun, find_study, open_run
+from mlflow_hpo.store.studies import find_study, open_run
+from mlflow_hpo.store.study_run import StudyRun
 from mlflow_hpo.trial import Trial
 
 COMMIT, DATA = "git commit", "data"

@@ -36,7 +36,7 @@ class Replay:
 
 
 def replay(dispatcher: Dispatcher, trial: Trial) -> Replay:
-    """Trains a trial again with its config and seed, in a run of its own beside the trials.
+    """Trains a trial again with its config and seed, in an extra run.
 
     A copy (pbt) begins from the checkpoint that it began from.
 
@@ -66,7 +66,7 @@ def _trained(dispatcher: Dispatcher, trial: Trial) -> str:
     source = _source(run, trial)
     # A project may have a `seed` of its own.
     constants: dict[str, str] | None = {} if settings.project else None
-    run_id = run.trials.create_beside(trial, seed, keys.REPLAYED, f"replay-{trial.number:04d}", constants)
+    run_id = run.extra_runs.create(trial, seed, keys.REPLAYED, f"replay-{trial.number:04d}", constants)
     tag_context(run.connection, run_id)
     unit = Unit(trial.number, trial.start, trial.epochs, trial.source)
     work = dispatcher.submit_extra(run_id, unit, trial.config, seed, source)
