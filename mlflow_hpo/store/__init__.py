@@ -2,7 +2,7 @@
 
 from mlflow_hpo.store.connection import Connection, filter_names, store_errors
 from mlflow_hpo.store.fluent import fluent_run
-from mlflow_hpo.store.history import Observed, Span, curve, observe, spans
+from mlflow_hpo.store.history import TrialUsage, UnitSpan, learning_curve, trial_usages, unit_spans
 from mlflow_hpo.store.late_status import set_status_after
 from mlflow_hpo.store.models import default_store, flavors_of, signature_of
 from mlflow_hpo.store.provenance import find_trial, record_of, tag_context
@@ -14,12 +14,11 @@ from mlflow_hpo.store.trials import Trials
 __all__ = [
     "LATEST",
     "Connection",
-    "Observed",
     "Recorder",
-    "Span",
     "StudyRun",
+    "TrialUsage",
     "Trials",
-    "curve",
+    "UnitSpan",
     "default_store",
     "filter_names",
     "find_studies",
@@ -27,15 +26,16 @@ __all__ = [
     "find_trial",
     "flavors_of",
     "fluent_run",
+    "learning_curve",
     "load_model",
     "load_native",
     "new_study",
-    "observe",
     "open_run",
     "record_of",
     "set_status_after",
     "signature_of",
-    "spans",
     "store_errors",
     "tag_context",
+    "trial_usages",
+    "unit_spans",
 ]

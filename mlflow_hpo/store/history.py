@@ -1,4 +1,4 @@
-"""What a study's runs show beside its trials: when units ran, learning curves, what was used, and where."""
+"""Reads from a study's runs when units were trained, what they used and where, and learning curves."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ USED = (keys.CPU_SECONDS, keys.PEAK_MEMORY, keys.GPU_MEMORY)
 
 
 @dataclass(frozen=True)
-class Span:
-    """When a unit was trained: seconds since 1970, and the epochs that the trial had at its end."""
+class UnitSpan:
+    """The time in which a unit was trained.
+
+    Attributes:
+        begin, end: seconds since 1970.
+        epochs: of the trial, at the unit's end.
+    """
 
     begin: float
     end: float
@@ -30,53 +35,60 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Observed:
-    """A trial as its run shows it.
+class TrialUsage:
+    """A trial with the time, resources and machine that it took.
 
     Attributes:
-        last: its last unit; None where none has ended.
+        last: the time of its last unit; None if no unit has ended.
         used: of cpu_seconds, peak_memory_mb and gpu_memory_mb, those that were measured.
-        machine: what it ran on, by the names of `hardware.machine`.
+        machine: facts by the names of `hardware.machine`.
     """
 
     trial: Trial
-    last: Span | None
+    last: UnitSpan | None
     used: Mapping[str, float]
     machine: Mapping[str, str]
 
 
-def observe(study: StudyRun) -> list[Observed]:
-    """All trials of a study, by number, in one paged query."""
-    return [_observed(trial, run) for trial, run in study.trials.runs()]
+def trial_usages(study: StudyRun) -> list[TrialUsage]:
+    """Returns the usage of all trials of a study, by number, in one paged query."""
+    return [
+        TrialUsage(
+            trial,
+            _last_span(trial, run),
+            {k: run.data.metrics[k] for k in USED if k in run.data.metrics},
+            machine_of(run),
+        )
+        for trial, run in study.trials.runs()
+    ]
 
 
-def curve(study: StudyRun, trial: Trial, metric: str) -> tuple[tuple[int, float], ...]:
-    """A trial's metric after each epoch, in one query; values that are not finite are left out."""
+def machine_of(run: Run) -> dict[str, str]:
+    """Returns the facts of the machine that a run was trained on, and the versions of its packages."""
+    return {k.removeprefix(keys.MACHINE): v for k, v in run.data.tags.items() if k.startswith(keys.MACHINE)}
+
+
+def learning_curve(study: StudyRun, trial: Trial, metric: str) -> tuple[tuple[int, float], ...]:
+    """Returns (epoch, value) pairs of a trial's metric, in one query; only finite values."""
     history = study.connection.client.get_metric_history(trial.run_id, metric)
-    at = {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
-    return tuple((step, at[step]) for step in sorted(at) if math.isfinite(at[step]))
+    values = {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
+    return tuple((epoch, values[epoch]) for epoch in sorted(values) if math.isfinite(values[epoch]))
 
 
-def spans(study: StudyRun, trial: Trial) -> tuple[Span, ...]:
-    """When each of a trial's units was trained, in one query."""
+def unit_spans(study: StudyRun, trial: Trial) -> tuple[UnitSpan, ...]:
+    """Returns the time of each unit of a trial, in one query."""
     history = study.connection.client.get_metric_history(trial.run_id, keys.WALL_SECONDS)
     ends = [(m.timestamp * MILLI, m.value, m.step) for m in sorted(history, key=lambda m: m.step)]
     steps = pairwise([(0.0, 0.0, 0), *ends])
-    return tuple(Span(end - (total - before), end, step) for (_, before, _), (end, total, step) in steps)
+    return tuple(UnitSpan(end - (total - before), end, step) for (_, before, _), (end, total, step) in steps)
 
 
-def _observed(trial: Trial, run: Run) -> Observed:
-    tags, metrics = run.data.tags, run.data.metrics
-    machine = {k.removeprefix(keys.MACHINE): v for k, v in tags.items() if k.startswith(keys.MACHINE)}
-    return Observed(trial, _last(trial, run), {k: metrics[k] for k in USED if k in metrics}, machine)
-
-
-def _last(trial: Trial, run: Run) -> Span | None:
-    """Exact for a trial of one unit; of one that failed at once, what its run says."""
+def _last_span(trial: Trial, run: Run) -> UnitSpan | None:
+    """Returns the time of the last unit: exact for a trial of one unit; for one without, its run's time."""
     for metric in run.to_proto().data.metrics:  # the only public way to a metric's time without a query
         if metric.key == keys.WALL_SECONDS:
             end = metric.timestamp * MILLI
-            return Span(end - trial.seconds, end, metric.step)
+            return UnitSpan(end - trial.seconds, end, metric.step)
     if trial.state in (State.FAILED, State.KILLED) and run.info.end_time:
-        return Span(run.info.start_time * MILLI, run.info.end_time * MILLI, 0)
+        return UnitSpan(run.info.start_time * MILLI, run.info.end_time * MILLI, 0)
     return None

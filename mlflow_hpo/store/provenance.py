@@ -8,12 +8,13 @@ from mlflow.exceptions import MlflowException
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags
+from mlflow_hpo.store.history import machine_of
 from mlflow_hpo.store.studies import find_study, open_run
 from mlflow_hpo.store.study_run import StudyRun
 from mlflow_hpo.trial import Trial
 
 COMMIT, DATA = "git commit", "data"
-ELSEWHERE = ("host", "memory_gb")  # what may differ without any effect
+MAY_DIFFER = ("host", "memory_gb")  # between two runs, without any effect
 
 
 @dataclass(frozen=True)
@@ -84,5 +85,4 @@ def _facts(run: Run) -> dict[str, str]:
     facts = {COMMIT: tags[keys.COMMIT]} if keys.COMMIT in tags else {}
     if data:
         facts[DATA] = f"{data[0].dataset.name} {data[0].dataset.digest}"
-    own = {k.removeprefix(keys.MACHINE): v for k, v in tags.items() if k.startswith(keys.MACHINE)}
-    return facts | {k: v for k, v in sorted(own.items()) if k not in ELSEWHERE}
+    return facts | {k: v for k, v in sorted(machine_of(run).items()) if k not in MAY_DIFFER}
