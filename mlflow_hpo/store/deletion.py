@@ -1,4 +1,4 @@
-"""Deletes what takes up space in the artifact store: logged models, and folders of a run."""
+"""Deletes logged models, and folders of a run's artifacts."""
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -7,12 +7,12 @@ from mlflow_hpo.store.connection import Connection
 
 
 def delete_models(connection: Connection, experiment_id: str, run_id: str, but: str = "") -> set[str]:
-    """Delete the models that a run logged, except for `but` and those that are registered.
+    """Deletes the models that a run logged, except for `but` and those that are registered.
 
-    The files go first: a model that is still listed is deleted again by the next call.
+    Files go first: a model that is still listed is deleted again by the next call.
 
     Returns:
-        The URIs of those that are kept because they are registered.
+        The URIs of the registered ones.
     """
     client, registered = connection.client, set[str]()
     for model in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
@@ -28,7 +28,7 @@ def delete_models(connection: Connection, experiment_id: str, run_id: str, but: 
 
 
 def delete_artifacts(connection: Connection, run_id: str, path: str) -> None:
-    """Delete a folder of a run's artifacts; one that is not there is no error."""
+    """Deletes a folder of a run's artifacts, if it is there."""
     _delete(connection, connection.client.get_run(run_id).info.artifact_uri, path)
 
 

@@ -1,12 +1,10 @@
 """Extra runs of a study: a trial's config trained once more, on all rows, with another seed or to compare."""
 
-from collections.abc import Mapping
-
 from mlflow.entities import Run
 
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import to_json
-from mlflow_hpo.store.nested_runs import NestedRuns, is_half_dropped
+from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped
 from mlflow_hpo.trial import Dropped, Trial
 
 
@@ -16,14 +14,11 @@ class ExtraRuns:
     def __init__(self, nested: NestedRuns) -> None:
         self._nested = nested
 
-    def create(
-        self, trial: Trial, seed: int, mark: str, name: str, constants: Mapping[str, str] | None = None
-    ) -> str:
+    def create(self, trial: Trial, seed: int, mark: str, name: str, constants: Constants = None) -> str:
         """Starts a run in which a trial's config is trained once more; returns its id.
 
         Args:
             mark: the tag that says what for, one of `keys.EXTRA_RUNS`; its value is the trial's number.
-            constants: params besides the config, in place of the seed.
         """
         return self._nested.create(name, trial.config, {mark: to_json(trial.number)}, seed, constants)
 

@@ -1,4 +1,4 @@
-"""Reads from a study's runs when units were trained, what they used and where, and learning curves."""
+"""Reads from a study's runs how trials were trained: when, by what, on what, and their learning curves."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from mlflow.entities import Run
 
 from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, context_tags
 from mlflow_hpo.trial import State, Trial
 
 if TYPE_CHECKING:
     from mlflow_hpo.store.study_run import StudyRun
 
 MILLI = 1e-3
+COMMIT, DATA = "git commit", "data"
+MAY_DIFFER = ("host", "memory_gb")  # between two runs, without any effect
 USED = (keys.CPU_SECONDS, keys.PEAK_MEMORY, keys.GPU_MEMORY)
 
 
@@ -48,6 +51,27 @@ class TrialUsage:
     last: UnitSpan | None
     used: Mapping[str, float]
     machine: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a trial was trained.
+
+    Attributes:
+        facts: the commit, the digest of the data, the machine and the packages, by name.
+        curve: epoch -> the study's metric.
+    """
+
+    facts: dict[str, str]
+    curve: dict[int, float]
+
+    def differences(self, now: Record) -> list[str]:
+        """Returns in words which of these facts are others in another record."""
+        return [
+            f"{name}: {self.facts.get(name, 'not recorded')} then, {now.facts.get(name, 'none')} now"
+            for name in dict.fromkeys([*self.facts, *now.facts])
+            if self.facts.get(name) != now.facts.get(name)
+        ]
 
 
 def trial_usages(study: StudyRun) -> list[TrialUsage]:
@@ -92,3 +116,23 @@ def _last_span(trial: Trial, run: Run) -> UnitSpan | None:
     if trial.state in (State.FAILED, State.KILLED) and run.info.end_time:
         return UnitSpan(run.info.start_time * MILLI, run.info.end_time * MILLI, 0)
     return None
+
+
+def record_of(connection: Connection, run_id: str, metric: str) -> Record:
+    """Reads how the trial of a run was trained."""
+    run = connection.client.get_run(run_id)
+    history = connection.client.get_metric_history(run_id, metric)
+    return Record(_facts(run), {m.step: m.value for m in history})
+
+
+def tag_context(connection: Connection, run_id: str) -> None:
+    """Tags a run with who runs it now, and from which commit."""
+    connection.write(run_id, tags=context_tags())
+
+
+def _facts(run: Run) -> dict[str, str]:
+    tags, inputs = run.data.tags, run.inputs.dataset_inputs if run.inputs else []
+    facts = {COMMIT: tags[keys.COMMIT]} if keys.COMMIT in tags else {}
+    if inputs:
+        facts[DATA] = f"{inputs[0].dataset.name} {inputs[0].dataset.digest}"
+    return facts | {k: v for k, v in sorted(machine_of(run).items()) if k not in MAY_DIFFER}

@@ -15,6 +15,7 @@ from mlflow_hpo.store.deletion import delete_artifacts, delete_models
 from mlflow_hpo.store.results import read_results
 from mlflow_hpo.trial import Config, Dropped, State, Trial
 
+Constants = Mapping[str, str] | None  # params besides a trial's config, in place of the seed
 UNDER_WAY = "?"  # ends the tag DROPPED while its deletion is not complete
 
 
@@ -33,18 +34,9 @@ class NestedRuns:
     tags: Mapping[str, str]
 
     def create(
-        self,
-        name: str,
-        config: Config,
-        tags: Mapping[str, str],
-        seed: int,
-        constants: Mapping[str, str] | None = None,
+        self, name: str, config: Config, tags: Mapping[str, str], seed: int, constants: Constants = None
     ) -> str:
-        """Starts a run, complete with its tags from its first moment; returns its id.
-
-        Args:
-            constants: params besides the config, in place of the seed.
-        """
+        """Starts a run, complete with its tags from its first moment; returns its id."""
         tags = {**self.tags, keys.PARENT: self.study_id, keys.CONFIG: to_json(dict(config)), **tags}
         client = self.connection.client
         run_id = client.create_run(self.experiment_id, tags=checked(tags), run_name=name).info.run_id
@@ -106,6 +98,6 @@ def is_half_dropped(run: Run) -> bool:
     return str(run.data.tags.get(keys.DROPPED, "")).endswith(UNDER_WAY)
 
 
-def run_params(config: Config, seed: int, constants: Mapping[str, str] | None) -> dict[str, Any]:
+def run_params(config: Config, seed: int, constants: Constants) -> dict[str, Any]:
     """Returns a run's params: its config, and the constants or, if there are none, the seed."""
     return {**({keys.SEED_PARAM: seed} if constants is None else constants), **config}

@@ -1,4 +1,4 @@
-"""Finds and creates studies in the tracking store."""
+"""Finds studies and trials in the tracking store, and creates studies."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,8 +10,10 @@ from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
 from mlflow_hpo.store.study_run import StudyRun
+from mlflow_hpo.trial import Trial
 
 LATEST = "latest"
+TRIAL_HINT = "give the run id of a trial, or STUDY:NUMBER"
 IS_STUDY = f"tags.`{keys.STUDY}` = '{keys.FORMAT}'"
 
 
@@ -79,3 +81,27 @@ def _latest(connection: Connection) -> StudyRun:
 def _studies(connection: Connection, condition: str = "") -> list[Run]:
     order = "attributes.start_time DESC"
     return list(connection.runs(connection.experiment_ids(), IS_STUDY + condition, order))
+
+
+def find_trial(connection: Connection, name: str) -> tuple[StudyRun, Trial]:
+    """Returns the study and the trial with this run id, or `STUDY:NUMBER`.
+
+    Raises:
+        StudyError: there is none.
+    """
+    study, colon, number = name.rpartition(":")
+    run = find_study(connection, study) if colon else _study_of(connection, name)
+    for trial in run.trials.load():
+        if name == trial.run_id or (colon and number == str(trial.number)):
+            return run, trial
+    raise StudyError(f"no trial {name!r}: {TRIAL_HINT}")
+
+
+def _study_of(connection: Connection, run_id: str) -> StudyRun:
+    try:
+        tags = connection.client.get_run(run_id).data.tags
+    except MlflowException as error:
+        raise StudyError(f"no run {run_id!r} in {connection.uri}: {TRIAL_HINT}") from error
+    if keys.NUMBER not in tags:
+        raise StudyError(f"run {run_id!r} is no trial: {TRIAL_HINT}")
+    return open_run(connection, tags[keys.PARENT])

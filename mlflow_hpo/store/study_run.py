@@ -19,6 +19,7 @@ from mlflow_hpo.store.study_artifacts import StudyArtifacts
 from mlflow_hpo.store.trials import Trials
 from mlflow_hpo.trial import State
 
+Json = Mapping[str, Any]  # of JSON's types
 REASON_KEPT = 1000  # characters of a registration's reason: a tag holds several registrations
 INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
 
@@ -84,18 +85,11 @@ class StudyRun:
         reason = self.tags.get(keys.REASON)
         return self.tags.get(keys.STATE, "") + (f": {reason}" if reason else "")
 
-    def begin(
-        self,
-        settings: Mapping[str, Any],
-        plan: Mapping[str, Any],
-        params: Mapping[str, Any],
-        space_text: str,
-        start_text: str = "",
-    ) -> None:
+    def begin(self, settings: Json, plan: Json, params: Json, space_text: str, start_text: str = "") -> None:
         """Makes the run a study; the mark comes last, with everything that a resume needs.
 
         Args:
-            settings, plan: what was asked and what followed from it, as JSON's types.
+            settings, plan: what was asked and what followed from it.
             params: the settings for people.
         """
         self._tag(context_tags() | dict(self.tags))
@@ -105,7 +99,7 @@ class StudyRun:
         self.connection.write(self.run_id, params=new)
         self._tag({keys.STUDY: keys.FORMAT} | _driving(settings, plan))
 
-    def drive_again(self, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    def drive_again(self, settings: Json, plan: Json) -> None:
         """Makes this process the study's driver.
 
         Raises:
@@ -173,7 +167,7 @@ class StudyRun:
         self.tags = {**self.tags, **tags}
 
 
-def _driving(settings: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, str]:
+def _driving(settings: Json, plan: Json) -> dict[str, str]:
     return {
         keys.SETTINGS: to_json(dict(settings)),
         keys.PLAN: to_json(dict(plan)),

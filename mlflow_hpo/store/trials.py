@@ -1,6 +1,6 @@
 """A study's trials in the tracking store: runs nested under the study's. Only the driver writes here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import store_errors, to_json
 from mlflow_hpo.store.deletion import delete_models
-from mlflow_hpo.store.nested_runs import NestedRuns, is_half_dropped, run_params
+from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped, run_params
 from mlflow_hpo.store.results import joined, losses_of, results_tags
 from mlflow_hpo.trial import Config, Dropped, Result, State, Trial
 
@@ -80,21 +80,16 @@ class Trials:
         seed: int,
         start: int = 0,
         source: int | None = None,
-        constants: Mapping[str, str] | None = None,
+        constants: Constants = None,
     ) -> Trial:
-        """Starts a trial's run.
-
-        Args:
-            start, source: the epoch and the trial whose checkpoint it begins from, if it does.
-            constants: params besides the config, in place of the seed.
-        """
+        """Starts a trial's run; `source` is the trial whose checkpoint at `start` it begins from, if any."""
         tags = {keys.NUMBER: str(number), keys.STATE: str(State.RUNNING)}
         if source is not None:
             tags[keys.SOURCE] = to_json([source, start])
         run_id = self._nested.create(f"trial-{number:04d}", config, tags, seed, constants)
         return Trial(number, run_id, State.RUNNING, dict(config), start=start, source=source)
 
-    def restart(self, trial: Trial, seed: int, constants: Mapping[str, str] | None = None) -> Trial:
+    def restart(self, trial: Trial, seed: int, constants: Constants = None) -> Trial:
         """Sets a trial's run to RUNNING again, for its next unit."""
         self._connection.client.update_run(trial.run_id, status="RUNNING")
         tags = {keys.STATE: str(State.RUNNING), keys.REASON: "", keys.NOTE: ""}
