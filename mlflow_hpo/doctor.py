@@ -82,9 +82,7 @@ def _unwritable(file: Path) -> Finding | None:
 def network_file_system() -> Finding | None:
     """Finds a SQLite file on a file system whose locks cannot be trusted."""
     file = health.sqlite_file(health.named_uri())
-    if file is None:
-        return None
-    kind = health.file_system(file)
+    kind = health.file_system(file) if file else ""
     if not health.is_network(kind):
         return None
     return Finding(
@@ -95,13 +93,10 @@ def network_file_system() -> Finding | None:
 
 def leftover_run() -> Finding | None:
     """Finds a run that `mlflow run` left in the environment: a search would take it for its own."""
-    run_id = os.environ.get(variables.RUN_ID)
-    if not run_id:
+    if not (run_id := os.environ.get(variables.RUN_ID)):
         return None
-    return Finding(
-        f"{variables.RUN_ID} is {run_id}: the next search would take that run for its own",
-        f"unset {variables.RUN_ID}",
-    )
+    what = f"{variables.RUN_ID} is {run_id}: the next search would take that run for its own"
+    return Finding(what, f"unset {variables.RUN_ID}")
 
 
 def default_store() -> Finding | None:
@@ -118,8 +113,7 @@ def default_store() -> Finding | None:
 
 def gpu() -> Finding | None:
     """Finds a GPU that TensorFlow does not see."""
-    device = machine().get("gpu")
-    if not device:
+    if not (device := machine().get("gpu")):
         return None
     command = [sys.executable, "-c", COUNT_GPUS]
     with suppress(subprocess.TimeoutExpired):
@@ -145,8 +139,7 @@ def disk() -> Finding | None:
         folder, needed = health.artifact_folder(connection), bytes_needed(connection)
     if folder is None:
         return None
-    needed = max(needed, LEAST_BYTES)
-    free = shutil.disk_usage(_existing(folder)).free
+    free, needed = shutil.disk_usage(_existing(folder)).free, max(needed, LEAST_BYTES)
     if free >= needed:
         return None
     return Finding(

@@ -8,7 +8,7 @@ from plans import make_info
 
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView, chosen
 from mlflow_hpo.space import parse_space
-from mlflow_hpo.store import UnitSpan
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.trial import State, Trial
 
 SPACE = """

@@ -8,7 +8,7 @@ from page_snapshot import failed, finished, many, snapshot
 
 from mlflow_hpo.report import advice
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
-from mlflow_hpo.store import UnitSpan
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.trial import State, Trial
 
 RATE = "learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}"

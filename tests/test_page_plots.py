@@ -24,7 +24,7 @@ from mlflow_hpo.report.plots import (
     wall,
 )
 from mlflow_hpo.report.snapshot import MOST_READ, TrialView, chosen
-from mlflow_hpo.store import UnitSpan
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.trial import State, Trial
 
 RATE: dict[str, Any] = {"learning_rate": 0.01}

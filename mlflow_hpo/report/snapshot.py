@@ -8,7 +8,8 @@ from typing import Any
 from mlflow_hpo.metric import rank
 from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.space import Space, parse_space
-from mlflow_hpo.store import StudyRun, TrialUsage, UnitSpan, keys, learning_curve, trial_usages, unit_spans
+from mlflow_hpo.store import StudyRun, history, keys
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.store.registrations import Registration
 from mlflow_hpo.trial import State, Trial
 
@@ -137,7 +138,7 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         ConfigError: its settings are not known here.
     """
     info, about = info_of(run), run.connection.client.get_run(run.run_id).info
-    seen = _closely(run, info, trial_usages(run))
+    seen = _views(run, info)
     began = min([about.start_time * MILLI, *(s.spans[0].begin for s in seen if s.spans)])
     ends = [s.spans[-1].end for s in seen if s.spans] or [began]
     seen = [replace(s, spans=tuple(_since(span, began) for span in s.spans)) for s in seen]
@@ -168,19 +169,20 @@ def chosen(trials: Sequence[Trial], most: int = MOST_READ) -> set[int]:
     return {t.number for t in (*first, *(rest[place] for place in places))}
 
 
-def _closely(run: StudyRun, info: StudyInfo, usages: Sequence[TrialUsage]) -> list[TrialView]:
-    near = chosen([usage.trial for usage in usages])
-    return [_view(run, info, usage, usage.trial.number in near) for usage in usages]
+def _views(run: StudyRun, info: StudyInfo) -> list[TrialView]:
+    pairs = run.trials.runs()
+    near = chosen([trial for trial, _ in pairs])
+    return [_view(run, info, *pair, pair[0].number in near) for pair in pairs]
 
 
-def _view(run: StudyRun, info: StudyInfo, usage: TrialUsage, closely: bool) -> TrialView:
-    trial = usage.trial
+def _view(run: StudyRun, info: StudyInfo, trial: Trial, trial_run: Any, closely: bool) -> TrialView:
     value = None if trial.state is State.FAILED else info.value(trial)
-    spans: tuple[UnitSpan, ...] = (usage.last,) if usage.last else ()
+    last = history.last_span(trial, trial_run)
+    spans: tuple[UnitSpan, ...] = (last,) if last else ()
     if closely and len(trial.losses) > 1:  # more than one unit, perhaps
-        spans = unit_spans(run, trial) or spans
-    curve = learning_curve(run, trial, info.metric.name) if closely else ()
-    return TrialView(trial, value, spans, curve, usage.used, usage.machine)
+        spans = history.unit_spans(run, trial) or spans
+    curve = history.learning_curve(run, trial, info.metric.name) if closely else ()
+    return TrialView(trial, value, spans, curve, history.used_by(trial_run), history.machine_of(trial_run))
 
 
 def _since(span: UnitSpan, began: float) -> UnitSpan:

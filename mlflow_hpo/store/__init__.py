@@ -2,15 +2,6 @@
 
 from mlflow_hpo.store.connection import Connection, filter_names, store_errors
 from mlflow_hpo.store.fluent import fluent_run
-from mlflow_hpo.store.history import (
-    TrialUsage,
-    UnitSpan,
-    learning_curve,
-    record_of,
-    tag_context,
-    trial_usages,
-    unit_spans,
-)
 from mlflow_hpo.store.late_status import set_status_after
 from mlflow_hpo.store.models import default_store, flavors_of, load_model, load_native, signature_of
 from mlflow_hpo.store.recorder import Recorder
@@ -23,9 +14,7 @@ __all__ = [
     "Connection",
     "Recorder",
     "StudyRun",
-    "TrialUsage",
     "Trials",
-    "UnitSpan",
     "default_store",
     "filter_names",
     "find_studies",
@@ -33,16 +22,11 @@ __all__ = [
     "find_trial",
     "flavors_of",
     "fluent_run",
-    "learning_curve",
     "load_model",
     "load_native",
     "new_study",
     "open_run",
-    "record_of",
     "set_status_after",
     "signature_of",
     "store_errors",
-    "tag_context",
-    "trial_usages",
-    "unit_spans",
 ]

@@ -35,11 +35,7 @@ def get(connection: Connection, run_id: str, epochs: int, folder: Path) -> None:
 def _download(connection: Connection, run_id: str, epochs: int, folder: str) -> Path:
     path = _path(epochs)
     try:
-        return Path(
-            download_artifacts(
-                run_id=run_id, artifact_path=path, dst_path=folder, tracking_uri=connection.uri
-            )
-        )
+        return Path(download_artifacts(None, run_id, path, folder, connection.uri))
     except (MlflowException, OSError) as error:
         message = f"the checkpoint of run {run_id} at epoch {epochs} cannot be read: {error}"
         with store_errors(message):

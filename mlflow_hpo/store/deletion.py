@@ -19,7 +19,8 @@ def delete_models(connection: Connection, experiment_id: str, run_id: str, but: 
         uri = f"models:/{model.model_id}"
         if uri == but:
             continue
-        if any(v.source in (uri, model.artifact_location) for v in _versions(connection, run_id)):
+        versions = client.search_model_versions(f"run_id = '{run_id}'")
+        if any(version.source in (uri, model.artifact_location) for version in versions):
             registered.add(uri)
             continue
         _delete(connection, model.artifact_location, None)
@@ -30,10 +31,6 @@ def delete_models(connection: Connection, experiment_id: str, run_id: str, but: 
 def delete_artifacts(connection: Connection, run_id: str, path: str) -> None:
     """Deletes a folder of a run's artifacts, if it is there."""
     _delete(connection, connection.client.get_run(run_id).info.artifact_uri, path)
-
-
-def _versions(connection: Connection, run_id: str) -> list:  # type: ignore[type-arg]
-    return list(connection.client.search_model_versions(f"run_id = '{run_id}'"))
 
 
 def _delete(connection: Connection, root: str, path: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -38,22 +37,6 @@ class UnitSpan:
 
 
 @dataclass(frozen=True)
-class TrialUsage:
-    """A trial with the time, resources and machine that it took.
-
-    Attributes:
-        last: the time of its last unit; None if no unit has ended.
-        used: of cpu_seconds, peak_memory_mb and gpu_memory_mb, those that were measured.
-        machine: facts by the names of `hardware.machine`.
-    """
-
-    trial: Trial
-    last: UnitSpan | None
-    used: Mapping[str, float]
-    machine: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Record:
     """How a trial was trained.
 
@@ -74,17 +57,9 @@ class Record:
         ]
 
 
-def trial_usages(study: StudyRun) -> list[TrialUsage]:
-    """Returns the usage of all trials of a study, by number, in one paged query."""
-    return [
-        TrialUsage(
-            trial,
-            _last_span(trial, run),
-            {k: run.data.metrics[k] for k in USED if k in run.data.metrics},
-            machine_of(run),
-        )
-        for trial, run in study.trials.runs()
-    ]
+def used_by(run: Run) -> dict[str, float]:
+    """Returns cpu_seconds, peak_memory_mb and gpu_memory_mb of a run, those that were measured."""
+    return {k: run.data.metrics[k] for k in USED if k in run.data.metrics}
 
 
 def machine_of(run: Run) -> dict[str, str]:
@@ -107,7 +82,7 @@ def unit_spans(study: StudyRun, trial: Trial) -> tuple[UnitSpan, ...]:
     return tuple(UnitSpan(end - (total - before), end, step) for (_, before, _), (end, total, step) in steps)
 
 
-def _last_span(trial: Trial, run: Run) -> UnitSpan | None:
+def last_span(trial: Trial, run: Run) -> UnitSpan | None:
     """Returns the time of the last unit: exact for a trial of one unit; for one without, its run's time."""
     for metric in run.to_proto().data.metrics:  # the only public way to a metric's time without a query
         if metric.key == keys.WALL_SECONDS:

@@ -98,6 +98,10 @@ class StudyRun:
         new = {k: "" if v is None else v for k, v in params.items() if k not in logged}
         self.connection.write(self.run_id, params=new)
         self._tag({keys.STUDY: keys.FORMAT} | _driving(settings, plan))
+        metric = self.metrics[0]  # for the experiment's charts
+        set_tag = self.connection.client.set_experiment_tag
+        set_tag(self.experiment_id, keys.PRIMARY_METRIC, metric.name)
+        set_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(metric.maximize))
 
     def drive_again(self, settings: Json, plan: Json) -> None:
         """Makes this process the study's driver.
@@ -116,12 +120,6 @@ class StudyRun:
         """Returns the process that drives the study now, if it is on this machine and not this one."""
         self._read_tags()  # it may have begun just now
         return other_driver(self.tags.get(keys.DRIVER, ""))
-
-    def show_metric(self, metric: Metric) -> None:
-        """Makes the metric the one that the experiment's charts show."""
-        client = self.connection.client
-        client.set_experiment_tag(self.experiment_id, keys.PRIMARY_METRIC, metric.name)
-        client.set_experiment_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(metric.maximize))
 
     def show_best(self, metric: str, value: float, results: int, note: str) -> None:
         """Extends the series of the best value so far, and describes the best trial."""

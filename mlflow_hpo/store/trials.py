@@ -15,13 +15,8 @@ from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped,
 from mlflow_hpo.store.results import joined, losses_of, results_tags
 from mlflow_hpo.trial import Config, Dropped, Result, State, Trial
 
-STATUS = {
-    State.PAUSED: "SCHEDULED",
-    State.STOPPED: "FINISHED",
-    State.FINISHED: "FINISHED",
-    State.FAILED: "FAILED",
-    State.KILLED: "KILLED",
-}
+STATUS = {state: state.name for state in (State.FINISHED, State.FAILED, State.KILLED)}
+STATUS |= {State.PAUSED: "SCHEDULED", State.STOPPED: "FINISHED"}
 MEGABYTE = 1e6
 TRACEBACK_SHOWN = 6000  # characters of a traceback in the run's description
 
@@ -68,9 +63,8 @@ class Trials:
         trials = self.runs()
         for (one, _), (other, _) in pairwise(trials):
             if one.number == other.number:
-                raise StudyError(
-                    f"trial {one.number} has two runs, {one.run_id} and {other.run_id}: delete one"
-                )
+                runs = f"{one.run_id} and {other.run_id}"
+                raise StudyError(f"trial {one.number} has two runs, {runs}: delete one")
         return trials
 
     def create(
@@ -98,9 +92,9 @@ class Trials:
 
     def record(self, trial: Trial, result: Result) -> Trial:
         """Records the results of a unit and what it used, once its checkpoint is stored."""
-        metrics, was_dropped = self._nested.metrics, trial.dropped
-        trial = _with_result(trial, result, metrics)
-        tags = _tags(trial, metrics) | ({keys.DROPPED: ""} if was_dropped else {})
+        undropped = {keys.DROPPED: ""} if trial.dropped else {}
+        trial = _with_result(trial, result, self._nested.metrics)
+        tags = _tags(trial, self._nested.metrics) | undropped
         self._connection.write(trial.run_id, metrics=_used(trial, result), step=trial.epochs, tags=tags)
         self._terminate(trial)
         return trial
@@ -108,8 +102,9 @@ class Trials:
     def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> Trial:
         """Ends a trial that brought no result, with a reason for people."""
         trial = replace(trial, state=state, reason=reason)
-        details = f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
-        note = f"**{state}**: {reason}{details}"
+        note = f"**{state}**: {reason}" + (
+            f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
+        )
         tags = {keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.NOTE: note[: keys.MAX_TAG]}
         self._connection.write(trial.run_id, tags=tags)
         self._terminate(trial)

@@ -89,7 +89,6 @@ def _begin(run: "StudyRun", planned: StudyPlan, given: Given) -> None:
             run.artifacts.keep_content(given.folder / digest)
     texts = (planned.space_text, planned.start_text)
     run.begin(info.settings.dump(), info.record(), info.params(), *texts)
-    run.show_metric(info.metric)
 
 
 def resume(
