@@ -167,8 +167,8 @@ def counting_proxy(port: int) -> Iterator[tuple[str, list[str]]]:
 
 def memory_part(trials: int, epochs: int) -> None:
     """What the workers hold after 10 trials and after all of them."""
-    from mlflow_hpo import commands
-    from mlflow_hpo.study import terminal
+    from mlflow_hpo.settings import read_settings
+    from mlflow_hpo.study import lifecycle, terminal
 
     held: dict[int, float] = {}
 
@@ -184,7 +184,7 @@ def memory_part(trials: int, epochs: int) -> None:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{name}/mlflow.db"
         terminal.Display = Watch  # type: ignore[misc]
         options = {"algorithm": "random", "max_trials": trials, "max_epochs": epochs}
-        commands.search(options, Console(file=Path(os.devnull).open("w")))  # noqa: SIM115
+        lifecycle.start(read_settings(options), Console(file=Path(os.devnull).open("w")))  # noqa: SIM115
     growth = held[trials] / held[10]
     print(
         f"memory of the workers: {held[10]:.0f} MB after 10 trials, {held[trials]:.0f} MB after {trials}, "

@@ -11,18 +11,14 @@ from rich.console import Console
 
 from mlflow_hpo.errors import ConfigError, HpoError, StudyError
 from mlflow_hpo.metric import best
-from mlflow_hpo.study.kernel import in_notebook, without_widgets
+from mlflow_hpo.study.notebook import NotebookDisplay, in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import pandas as pd
 
     from mlflow_hpo.store.registrations import Registration
     from mlflow_hpo.study.driver import Study
-    from mlflow_hpo.study.ledger import Observer
-    from mlflow_hpo.study.lifecycle import Shown
     from mlflow_hpo.study.setup import Given
 
 GIVEN_DATA = "given:data"
@@ -57,7 +53,9 @@ def tune(
     folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
     target = settings.get("target_column") or settings.get("target")
     names, given = _given(model, space, data, target, Path(folder.name).resolve())
-    shown = _notebook() if progress and in_notebook() else None
+    shown = NotebookDisplay if progress and in_notebook() else None
+    if shown:
+        without_widgets()
     console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     try:
         study = _driven(resume, {**settings, **names}, given, console, shown)
@@ -262,15 +260,3 @@ def _text(space: Any) -> str:
     from mlflow_hpo.space import space_text
 
     return "" if space is None else space_text(space)
-
-
-def _notebook() -> "Shown":
-    """What shows a study in a notebook."""
-    without_widgets()
-
-    def shown(console: Console) -> "AbstractContextManager[Observer]":
-        from mlflow_hpo.study.notebook import NotebookDisplay
-
-        return NotebookDisplay(console)
-
-    return shown

@@ -1,15 +1,14 @@
-"""Looks for what breaks studies, before they do; each finding with its remedy."""
+"""Checks for what breaks studies, and says what to do about it."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 
 from mlflow_hpo.errors import StoreError, StudyError
@@ -19,57 +18,46 @@ from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
 from mlflow_hpo.store.connection import connection_to
 
-NETWORK = ("nfs", "cifs", "smb", "afs", "sshfs", "9p", "lustre", "gpfs", "glusterfs", "ceph", "beegfs")
 LEAST_BYTES = 1 << 30  # free, where no study says how large its models are
-MODEL_AND_CHECKPOINT = 2  # a trial's artifacts over its model's
-SEEN = "import tensorflow as tf; print('GPUS', len(tf.config.list_physical_devices('GPU')))"
+MODEL_AND_CHECKPOINT = 2  # a trial's artifacts, in sizes of its model
+COUNT_GPUS = "import tensorflow as tf; print('GPUS', len(tf.config.list_physical_devices('GPU')))"
 GPU_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, and what to do about it."""
+    """A problem and its remedy."""
 
     what: str
     remedy: str
 
 
-def examined() -> Iterator[tuple[str, list[Finding] | None]]:
-    """Each thing that was looked at, as soon as that is done, with what was found.
-
-    None where it cannot be told, for the store does not answer: which is a finding of its own.
-    """
-    for name, look in CHECKS.items():
-        try:
-            found = look()
-        except StoreError:
-            yield name, None
-        else:
-            yield name, [found] if found else []
-
-
 def examine(console: Console) -> None:
-    """Prints what was looked at and what was found, each finding with its remedy.
+    """Prints every check and its finding, with its remedy.
 
     Raises:
-        StudyError: something was found.
+        StudyError: a check found something.
     """
     count = 0
-    for name, findings in examined():
-        word = "?  " if findings is None else "BAD" if findings else "ok "
-        console.print(f"{word} {name}", highlight=False, soft_wrap=True)
-        for finding in findings or []:
+    for name, check in CHECKS.items():
+        try:
+            finding = check()
+        except StoreError:  # which is a finding of the first check
+            console.print(f"?   {name}", highlight=False, soft_wrap=True)
+            continue
+        console.print(f"{'BAD' if finding else 'ok '} {name}", highlight=False, soft_wrap=True)
+        if finding:
             print(f"    {finding.what}\n    remedy: {finding.remedy}")
-        count += len(findings or [])
+            count += 1
     if count:
         raise StudyError(f"{count} of what breaks studies was found: see above")
 
 
 def store() -> Finding | None:
-    """Whether the tracking store answers, and is of MLflow's version, or can be made."""
+    """Finds a store that does not answer, is of another version of MLflow, or cannot be made."""
     uri = health.named_uri()
     if (file := health.missing_file(uri)) is not None:
-        return _unmade(file)
+        return _unwritable(file)
     try:
         connection_to(uri)
     except StoreError as error:
@@ -80,8 +68,8 @@ def store() -> Finding | None:
     return None
 
 
-def _unmade(file: Path) -> Finding | None:
-    """Whether a SQLite store that does not exist cannot be made."""
+def _unwritable(file: Path) -> Finding | None:
+    """Finds a SQLite store that does not exist and cannot be made."""
     above = _existing(file.parent)
     if above.is_dir() and os.access(above, os.W_OK):
         return None
@@ -92,12 +80,10 @@ def _unmade(file: Path) -> Finding | None:
 
 
 def network_file_system() -> Finding | None:
-    """Whether the SQLite file lies where locks cannot be trusted."""
+    """Finds a SQLite file on a file system whose locks cannot be trusted."""
     file = health.sqlite_file(health.named_uri())
-    if file is None:
-        return None
-    kind = file_system(file)
-    if not is_network(kind):
+    kind = health.file_system(file) if file else ""
+    if not health.is_network(kind):
         return None
     return Finding(
         f"SQLite store {file} is on a network file system ({kind}), whose locks cannot be trusted",
@@ -106,18 +92,15 @@ def network_file_system() -> Finding | None:
 
 
 def leftover_run() -> Finding | None:
-    """Whether a run of another command would be taken for this one's."""
-    run = os.environ.get(variables.RUN_ID)
-    if not run:
+    """Finds a run that `mlflow run` left in the environment: a search would take it for its own."""
+    if not (run_id := os.environ.get(variables.RUN_ID)):
         return None
-    return Finding(
-        f"{variables.RUN_ID} is {run}: the next search would take that run for its own",
-        f"unset {variables.RUN_ID}",
-    )
+    what = f"{variables.RUN_ID} is {run_id}: the next search would take that run for its own"
+    return Finding(what, f"unset {variables.RUN_ID}")
 
 
 def default_store() -> Finding | None:
-    """Whether a folder changed the default store."""
+    """Finds a folder that changes the default store."""
     uri = health.named_uri()
     if not health.is_default_folder(uri):
         return None
@@ -129,36 +112,34 @@ def default_store() -> Finding | None:
 
 
 def gpu() -> Finding | None:
-    """Whether TensorFlow sees the GPU that the machine has."""
-    known = machine().get("gpu")
-    if not known:
+    """Finds a GPU that TensorFlow does not see."""
+    if not (device := machine().get("gpu")):
         return None
-    command = [sys.executable, "-c", SEEN]
+    command = [sys.executable, "-c", COUNT_GPUS]
     with suppress(subprocess.TimeoutExpired):
         done = subprocess.run(command, capture_output=True, text=True, timeout=GPU_SECONDS, check=False)
         if any(line.startswith("GPUS ") and line != "GPUS 0" for line in done.stdout.splitlines()):
             return None
     return Finding(
-        f"the machine has {known}, but TensorFlow sees no GPU: trials would run on the CPU",
+        f"the machine has {device}, but TensorFlow sees no GPU: trials would run on the CPU",
         "pip install 'tensorflow[and-cuda]', and look at CUDA_VISIBLE_DEVICES",
     )
 
 
 def disk() -> Finding | None:
-    """Whether the models that are to be kept have room.
+    """Finds too little room for the models that a study keeps.
 
     Raises:
         StoreError: the store does not answer, which alone knows where they go.
     """
-    uri, known = health.named_uri(), 0
+    uri, needed = health.named_uri(), 0
     folder: Path | None = health.DEFAULT_ARTIFACTS.absolute()
     if health.missing_file(uri) is None:
         connection = connection_to(uri)
-        folder, known = health.artifact_folder(connection), bytes_needed(connection)
+        folder, needed = health.artifact_folder(connection), bytes_needed(connection)
     if folder is None:
         return None
-    needed = max(known, LEAST_BYTES)
-    free = shutil.disk_usage(_existing(folder)).free
+    free, needed = shutil.disk_usage(_existing(folder)).free, max(needed, LEAST_BYTES)
     if free >= needed:
         return None
     return Finding(
@@ -177,20 +158,8 @@ CHECKS: dict[str, Callable[[], Finding | None]] = {
 }
 
 
-def is_network(kind: str) -> bool:
-    """Whether a kind of file system is one over a network."""
-    return kind.lower().removeprefix("fuse.").startswith(NETWORK)
-
-
-def file_system(path: Path) -> str:
-    """The kind of the file system that a path is on, or would be."""
-    mounts = psutil.disk_partitions(all=True)
-    above = [m for m in mounts if path.resolve().is_relative_to(m.mountpoint)]
-    return max(above, key=lambda m: len(m.mountpoint)).fstype if above else ""
-
-
 def bytes_needed(connection: Connection) -> int:
-    """The artifacts of a study like the latest one, each as large as its largest; 0 where there is none."""
+    """Returns the size of the artifacts of a study like the latest one; 0 if there is none."""
     try:
         study = find_study(connection, LATEST)
     except StudyError:

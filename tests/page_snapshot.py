@@ -8,7 +8,7 @@ from plans import make_info
 
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView, chosen
 from mlflow_hpo.space import parse_space
-from mlflow_hpo.store import Span
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.trial import State, Trial
 
 SPACE = """
@@ -57,7 +57,7 @@ def finished(number: int, value: float, epochs: int = 10, curve: int = 10, **con
         model_uri=f"models:/m-{number}",
     )
     points = tuple((e, value - 0.3 / e + 0.3 / curve + 1e-3 * (e % 3)) for e in range(1, curve + 1))
-    return TrialView(trial, value, (Span(begin, begin + 1.5, epochs),), points, USED, MACHINE)
+    return TrialView(trial, value, (UnitSpan(begin, begin + 1.5, epochs),), points, USED, MACHINE)
 
 
 def failed(number: int, reason: str = "") -> TrialView:
@@ -66,7 +66,7 @@ def failed(number: int, reason: str = "") -> TrialView:
         number, f"run{number}", State.FAILED, {"units": 64}, reason=reason or FAILURE.format(number)
     )
     begin = 2.0 * (number // 2)
-    return TrialView(trial, spans=(Span(begin, begin + 0.5, 0),), machine=MACHINE)
+    return TrialView(trial, spans=(UnitSpan(begin, begin + 0.5, 0),), machine=MACHINE)
 
 
 def config(random: np.random.Generator) -> dict[str, Any]:

@@ -84,11 +84,11 @@ def test_a_folder_mlruns_that_changes_the_default_store_is_named(
     ("kind", "found"), [("nfs4", True), ("fuse.sshfs", True), ("cifs", True), ("ext4", False)]
 )
 def test_file_systems_over_a_network_are_known(kind: str, found: bool) -> None:
-    assert doctor.is_network(kind) == found
+    assert health.is_network(kind) == found
 
 
 def test_the_kind_of_a_file_system_is_that_of_the_nearest_mount() -> None:
-    assert doctor.file_system(Path("/proc/self/status")) == "proc"
+    assert health.file_system(Path("/proc/self/status")) == "proc"
 
 
 def test_too_little_disk_is_said_in_gigabytes(own: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_the_best_are_trained_again_once_with_another_seed_and_scored_on_the_tes
     connection: Connection, desk: Desk, good: Study
 ) -> None:
     desk.register(good)
-    again = good.run.trials.retrained()
+    again = good.run.extra_runs.retrained()
     assert sorted(again) == [0, 1, 2]
     runs = {n: connection.client.get_run(t.run_id) for n, t in again.items()}
     for number, run in runs.items():
@@ -143,7 +143,7 @@ def test_the_best_are_trained_again_once_with_another_seed_and_scored_on_the_tes
     assert held(connection, desk).tags[keys.NUMBER] == str(min(means, key=lambda n: (means[n], n)))
     with pytest.raises(GateError, match=r"version 1 is this very model"):
         desk.register(good)
-    assert {n: t.run_id for n, t in good.run.trials.retrained().items()} == {
+    assert {n: t.run_id for n, t in good.run.extra_runs.retrained().items()} == {
         n: t.run_id for n, t in again.items()
     }
 
@@ -151,7 +151,7 @@ def test_the_best_are_trained_again_once_with_another_seed_and_scored_on_the_tes
 def test_with_one_candidate_nothing_is_trained_again(connection: Connection, desk: Desk, good: Study) -> None:
     found = desk.register(good, {"top_k": 1})
     assert found is not None
-    assert not good.run.trials.retrained()
+    assert not good.run.extra_runs.retrained()
     winner = min(good.known, key=lambda t: (t.loss, t.number))
     assert held(connection, desk).run_id == winner.run_id
 

@@ -148,8 +148,8 @@ def test_what_a_killed_driver_had_begun_to_delete_is_gone_after_a_resume(
     assert not [p for p in files(more) if worst.run_id in p.parts]
 
 
-def beside(connection: Connection, study: Study) -> dict[str, Run]:
-    """The runs beside the trials, by name."""
+def extra_runs(connection: Connection, study: Study) -> dict[str, Run]:
+    """The extra runs, by name."""
     mine = f"tags.`{keys.PARENT}` = '{study.run.run_id}'"
     runs = connection.runs([study.run.experiment_id], mine, "attributes.start_time ASC")
     return {str(r.info.run_name): r for r in runs if keys.NUMBER not in r.data.tags}
@@ -177,7 +177,7 @@ def test_what_was_trained_again_is_deleted_unless_registered_and_trained_again_i
     kept = best(study.known)
     assert kept is not None
     registered(study, executor, "pruned")
-    again = beside(connection, study)
+    again = extra_runs(connection, study)
     assert set(again) == {"again-0000", "again-0001"}
     assert {r.data.tags[keys.DROPPED] for r in again.values()} == {"all"}
     version = connection.client.get_model_version_by_alias("pruned", "champion")
@@ -191,7 +191,9 @@ def test_what_was_trained_again_is_deleted_unless_registered_and_trained_again_i
     mean, lucky = _means(study)
     connection.client.delete_registered_model("pruned")
     for run_id in {version.run_id, kept.run_id}:  # now no model is left
-        trial = next(t for t in [*study.known, *study.run.trials.retrained().values()] if t.run_id == run_id)
+        trial = next(
+            t for t in [*study.known, *study.run.extra_runs.retrained().values()] if t.run_id == run_id
+        )
         study.run.trials.drop(trial, Dropped.ALL)
     study.trials[kept.number] = replace(kept, model_uri="", dropped=Dropped.ALL)
     said = registered(study, executor, "revived")
@@ -204,7 +206,7 @@ def test_what_was_trained_again_is_deleted_unless_registered_and_trained_again_i
 
 def _means(study: Study) -> tuple[int, float]:
     """The trial with the best mean loss over its seeds, and that."""
-    again = study.run.trials.retrained()
+    again = study.run.extra_runs.retrained()
     means = {t.number: ((t.loss or 0) + (again[t.number].loss or 0)) / 2 for t in study.known}
     number = min(means, key=lambda n: (means[n], n))
     return number, means[number]

@@ -8,7 +8,7 @@ from page_snapshot import failed, finished, many, snapshot
 
 from mlflow_hpo.report import advice
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
-from mlflow_hpo.store import Span
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.trial import State, Trial
 
 RATE = "learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}"
@@ -128,7 +128,9 @@ def test_what_pruning_saved() -> None:
 def work(*units: tuple[float, float], **options: Any) -> StudySnapshot:
     seen = [
         TrialView(
-            Trial(n, "", State.FINISHED, {}, {"loss": {10: 0.0}}, end - begin), 0.0, (Span(begin, end, 10),)
+            Trial(n, "", State.FINISHED, {}, {"loss": {10: 0.0}}, end - begin),
+            0.0,
+            (UnitSpan(begin, end, 10),),
         )
         for n, (begin, end) in enumerate(units)
     ]

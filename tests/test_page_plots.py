@@ -24,7 +24,7 @@ from mlflow_hpo.report.plots import (
     wall,
 )
 from mlflow_hpo.report.snapshot import MOST_READ, TrialView, chosen
-from mlflow_hpo.store import Span
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.trial import State, Trial
 
 RATE: dict[str, Any] = {"learning_rate": 0.01}
@@ -89,8 +89,8 @@ def _with_loss(trial: Trial, loss: float) -> Trial:
 def test_wall_time_orders_results_by_when_they_came() -> None:
     late, early = finished(0, 0.9), finished(1, 0.7)
     seen = [
-        TrialView(late.trial, 0.9, (Span(0, 60, 10),)),
-        TrialView(early.trial, 0.7, (Span(0, 5, 10),)),
+        TrialView(late.trial, 0.9, (UnitSpan(0, 60, 10),)),
+        TrialView(early.trial, 0.7, (UnitSpan(0, 5, 10),)),
     ]
     data = wall.compute(snapshot(seen))
     assert (data.seconds, data.values, data.numbers) == ((5, 60, 60), (0.7, 0.9, 0.9), (1, 0, 0))
@@ -98,7 +98,7 @@ def test_wall_time_orders_results_by_when_they_came() -> None:
 
 def test_wall_time_counts_what_a_trial_had_at_each_rung() -> None:
     trial = Trial(0, "run0", State.FINISHED, {}, {"loss": {1: -0.4, 3: -0.6}})
-    data = wall.compute(snapshot([TrialView(trial, 0.6, (Span(0, 2, 1), Span(7, 9, 3)))]))
+    data = wall.compute(snapshot([TrialView(trial, 0.6, (UnitSpan(0, 2, 1), UnitSpan(7, 9, 3)))]))
     assert data.seconds == (2, 9, 9)
     assert data.values == (0.4, 0.6, 0.6)
 
@@ -180,7 +180,7 @@ def test_a_value_without_a_place_on_the_scale_is_not_in_its_slice(rate: Any) -> 
 
 def test_units_that_overlap_are_in_lanes_of_their_own() -> None:
     spans = [(0, 4), (1, 2), (2, 3), (5, 6)]
-    seen = [TrialView(finished(n, 0.5).trial, 0.5, (Span(*span, 10),)) for n, span in enumerate(spans)]
+    seen = [TrialView(finished(n, 0.5).trial, 0.5, (UnitSpan(*span, 10),)) for n, span in enumerate(spans)]
     data = timeline.compute(snapshot(seen))
     assert [b.lane for b in data.bars] == [0, 1, 1, 0]
     assert data.lanes == 2
@@ -189,7 +189,7 @@ def test_units_that_overlap_are_in_lanes_of_their_own() -> None:
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 30)), min_size=1, max_size=40))
 def test_no_two_units_of_a_lane_overlap(units: list[tuple[float, float]]) -> None:
     seen = [
-        TrialView(Trial(n, "", State.FAILED, {}), spans=(Span(begin, begin + length, 0),))
+        TrialView(Trial(n, "", State.FAILED, {}), spans=(UnitSpan(begin, begin + length, 0),))
         for n, (begin, length) in enumerate(units)
     ]
     data = timeline.compute(snapshot(seen))

@@ -6,7 +6,7 @@ import pytest
 
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import Connection, find_trial, keys
-from mlflow_hpo.store.provenance import COMMIT, DATA, Record
+from mlflow_hpo.store.history import COMMIT, DATA, Record
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.replay import Replay, replay, replay_lines
 from mlflow_hpo.trial import State, Trial

@@ -1,11 +1,15 @@
 """What is written is what is documented, and reads back as it was."""
 
+import json
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import hpo, one_line_error
 from plans import make_info
@@ -173,11 +177,21 @@ def test_the_settings_of_mlflow_run_are_not_logged_twice(connection: Connection,
     assert params == {"workers": "", "seed": "3"}
 
 
-def test_a_study_knows_whether_another_process_drives_it(start: Callable[..., Study]) -> None:
+def test_a_study_knows_whether_another_process_drives_it(
+    start: Callable[..., Study], connection: Connection
+) -> None:
     run = start().run
     assert run.other_driver() is None  # this process
-    run.tags = {**run.tags, keys.DRIVER: run.tags[keys.DRIVER].replace('"pid":', '"pid":1, "was":')}
-    assert run.other_driver() is None  # process 1 started at another time
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        mark = json.loads(run.tags[keys.DRIVER])
+        mark |= {"pid": process.pid, "started": psutil.Process(process.pid).create_time()}
+        elsewhere, earlier = mark | {"host": "elsewhere"}, mark | {"started": mark["started"] - 60}
+        for other, expected in [(mark, f"process {process.pid}"), (elsewhere, None), (earlier, None)]:
+            connection.client.set_tag(run.run_id, keys.DRIVER, json.dumps(other))
+            assert run.other_driver() == expected
+        process.communicate(b"\n")
+    connection.client.set_tag(run.run_id, keys.DRIVER, json.dumps(mark))
+    assert run.other_driver() is None  # it has ended
 
 
 def test_an_experiment_is_taken_from_mlflows_environment(

@@ -96,8 +96,8 @@ def candidates(dispatcher: Dispatcher, trials: Sequence[Trial], trains: bool, sa
     several = is_retrained(info) and len(best) > 1
     wanted = best if several else [t for t in best[:1] if not t.model_uri]  # its model was not kept
     if wanted and trains:
-        run.trials.end_retraining()
-    known = run.trials.retrained() if wanted else {}
+        run.extra_runs.end_abandoned()
+    known = run.extra_runs.retrained() if wanted else {}
     missing = [t for t in wanted if t.number not in known]
     if missing and trains:
         say(f"training trials {_numbers(missing)} again with other seeds")
@@ -144,7 +144,7 @@ def _begin(dispatcher: Dispatcher, trial: Trial, running: set[str]) -> tuple[Tri
     seed = fresh_seed(dispatcher.info, trial.number)
     config = {**trial.config, "seed": seed} if "seed" in trial.config else trial.config
     again = replace(trial, config=config, results={}, model_uri="", reason="")
-    run_id = dispatcher.run.trials.create_beside(again, seed, keys.RETRAINED, f"again-{trial.number:04d}")
+    run_id = dispatcher.run.extra_runs.create(again, seed, keys.RETRAINED, f"again-{trial.number:04d}")
     running.add(run_id)
     limit = dispatcher.info.settings.trial_timeout
     work = dispatcher.submit_extra(run_id, Unit(trial.number, 0, trial.epochs), config, seed, timeout_s=limit)

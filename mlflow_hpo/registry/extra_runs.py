@@ -1,4 +1,4 @@
-"""Trainings in runs beside the trials: once more on all rows, with another seed, or to compare."""
+"""Trains in extra runs: once more on all rows, with another seed, or to compare."""
 
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future
@@ -35,7 +35,7 @@ def train_final(dispatcher: Dispatcher, winner: Trial) -> FinalTraining:
     if (done := run.final) and done[0] == winner.number:
         return FinalTraining(*done)
     seed = winner.config.get("seed", dispatcher.seed(winner.number))
-    run_id = run.trials.create_beside(winner, seed, keys.FINAL, "final")
+    run_id = run.extra_runs.create(winner, seed, keys.FINAL, "final")
     unit = Unit(winner.number, 0, winner.epochs)
     work = dispatcher.submit_extra(run_id, unit, winner.config, seed, final=True)
     result = result_of(run, run_id, work, f"the final training of trial {winner.number} failed")

@@ -112,7 +112,7 @@ def _over(
         final = run.final
         try:
             with store_errors():
-                run.trials.drop_beside(but=final[1] if final else "")
+                run.extra_runs.drop(but=final[1] if final else "")
         except StoreError as error:  # which takes back nothing of what was registered
             say(str(error))
     return registration

@@ -44,7 +44,7 @@ def write_page(run: StudyRun, path: str, more: Sequence[Plot[Any]] = ()) -> None
 
 def log_page(run: StudyRun) -> None:
     """Keep a study's page among the artifacts of its run."""
-    run.show_page(page(read_snapshot(run)))
+    run.artifacts.keep_page(page(read_snapshot(run)))
 
 
 def page(snapshot: StudySnapshot, more: Sequence[Plot[Any]] = ()) -> str:

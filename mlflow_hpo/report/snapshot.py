@@ -8,7 +8,8 @@ from typing import Any
 from mlflow_hpo.metric import rank
 from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.space import Space, parse_space
-from mlflow_hpo.store import Observed, Span, StudyRun, curve, keys, observe, spans
+from mlflow_hpo.store import StudyRun, history, keys
+from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.store.registrations import Registration
 from mlflow_hpo.trial import State, Trial
 
@@ -30,7 +31,7 @@ class TrialView:
 
     trial: Trial
     value: float | None = None
-    spans: tuple[Span, ...] = ()
+    spans: tuple[UnitSpan, ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
     used: Mapping[str, float] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
@@ -137,7 +138,7 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         ConfigError: its settings are not known here.
     """
     info, about = info_of(run), run.connection.client.get_run(run.run_id).info
-    seen = _closely(run, info, observe(run))
+    seen = _views(run, info)
     began = min([about.start_time * MILLI, *(s.spans[0].begin for s in seen if s.spans)])
     ends = [s.spans[-1].end for s in seen if s.spans] or [began]
     seen = [replace(s, spans=tuple(_since(span, began) for span in s.spans)) for s in seen]
@@ -150,7 +151,7 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         began=began,
         seconds=max([*ends, *_ended(about)]) - began,
         info=info,
-        space=parse_space(run.space_text, keys.SPACE_FILE),
+        space=parse_space(run.artifacts.space_text, keys.SPACE_FILE),
         seen=tuple(seen),
         curves_read=sum(bool(s.curve) for s in seen),
         final_uri=final[2] if (final := run.final) else "",
@@ -168,23 +169,24 @@ def chosen(trials: Sequence[Trial], most: int = MOST_READ) -> set[int]:
     return {t.number for t in (*first, *(rest[place] for place in places))}
 
 
-def _closely(run: StudyRun, info: StudyInfo, found: Sequence[Observed]) -> list[TrialView]:
-    near = chosen([o.trial for o in found])
-    return [_seen(run, info, o, o.trial.number in near) for o in found]
+def _views(run: StudyRun, info: StudyInfo) -> list[TrialView]:
+    pairs = run.trials.runs()
+    near = chosen([trial for trial, _ in pairs])
+    return [_view(run, info, *pair, pair[0].number in near) for pair in pairs]
 
 
-def _seen(run: StudyRun, info: StudyInfo, found: Observed, closely: bool) -> TrialView:
-    trial = found.trial
+def _view(run: StudyRun, info: StudyInfo, trial: Trial, trial_run: Any, closely: bool) -> TrialView:
     value = None if trial.state is State.FAILED else info.value(trial)
-    own: tuple[Span, ...] = (found.last,) if found.last else ()
+    last = history.last_span(trial, trial_run)
+    spans: tuple[UnitSpan, ...] = (last,) if last else ()
     if closely and len(trial.losses) > 1:  # more than one unit, perhaps
-        own = spans(run, trial) or own
-    points = curve(run, trial, info.metric.name) if closely else ()
-    return TrialView(trial, value, own, points, found.used, found.machine)
+        spans = history.unit_spans(run, trial) or spans
+    curve = history.learning_curve(run, trial, info.metric.name) if closely else ()
+    return TrialView(trial, value, spans, curve, history.used_by(trial_run), history.machine_of(trial_run))
 
 
-def _since(span: Span, began: float) -> Span:
-    return Span(span.begin - began, span.end - began, span.epochs)
+def _since(span: UnitSpan, began: float) -> UnitSpan:
+    return UnitSpan(span.begin - began, span.end - began, span.epochs)
 
 
 def _ended(info: Any) -> list[float]:

@@ -1,4 +1,4 @@
-"""A trial's checkpoints: folders among its run's artifacts, one for each epoch count that a unit ended at."""
+"""Stores a trial's checkpoints: folders among its run's artifacts, one for each end of a unit."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,38 +9,38 @@ from mlflow.exceptions import MlflowException
 from mlflow_hpo.errors import StoreError, TrialError
 from mlflow_hpo.store import Connection, keys, store_errors
 
-EMPTY = ".empty"  # in place of nothing: a tracking server keeps no empty folder
+EMPTY = ".empty"  # stands in an empty checkpoint: a tracking server keeps no empty folder
 
 
 def put(connection: Connection, run_id: str, epochs: int, folder: Path) -> None:
-    """Store what is in the folder, which may be nothing, as the trial's checkpoint at `epochs`."""
+    """Stores a folder, which may be empty, as the trial's checkpoint after `epochs`."""
     if not any(path.is_file() for path in folder.rglob("*")):
         (folder / EMPTY).touch()
     connection.client.log_artifacts(run_id, str(folder), _path(epochs))
 
 
 def get(connection: Connection, run_id: str, epochs: int, folder: Path) -> None:
-    """Lay the trial's checkpoint at `epochs` into the folder.
+    """Copies the trial's checkpoint after `epochs` into a folder.
 
     Raises:
-        TrialError: it is not there.
-        StoreError: it is, or nobody can tell, and it cannot be had now.
+        TrialError: there is none.
+        StoreError: the store does not answer, or does not give it.
     """
-    with TemporaryDirectory(dir=folder) as fresh:
-        for file in _downloaded(connection, run_id, epochs, fresh).iterdir():
+    with TemporaryDirectory(dir=folder) as temporary:
+        for file in _download(connection, run_id, epochs, temporary).iterdir():
             if file.name != EMPTY:
                 file.rename(folder / file.name)
 
 
-def _downloaded(connection: Connection, run_id: str, epochs: int, folder: str) -> Path:
-    where = {"run_id": run_id, "artifact_path": _path(epochs), "tracking_uri": connection.uri}
+def _download(connection: Connection, run_id: str, epochs: int, folder: str) -> Path:
+    path = _path(epochs)
     try:
-        return Path(download_artifacts(dst_path=folder, **where))
+        return Path(download_artifacts(None, run_id, path, folder, connection.uri))
     except (MlflowException, OSError) as error:
-        words = f"the checkpoint of run {run_id} at epoch {epochs} cannot be read: {error}"
-        with store_errors(words):
-            there = connection.client.list_artifacts(run_id, _path(epochs))
-        raise (StoreError if there else TrialError)(words) from error
+        message = f"the checkpoint of run {run_id} at epoch {epochs} cannot be read: {error}"
+        with store_errors(message):
+            files = connection.client.list_artifacts(run_id, path)
+        raise (StoreError if files else TrialError)(message) from error
 
 
 def _path(epochs: int) -> str:

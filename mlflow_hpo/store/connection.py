@@ -1,4 +1,4 @@
-"""The way to the tracking store: one client, errors in one line, and what every run is tagged with."""
+"""Connects to the tracking store: one client, errors in one line, and the tags of every run."""
 
 import json
 import logging
@@ -23,13 +23,13 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow_hpo.errors import HpoError, StoreError, one_line
 from mlflow_hpo.store import keys
 
-Found = TypeVar("Found")
+Item = TypeVar("Item")
 
 PAGE = 1000  # runs, or experiments, asked for at once
-# Whose errors are the store's too, beside those of its files and of a driver that is not installed.
-OTHERS = ("sqlalchemy", "requests", "urllib3", "alembic", "botocore", "boto3", "google", "azure")
-KINDS = {"parameter": "params", "metric": "metrics", "tag": "tags"}  # MLflow's words -> of a run's data
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+# Libraries whose errors are the store's, like those of its files and of a driver that is not installed.
+LIBRARIES = ("sqlalchemy", "requests", "urllib3", "alembic", "botocore", "boto3", "google", "azure")
+KINDS = {"parameter": "params", "metric": "metrics", "tag": "tags"}  # in a filter -> in a run's data
+QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
 class Connection:
@@ -40,23 +40,23 @@ class Connection:
     """
 
     def __init__(self, uri: str | None = None) -> None:
-        """Open the store and ask it one question.
+        """Opens the store and asks it one question.
 
         Raises:
-            StoreError: it does not answer, or is no store that MLflow supports.
+            StoreError: it does not answer, or MLflow does not support it.
         """
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)
         self.uri = uri or mlflow.get_tracking_uri()
-        with store_errors(f"tracking store {self.uri!r} cannot be used"), _impatient():
+        with store_errors(f"tracking store {self.uri!r} cannot be used"), _quick():
             self.client = MlflowClient(tracking_uri=self.uri)
             self.client.search_experiments(max_results=1)
 
     def experiment_id(self) -> str:
-        """The experiment that MLflow's environment variables name, made where it is missing."""
-        if found := MLFLOW_EXPERIMENT_ID.get():
-            return str(found)
+        """Returns the experiment that MLflow's environment variables name; creates it if it is missing."""
+        if experiment_id := MLFLOW_EXPERIMENT_ID.get():
+            return str(experiment_id)
         name = MLFLOW_EXPERIMENT_NAME.get()
         if not name:
             return "0"
@@ -72,7 +72,7 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Write to one run in one call."""
+        """Writes to one run in one call."""
         now = get_current_time_millis()
         self.client.log_batch(
             run_id,
@@ -82,15 +82,15 @@ class Connection:
         )
 
     def runs(self, experiment_ids: list[str], condition: str, order: str) -> Iterator[Run]:
-        """Every run that meets the condition (MLflow's filter syntax), page by page."""
-        yield from _pages(
+        """Yields the runs that meet a condition in MLflow's filter syntax, page by page."""
+        return _pages(
             lambda token: self.client.search_runs(
                 experiment_ids, condition, max_results=PAGE, order_by=[order], page_token=token
             )
         )
 
     def experiment_ids(self) -> list[str]:
-        """Every experiment that is not deleted."""
+        """Returns the ids of all experiments that are not deleted."""
         pages = _pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
         return [experiment.experiment_id for experiment in pages]
 
@@ -105,7 +105,7 @@ def connection_to(uri: str) -> Connection:
     return Connection(uri)
 
 
-def _pages(ask: Callable[[str | None], PagedList[Found]]) -> Iterator[Found]:
+def _pages(ask: Callable[[str | None], PagedList[Item]]) -> Iterator[Item]:
     token: str | None = None
     while True:
         page = ask(token)
@@ -116,10 +116,10 @@ def _pages(ask: Callable[[str | None], PagedList[Found]]) -> Iterator[Found]:
 
 
 def checked(tags: dict[str, str]) -> dict[str, str]:
-    """The tags, unless one is too long: MLflow may cut it short, and it is to be read back.
+    """Returns the tags if none is too long: MLflow may cut one short, and they are to be read back.
 
     Raises:
-        StoreError: a tag is longer than MLflow takes.
+        StoreError: a tag is longer than MLflow keeps.
     """
     for key, value in tags.items():
         if len(value) > keys.MAX_TAG:
@@ -128,55 +128,53 @@ def checked(tags: dict[str, str]) -> dict[str, str]:
 
 
 def context_tags() -> dict[str, str]:
-    """What the fluent API would tag a run with (user, source), and the git commit of this folder."""
+    """Returns the tags that MLflow gives a run (user, source), and the git commit of the working folder."""
     tags: dict[str, str] = resolve_tags()
     commit = get_git_commit(str(Path.cwd()))
     return tags | ({keys.COMMIT: commit} if commit else {})
 
 
 def to_json(value: Any) -> str:
-    """JSON that reads back equal: floats by their shortest exact form."""
+    """Returns JSON that reads back equal: floats in their shortest exact form."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def filter_names(where: str) -> list[tuple[str, str]]:
-    """What a filter in MLflow's syntax compares: ("params", "metrics" or "tags", name) pairs."""
+    """Returns what a filter in MLflow's syntax compares: ("params", "metrics" or "tags", name) pairs."""
     parsed = SearchUtils.parse_search_filter(where)
     return [(KINDS[part["type"]], str(part["key"])) for part in parsed if part["type"] in KINDS]
 
 
 @contextmanager
 def store_errors(what: str = "the tracking store refused", files: bool = True) -> Iterator[None]:
-    """Turn MLflow's and its database's errors into one line; those of files and imports where `files`.
+    """Turns errors of MLflow and its database into one line.
+
+    Args:
+        what: begins the line.
+        files: errors of files and imports are the store's, too.
 
     Raises:
         StoreError: in their place.
     """
     try:
         yield
-    except MlflowException as error:
-        raise StoreError(f"{what}: {_line(error)}") from error
     except HpoError:
         raise
     except Exception as error:
-        foreign = type(error).__module__.split(".")[0] in OTHERS
-        if not foreign and not (files and isinstance(error, OSError | ImportError)):
+        kinds = (MlflowException, OSError, ImportError) if files else (MlflowException,)
+        if not (isinstance(error, kinds) or type(error).__module__.split(".")[0] in LIBRARIES):
             raise
-        raise StoreError(f"{what}: {_line(error)}") from error
+        line = one_line(error, None).split("[SQL:")[0].rstrip()[:400]
+        raise StoreError(f"{what}: {line}") from error
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """MLflow retries for minutes; whether a server is there at all, one try tells."""
-    before = {key: os.environ.get(key) for key in PATIENCE}
-    os.environ.update({key: before[key] or value for key, value in PATIENCE.items()})
+def _quick() -> Iterator[None]:
+    """Makes MLflow try once, as it retries for minutes; for a while, and unless the environment says else."""
+    missing = {name: value for name, value in QUICK.items() if not os.environ.get(name)}
+    os.environ.update(missing)
     try:
         yield
     finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-
-
-def _line(error: Exception) -> str:
-    return one_line(error, None).split("[SQL:")[0].rstrip()[:400]
+        for name in missing:
+            os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""Deletes what takes up space in the artifact store: logged models, and folders of a run."""
+"""Deletes logged models, and folders of a run's artifacts."""
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -7,19 +7,20 @@ from mlflow_hpo.store.connection import Connection
 
 
 def delete_models(connection: Connection, experiment_id: str, run_id: str, but: str = "") -> set[str]:
-    """Delete the models that a run logged, except for `but` and those that are registered.
+    """Deletes the models that a run logged, except for `but` and those that are registered.
 
-    The files go first: a model that is still listed is deleted again by the next call.
+    Files go first: a model that is still listed is deleted again by the next call.
 
     Returns:
-        The URIs of those that are kept because they are registered.
+        The URIs of the registered ones.
     """
     client, registered = connection.client, set[str]()
     for model in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
         uri = f"models:/{model.model_id}"
         if uri == but:
             continue
-        if any(v.source in (uri, model.artifact_location) for v in _versions(connection, run_id)):
+        versions = client.search_model_versions(f"run_id = '{run_id}'")
+        if any(version.source in (uri, model.artifact_location) for version in versions):
             registered.add(uri)
             continue
         _delete(connection, model.artifact_location, None)
@@ -28,12 +29,8 @@ def delete_models(connection: Connection, experiment_id: str, run_id: str, but: 
 
 
 def delete_artifacts(connection: Connection, run_id: str, path: str) -> None:
-    """Delete a folder of a run's artifacts; one that is not there is no error."""
+    """Deletes a folder of a run's artifacts, if it is there."""
     _delete(connection, connection.client.get_run(run_id).info.artifact_uri, path)
-
-
-def _versions(connection: Connection, run_id: str) -> list:  # type: ignore[type-arg]
-    return list(connection.client.search_model_versions(f"run_id = '{run_id}'"))
 
 
 def _delete(connection: Connection, root: str, path: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What a user's own code logs with `mlflow.log_metric`, or by autologging, lands on its trial."""
+"""Directs what a user's code logs by `mlflow.log_metric` or autologging to its trial's run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,16 +10,16 @@ from mlflow_hpo.store.connection import Connection
 
 
 def use_store(uri: str) -> None:
-    """Have the fluent API use this store; nothing is changed for a user who does so already."""
+    """Makes the fluent API use this store, unless it does already."""
     if mlflow.get_tracking_uri() != uri:
         mlflow.set_tracking_uri(uri)
 
 
 @contextmanager
 def fluent_run(connection: Connection, run_id: str) -> Iterator[None]:
-    """While this lasts, the fluent API writes to the run; it costs nothing where nobody uses it.
+    """Makes the fluent API write to a run for a while; it asks the store nothing until code logs something.
 
-    What it began is ended with it; the run's status is the driver's to write, and comes after.
+    Runs that the code began end with it. The driver writes the run's status afterwards.
     """
     use_store(connection.uri)
     MLFLOW_RUN_ID.set(run_id)

@@ -1,9 +1,8 @@
-"""What a study's runs show beside its trials: when units ran, learning curves, what was used, and where."""
+"""Reads from a study's runs how trials were trained: when, by what, on what, and their learning curves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,18 +10,26 @@ from typing import TYPE_CHECKING
 from mlflow.entities import Run
 
 from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, context_tags
 from mlflow_hpo.trial import State, Trial
 
 if TYPE_CHECKING:
-    from mlflow_hpo.store.studies import StudyRun
+    from mlflow_hpo.store.study_run import StudyRun
 
 MILLI = 1e-3
+COMMIT, DATA = "git commit", "data"
+MAY_DIFFER = ("host", "memory_gb")  # between two runs, without any effect
 USED = (keys.CPU_SECONDS, keys.PEAK_MEMORY, keys.GPU_MEMORY)
 
 
 @dataclass(frozen=True)
-class Span:
-    """When a unit was trained: seconds since 1970, and the epochs that the trial had at its end."""
+class UnitSpan:
+    """The time in which a unit was trained.
+
+    Attributes:
+        begin, end: seconds since 1970.
+        epochs: of the trial, at the unit's end.
+    """
 
     begin: float
     end: float
@@ -30,53 +37,77 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Observed:
-    """A trial as its run shows it.
+class Record:
+    """How a trial was trained.
 
     Attributes:
-        last: its last unit; None where none has ended.
-        used: of cpu_seconds, peak_memory_mb and gpu_memory_mb, those that were measured.
-        machine: what it ran on, by the names of `hardware.machine`.
+        facts: the commit, the digest of the data, the machine and the packages, by name.
+        curve: epoch -> the study's metric.
     """
 
-    trial: Trial
-    last: Span | None
-    used: Mapping[str, float]
-    machine: Mapping[str, str]
+    facts: dict[str, str]
+    curve: dict[int, float]
+
+    def differences(self, now: Record) -> list[str]:
+        """Returns in words which of these facts are others in another record."""
+        return [
+            f"{name}: {self.facts.get(name, 'not recorded')} then, {now.facts.get(name, 'none')} now"
+            for name in dict.fromkeys([*self.facts, *now.facts])
+            if self.facts.get(name) != now.facts.get(name)
+        ]
 
 
-def observe(study: StudyRun) -> list[Observed]:
-    """All trials of a study, by number, in one paged query."""
-    return [_observed(trial, run) for trial, run in study.trials.runs()]
+def used_by(run: Run) -> dict[str, float]:
+    """Returns cpu_seconds, peak_memory_mb and gpu_memory_mb of a run, those that were measured."""
+    return {k: run.data.metrics[k] for k in USED if k in run.data.metrics}
 
 
-def curve(study: StudyRun, trial: Trial, metric: str) -> tuple[tuple[int, float], ...]:
-    """A trial's metric after each epoch, in one query; values that are not finite are left out."""
+def machine_of(run: Run) -> dict[str, str]:
+    """Returns the facts of the machine that a run was trained on, and the versions of its packages."""
+    return {k.removeprefix(keys.MACHINE): v for k, v in run.data.tags.items() if k.startswith(keys.MACHINE)}
+
+
+def learning_curve(study: StudyRun, trial: Trial, metric: str) -> tuple[tuple[int, float], ...]:
+    """Returns (epoch, value) pairs of a trial's metric, in one query; only finite values."""
     history = study.connection.client.get_metric_history(trial.run_id, metric)
-    at = {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
-    return tuple((step, at[step]) for step in sorted(at) if math.isfinite(at[step]))
+    values = {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
+    return tuple((epoch, values[epoch]) for epoch in sorted(values) if math.isfinite(values[epoch]))
 
 
-def spans(study: StudyRun, trial: Trial) -> tuple[Span, ...]:
-    """When each of a trial's units was trained, in one query."""
+def unit_spans(study: StudyRun, trial: Trial) -> tuple[UnitSpan, ...]:
+    """Returns the time of each unit of a trial, in one query."""
     history = study.connection.client.get_metric_history(trial.run_id, keys.WALL_SECONDS)
     ends = [(m.timestamp * MILLI, m.value, m.step) for m in sorted(history, key=lambda m: m.step)]
     steps = pairwise([(0.0, 0.0, 0), *ends])
-    return tuple(Span(end - (total - before), end, step) for (_, before, _), (end, total, step) in steps)
+    return tuple(UnitSpan(end - (total - before), end, step) for (_, before, _), (end, total, step) in steps)
 
 
-def _observed(trial: Trial, run: Run) -> Observed:
-    tags, metrics = run.data.tags, run.data.metrics
-    machine = {k.removeprefix(keys.MACHINE): v for k, v in tags.items() if k.startswith(keys.MACHINE)}
-    return Observed(trial, _last(trial, run), {k: metrics[k] for k in USED if k in metrics}, machine)
-
-
-def _last(trial: Trial, run: Run) -> Span | None:
-    """Exact for a trial of one unit; of one that failed at once, what its run says."""
+def last_span(trial: Trial, run: Run) -> UnitSpan | None:
+    """Returns the time of the last unit: exact for a trial of one unit; for one without, its run's time."""
     for metric in run.to_proto().data.metrics:  # the only public way to a metric's time without a query
         if metric.key == keys.WALL_SECONDS:
             end = metric.timestamp * MILLI
-            return Span(end - trial.seconds, end, metric.step)
+            return UnitSpan(end - trial.seconds, end, metric.step)
     if trial.state in (State.FAILED, State.KILLED) and run.info.end_time:
-        return Span(run.info.start_time * MILLI, run.info.end_time * MILLI, 0)
+        return UnitSpan(run.info.start_time * MILLI, run.info.end_time * MILLI, 0)
     return None
+
+
+def record_of(connection: Connection, run_id: str, metric: str) -> Record:
+    """Reads how the trial of a run was trained."""
+    run = connection.client.get_run(run_id)
+    history = connection.client.get_metric_history(run_id, metric)
+    return Record(_facts(run), {m.step: m.value for m in history})
+
+
+def tag_context(connection: Connection, run_id: str) -> None:
+    """Tags a run with who runs it now, and from which commit."""
+    connection.write(run_id, tags=context_tags())
+
+
+def _facts(run: Run) -> dict[str, str]:
+    tags, inputs = run.data.tags, run.inputs.dataset_inputs if run.inputs else []
+    facts = {COMMIT: tags[keys.COMMIT]} if keys.COMMIT in tags else {}
+    if inputs:
+        facts[DATA] = f"{inputs[0].dataset.name} {inputs[0].dataset.digest}"
+    return facts | {k: v for k, v in sorted(machine_of(run).items()) if k not in MAY_DIFFER}

@@ -1,4 +1,4 @@
-"""Every key that the project writes into the tracking store, once.
+"""Names every key that the project writes into the tracking store.
 
 Only the tags under `mlflow_hpo.` (and the space's file) are read back; everything else is for people.
 """
@@ -18,24 +18,22 @@ RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in t
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
 ENDED_ITSELF = PREFIX + "ended_itself"  # "true" on a trial that ended by itself before all epochs
-DROPPED = PREFIX + "dropped"  # what of it was deleted, "models" or "all"; ends in "?" while that is done
+DROPPED = PREFIX + "dropped"  # "models" or "all", if they were deleted; ends in "?" meanwhile
 SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, and at which epoch
 
 # Tags of the study that has one, and of the final training's own run.
 FINAL = PREFIX + "final"  # JSON: the trial whose config it trained, its run and its model
 
-REGISTERED = PREFIX + "registered"  # JSON: how its registrations came out, the newest first
+REGISTERED = PREFIX + "registered"  # JSON: the study's registrations, the newest first
 
-# Tag of a run beside the trials, in which a trial's config was trained again with another seed.
-RETRAINED = PREFIX + "retrained"  # the trial's number
-
-REPLAYED = PREFIX + "replayed"  # the same of a run by which a trial was replayed, with its own seed
-
-BESIDE = (RETRAINED, REPLAYED, FINAL)  # by which the runs beside the trials are found
+# Tags of extra runs: the number of the trial whose config was trained once more.
+RETRAINED = PREFIX + "retrained"  # with another seed
+REPLAYED = PREFIX + "replayed"  # with its own seed
+EXTRA_RUNS = (RETRAINED, REPLAYED, FINAL)
 
 # Tags of both.
 STATE = PREFIX + "state"
-REASON = PREFIX + "reason"  # why the state is what it is, in words
+REASON = PREFIX + "reason"  # of the state, in words
 
 FORMAT = "2"
 SPACE_FILE = "space.yaml"
@@ -43,11 +41,11 @@ START_FILE = "start_from.yaml"
 CONTENTS = "given"  # folder: code and data that Python gave, each a file named by its digest
 CHECKPOINTS = "checkpoints"  # folder
 TRACEBACK_FILE = "traceback.txt"
-OUTPUT_FILE = "output.txt"  # what a project's process said
+OUTPUT_FILE = "output.txt"  # of a project's process
 PAGE_FILE = "report.html"
-MACHINE = "machine."  # tags: what a trial ran on
+MACHINE = "machine."  # tags: the machine that a trial was trained on
 
-# Metrics of a trial, beside those of its training and MLflow's own under `system/`.
+# Metrics of a trial, besides those of its training and MLflow's own under `system/`.
 WALL_SECONDS = "wall_seconds"
 CPU_SECONDS = "cpu_seconds"
 PEAK_MEMORY = "peak_memory_mb"
@@ -62,7 +60,6 @@ TEST = "test_"  # a trial's metrics on the test part, once it is registered
 # MLflow's own.
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
-RUN_NAME = "mlflow.runName"
 COMMIT = "mlflow.source.git.commit"
 PRIMARY_METRIC = "mlflow.experiment.primaryMetric.name"
 GREATER_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
@@ -74,9 +71,9 @@ STUDY_RUN = PREFIX + "study_run"
 TRIAL_RUN = PREFIX + "trial_run"
 TEST_DIGEST = PREFIX + "test_digest"
 
-# More tags of a version: what the gate compared.
+# More tags of a version: the gate's comparison.
 VALUE = PREFIX + "value"  # JSON: the study's metric, and its mean over the seeds of the trial
 CLASSES = PREFIX + "classes"  # JSON: the names of the classes
-COMPARED = PREFIX + "compared"  # JSON: with which version, by what, the gain and its interval
-FORCED = PREFIX + "forced"  # why the gate would not have let it through
-BEFORE = PREFIX + "before."  # and an alias: the version that held it before
+COMPARED = PREFIX + "compared"  # JSON: the other version, the measure, the gain and its interval
+FORCED = PREFIX + "forced"  # why the gate would have refused it
+BEFORE = PREFIX + "before."  # and an alias: the version that held the alias before

@@ -1,34 +1,109 @@
-"""Logged models and versions of registered ones, as they lie in the store."""
+"""Saves, describes and loads logged models."""
 
+import importlib
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import mlflow
-from mlflow.models import get_model_info
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, get_model_info, infer_signature
 
+from mlflow_hpo.errors import SetupError
+from mlflow_hpo.store.connection import Connection, store_errors
 from mlflow_hpo.store.fluent import use_store
 
 
+def log_model(
+    connection: Connection,
+    experiment_id: str,
+    run_id: str,
+    flavor: str,
+    model: Any,
+    epochs: int,
+    *,
+    inputs: Any = None,
+    outputs: Any = None,
+    **how: Any,
+) -> tuple[str, int]:
+    """Logs a run's model with one of MLflow's flavors.
+
+    `mlflow.FLAVOR.log_model` would load and call the model again to check its own input example,
+    which takes longer than the training of a small one; so its parts are called here.
+
+    Args:
+        inputs, outputs: a few rows of each, for the signature; the inputs become its example. Without
+            them there is neither.
+        how: what else the flavor's `save_model` takes, such as pip_requirements.
+
+    Returns:
+        The model's URI, `models:/ID`, and its size in bytes.
+
+    Raises:
+        SetupError: it is no model of that flavor.
+    """
+    if inputs is not None:
+        how |= {"signature": infer_signature(inputs, outputs), "input_example": inputs}
+    client = connection.client
+    with store_errors(files=False):
+        logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+    model_id, location = logged.model_id, logged.artifact_location
+    about = Model(artifact_path=location, run_id=run_id, model_uuid=model_id, model_id=model_id)
+    with tempfile.TemporaryDirectory() as folder:
+        _save(flavor, model, folder, mlflow_model=about, **how)
+        with store_errors(files=False):
+            client.log_model_artifacts(model_id, folder)
+            client.finalize_logged_model(model_id, "READY")
+            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=epochs)])
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+    return f"models:/{model_id}", size
+
+
+def _save(flavor: str, model: Any, folder: str, **how: Any) -> None:
+    save = importlib.import_module(f"mlflow.{flavor}").save_model
+    try:
+        if flavor == "pyfunc":
+            save(path=folder, python_model=model, **how)
+        else:
+            save(model, folder, **how)
+    except MlflowException as error:
+        raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
+
+
+def load_model(flavor: str, uri: str, tracking_uri: str) -> Any:
+    """Loads a logged model by one of its flavors."""
+    use_store(tracking_uri)
+    return importlib.import_module(f"mlflow.{flavor}").load_model(uri)
+
+
+def load_native(uri: str, tracking_uri: str) -> Any:
+    """Loads a logged model as its own framework has it; a function's as MLflow's pyfunc."""
+    flavors = [name for name in flavors_of(uri, tracking_uri) if name != "python_function"]
+    return load_model(flavors[0] if flavors else "pyfunc", uri, tracking_uri)
+
+
 def flavors_of(uri: str, tracking_uri: str) -> tuple[str, ...]:
-    """The flavors that a logged model can be loaded by."""
+    """Returns the flavors that a logged model can be loaded by."""
     use_store(tracking_uri)
     return tuple(get_model_info(uri).flavors)
 
 
 def signature_of(uri: str, tracking_uri: str) -> tuple[str, str]:
-    """What a logged model takes and what it gives, as JSON; empty where that is not known."""
+    """Returns a logged model's inputs and outputs as JSON; empty where they are not recorded."""
     use_store(tracking_uri)
-    found = get_model_info(uri).signature
-    if found is None:
-        return "", ""
-    inputs, outputs = ("" if s is None else _plain(s.to_json()) for s in (found.inputs, found.outputs))
+    signature = get_model_info(uri).signature
+    schemas = (signature.inputs, signature.outputs) if signature else (None, None)
+    inputs, outputs = ("" if schema is None else _plain(schema.to_json()) for schema in schemas)
     return inputs, outputs
 
 
 @contextmanager
 def default_store(uri: str) -> Iterator[None]:
-    """MLflow's registry finds a model by its id in the default store, whichever a client was made for."""
+    """Makes a store the default one for a while: MLflow's registry looks for a model's id only there."""
     before = mlflow.get_tracking_uri()
     use_store(uri)
     try:

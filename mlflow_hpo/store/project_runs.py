@@ -1,4 +1,4 @@
-"""What a project's own process left on its trial's run, and what is kept of it there beside."""
+"""Reads what a project's process logged on its trial's run, and keeps its output there."""
 
 import json
 from pathlib import Path
@@ -8,17 +8,17 @@ from mlflow.entities import Metric, Run
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, checked
 
-INFINITE = 1.797e308  # what the store gives for an infinite value
+INFINITE = 1.797e308  # what the store returns for an infinite value
 BEFORE_MLFLOW_3 = "mlflow.log-model.history"  # tag: a project's environment may have an older MLflow
 
 
 def history(connection: Connection, run_id: str, metric: str, since: int = 0) -> list[float]:
-    """A metric's values in the order of its steps, the last one of each step.
+    """Returns a metric's values in the order of its steps, the last one of each step.
 
-    Where all have one step, it was logged without any, and each value is a step of its own.
+    If all have one step, it was logged without steps, and each value counts as one.
 
     Args:
-        since: milliseconds; what was logged before is left out.
+        since: milliseconds since 1970; earlier values are left out.
     """
     points = [m for m in connection.client.get_metric_history(run_id, metric) if m.timestamp >= since]
     points.sort(key=lambda m: (m.step, m.timestamp))
@@ -29,14 +29,14 @@ def history(connection: Connection, run_id: str, metric: str, since: int = 0) ->
 
 def _value(point: Metric) -> float:
     value = float(point.value)
-    return value * 2 if abs(value) >= INFINITE else value  # back to the infinity that it was
+    return value * 2 if abs(value) >= INFINITE else value  # infinite again
 
 
 def left_behind(connection: Connection, run_id: str) -> tuple[list[str], str]:
-    """The names of the metrics that a run has, and the URI of the last model that was logged on it."""
+    """Returns the names of a run's metrics, and the URI of the last model that was logged on it."""
     run = connection.client.get_run(run_id)
-    own = [name for name in run.data.metrics if not name.startswith("system/")]
-    return sorted(own), _last_model(run)
+    metrics = sorted(name for name in run.data.metrics if not name.startswith("system/"))
+    return metrics, _last_model(run)
 
 
 def _last_model(run: Run) -> str:
@@ -48,7 +48,7 @@ def _last_model(run: Run) -> str:
 
 
 def keep_output(connection: Connection, run_id: str, file: Path) -> None:
-    """Store the file as the run's `output.txt`, unless there was none."""
+    """Stores the file as the run's `output.txt`, unless it is empty."""
     assert file.name == keys.OUTPUT_FILE
     if file.stat().st_size:
         connection.client.log_artifact(run_id, str(file))
@@ -57,11 +57,11 @@ def keep_output(connection: Connection, run_id: str, file: Path) -> None:
 def nested_run(
     connection: Connection, experiment_id: str, parent_id: str, name: str, tags: dict[str, str]
 ) -> str:
-    """Start a run below a trial's; gives its id."""
-    every = checked({keys.PARENT: parent_id} | tags)
-    return str(connection.client.create_run(experiment_id, tags=every, run_name=name).info.run_id)
+    """Starts a run below a trial's; returns its id."""
+    tags = checked({keys.PARENT: parent_id} | tags)
+    return str(connection.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id)
 
 
 def end_nested(connection: Connection, run_id: str, well: bool) -> None:
-    """It is over, whatever its process said of it."""
+    """Ends a nested run as FINISHED or FAILED, whatever its process set."""
     connection.client.set_terminated(run_id, "FINISHED" if well else "FAILED")

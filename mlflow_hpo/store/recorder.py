@@ -1,18 +1,12 @@
-"""What a worker writes to its trial's run: metrics, data set, machine, model."""
+"""Writes to a trial's run from its worker: metrics, data set, machine, model."""
 
-import importlib
-import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
-import mlflow
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.models import Model, infer_signature
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
 from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
 from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
@@ -20,14 +14,14 @@ from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.utils.time import get_current_time_millis
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import SetupError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors, to_json
-from mlflow_hpo.store.fluent import use_store
+from mlflow_hpo.store.models import log_model
 
 FIRST_FLUSH, LAST_FLUSH, GROWTH = 1.0, 30.0, 0.25  # seconds, seconds, part of the time so far
 DATASET_ATTEMPTS = 3
 SAMPLING_SECONDS = 1.0  # MLflow's own 10 would leave a short trial without a sample
+FIRST_SAMPLE_SECONDS = 0.05
 
 
 class Recorder:
@@ -46,7 +40,7 @@ class Recorder:
         self._stop = threading.Event()
         self._sampler: threading.Thread | None = None
 
-    def __enter__(self) -> "Recorder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -56,7 +50,7 @@ class Recorder:
         self.flush()
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Record metrics of one step; they are written soon, or at the end."""
+        """Records metrics of one step; they are written soon, or at the end."""
         now = get_current_time_millis()
         with self._lock:
             self._metrics += [Metric(k, float(v), now, step) for k, v in values.items()]
@@ -65,7 +59,7 @@ class Recorder:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is buffered, in one call; what the store did not take stays buffered."""
+        """Writes what is buffered, in one call; if the store refuses, it stays buffered."""
         with self._lock:
             metrics, self._metrics = self._metrics, []
             tags, self._tags = self._tags, {}
@@ -81,21 +75,19 @@ class Recorder:
             raise
 
     def last_epoch(self, metric: str) -> int:
-        """The last epoch whose metrics the run has: an earlier attempt of a unit may have left some."""
+        """Returns the last epoch with metrics on the run: an earlier attempt of a unit may have left some."""
         history = self.connection.client.get_metric_history(self.run_id, metric)
         return max((m.step for m in history), default=0)
 
     def machine(self, facts: Mapping[str, str]) -> None:
-        """Tag the run with what it runs on."""
+        """Tags the run with the machine it is trained on."""
         self._tags |= {keys.MACHINE + k: v for k, v in facts.items()}
 
     def dataset(self, data: Data) -> None:
-        """Log the data set as an input of the run."""
-        shape = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
-        profile = {"rows": shape, "shape": data.shape, "classes": data.classes}
-        entity = Dataset(
-            data.name, data.digest, "code", to_json({"source": data.source}), None, to_json(profile)
-        )
+        """Logs the data set as an input of the run."""
+        rows = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
+        profile = to_json({"rows": rows, "shape": data.shape, "classes": data.classes})
+        entity = Dataset(data.name, data.digest, "code", to_json({"source": data.source}), None, profile)
         inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])]
         for attempt in range(DATASET_ATTEMPTS):
             try:
@@ -106,15 +98,14 @@ class Recorder:
                     raise
 
     def sample_system(self, since: float) -> None:
-        """Record MLflow's system metrics until the end; steps are seconds, counted from `since`."""
+        """Records MLflow's system metrics until the end; steps are seconds, counted from `since`."""
         self._sampler = threading.Thread(target=self._sample, args=(since,), daemon=True)
         self._sampler.start()
 
     def _sample(self, since: float) -> None:
-        monitors = _monitors()
-        over = False
-        while not over:
-            over = self._stop.wait(SAMPLING_SECONDS if monitors[0].metrics else 0.05)
+        monitors, stopped = _monitors(), False
+        while not stopped:
+            stopped = self._stop.wait(SAMPLING_SECONDS if monitors[0].metrics else FIRST_SAMPLE_SECONDS)
             values: dict[str, float] = {}
             for monitor in monitors:
                 monitor.clear_metrics()
@@ -123,76 +114,15 @@ class Recorder:
             with suppress(Exception):  # it stays buffered: the training thread writes it, or raises
                 self.metrics(values, round(since + monotonic() - self._started))
 
-    def model(
-        self, flavor: str, model: Any, epochs: int, *, inputs: Any = None, outputs: Any = None, **how: Any
-    ) -> str:
-        """Log a model with one of MLflow's flavors.
-
-        `mlflow.FLAVOR.log_model` would load and call the model again to check its own input example,
-        which takes longer than the training of a small one; so its parts are called here.
-
-        Args:
-            inputs, outputs: a few rows of each, for the signature; the inputs become its example. Without
-                them there is neither.
-            how: what else the flavor's `save_model` takes, such as pip_requirements.
-
-        Returns:
-            The model's URI, `models:/ID`.
-
-        Raises:
-            SetupError: it is no model of that flavor.
-        """
-        if inputs is not None:
-            how |= {"signature": infer_signature(inputs, outputs), "input_example": inputs}
-        client = self.connection.client
-        with store_errors(files=False):
-            logged = client.create_logged_model(self._experiment_id, name="model", source_run_id=self.run_id)
-        about = Model(
-            artifact_path=logged.artifact_location,
-            run_id=self.run_id,
-            model_uuid=logged.model_id,
-            model_id=logged.model_id,
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            _save(flavor, model, folder, mlflow_model=about, **how)
-            self.metrics({keys.MODEL_SIZE: _size(Path(folder))}, epochs)
-            with store_errors(files=False):
-                client.log_model_artifacts(logged.model_id, folder)
-                client.finalize_logged_model(logged.model_id, "READY")
-                client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=epochs)])
-        return f"models:/{logged.model_id}"
-
-
-def _save(flavor: str, model: Any, folder: str, **how: Any) -> None:
-    save = importlib.import_module(f"mlflow.{flavor}").save_model
-    first = {"path": folder, "python_model": model} if flavor == "pyfunc" else {}
-    try:
-        save(*(() if first else (model, folder)), **first, **how)
-    except MlflowException as error:
-        raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
-
-
-def load_model(flavor: str, uri: str, tracking_uri: str) -> Any:
-    """A logged model, as its framework has it."""
-    use_store(tracking_uri)
-    return importlib.import_module(f"mlflow.{flavor}").load_model(uri)
-
-
-def load_native(uri: str, tracking_uri: str) -> Any:
-    """A logged model as its own framework has it, where it has one."""
-    use_store(tracking_uri)
-    flavors = [name for name in mlflow.models.get_model_info(uri).flavors if name != "python_function"]
-    return load_model(flavors[0] if flavors else "pyfunc", uri, tracking_uri)
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    def model(self, flavor: str, model: Any, epochs: int, **how: Any) -> str:
+        """Logs a model and its size; returns its URI. See `log_model` for the arguments."""
+        uri, size = log_model(self.connection, self._experiment_id, self.run_id, flavor, model, epochs, **how)
+        self.metrics({keys.MODEL_SIZE: size}, epochs)
+        return uri
 
 
 def _monitors() -> list[Any]:
     monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
-    try:
+    with suppress(ImportError, RuntimeError):  # MLflow's own way to say that there is no GPU
         monitors.append(GPUMonitor())
-    except (ImportError, RuntimeError):  # MLflow's own way to say that there is no GPU
-        return monitors
     return monitors

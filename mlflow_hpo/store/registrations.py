@@ -1,4 +1,4 @@
-"""How a registration came out, as the store, the page and the commands tell it."""
+"""How an attempt to register came out, for the store, the page and the commands."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ class Registration:
 
     Attributes:
         trial: the number of the trial whose model it is.
-        why: on what ground, in words.
-        version: the new version; empty where it was refused.
+        why: the reason, in words.
+        version: the new version; empty if it was refused.
         scores: the model's metrics on the test part, as `test_NAME`.
     """
 
@@ -26,18 +26,18 @@ class Registration:
 
     @property
     def uri(self) -> str:
-        """Where the version is loaded from; empty where there is none."""
+        """The address that the version is loaded from; empty if there is none."""
         return f"models:/{self.name}/{self.version}" if self.version else ""
 
     @property
     def tested(self) -> str:
-        """The scores in words, after a blank; empty without any."""
+        """The scores in words, after a blank; empty if there are none."""
         scores = ", ".join(f"{k} {v:.4f}" for k, v in self.scores.items())
         return f" ({scores})" if scores else ""
 
     @property
-    def said(self) -> str:
-        """What came out, in a sentence."""
+    def sentence(self) -> str:
+        """The registration in a sentence."""
         if not self.version:
             return f"trial {self.trial} was not registered as {self.name}@{self.alias}: {self.why}"
         return (
@@ -46,9 +46,11 @@ class Registration:
         )
 
 
-def with_registration(known: Sequence[Registration], new: Registration) -> list[Registration]:
-    """The newest first, and of each name and alias one; a refusal leaves what was registered before."""
-    others = [
-        o for o in known if (o.name, o.alias) != (new.name, new.alias) or (o.version and not new.version)
-    ]
+def with_registration(earlier: Sequence[Registration], new: Registration) -> list[Registration]:
+    """Returns the registrations to keep, newest first.
+
+    A new one replaces those of the same name and alias, but a refusal does not replace a version.
+    """
+    place = (new.name, new.alias)
+    others = [o for o in earlier if (o.name, o.alias) != place or (o.version and not new.version)]
     return [new, *others][:KEPT]

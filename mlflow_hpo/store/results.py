@@ -1,4 +1,4 @@
-"""A trial's results as tags of its run: JSON by metric and epochs, in as many tags as it takes."""
+"""Writes a trial's results as tags of its run, and reads them: JSON by metric and epochs."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,11 +27,8 @@ def results_tags(results: Results, metrics: Sequence[Metric]) -> dict[str, str]:
 
     Each tag is JSON by itself, so that a store that writes tags one by one never leaves half a value.
     """
-    known = {metric.name: metric for metric in metrics}
-    rows = [
-        (n, epochs, known[n].value(loss)) for n, losses in results.items() for epochs, loss in losses.items()
-    ]
-    rows.sort(key=lambda row: row[1])
+    rows = [(epochs, m.name, m.value(v)) for m in metrics for epochs, v in results.get(m.name, {}).items()]
+    rows.sort(key=lambda row: row[0])
     parts = [rows[i : i + IN_A_TAG] for i in range(0, len(rows), IN_A_TAG)]
     return {_key(place): to_json(_by_metric(part, metrics)) for place, part in enumerate(parts)}
 
@@ -57,6 +54,6 @@ def _key(place: int) -> str:
 
 
 def _by_metric(
-    rows: Sequence[tuple[str, int, float]], metrics: Sequence[Metric]
+    rows: Sequence[tuple[int, str, float]], metrics: Sequence[Metric]
 ) -> dict[str, dict[str, float]]:
-    return {m.name: {str(e): v for name, e, v in rows if name == m.name} for m in metrics}
+    return {m.name: {str(e): value for e, name, value in rows if name == m.name} for m in metrics}

@@ -50,6 +50,11 @@ class Study:
         self._signals = Signals() if signals is None else signals
 
     @property
+    def ledger(self) -> Ledger:
+        """The trials, and since when they run."""
+        return self._ledger
+
+    @property
     def trials(self) -> dict[int, Trial]:
         """Every trial, by number."""
         return self._ledger.trials

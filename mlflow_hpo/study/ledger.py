@@ -1,6 +1,8 @@
-"""A study's trials in memory; each change is written to the store and told to the observer."""
+"""Keeps a study's trials in memory, writes each change to the store and tells the observer."""
 
+from collections.abc import Sequence
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from mlflow_hpo.algorithms import watched
@@ -20,16 +22,16 @@ HOPELESS = 5  # so many failed trials, and no other, end a study
 
 
 class Observer(Protocol):
-    """Is told what happens, as it happens."""
+    """Follows a running study."""
 
     def began(self, study: "Study") -> None:
-        """The first unit is about to start."""
+        """Is called before the first unit starts."""
 
     def changed(self, trial: Trial) -> None:
-        """A trial's state changed."""
+        """Is called when a trial's state has changed."""
 
     def tick(self) -> None:
-        """A moment passed."""
+        """Is called several times a second."""
 
 
 class Ledger:
@@ -37,10 +39,13 @@ class Ledger:
 
     Attributes:
         trials: every trial, by number.
+        resumed: the number of trials that had results when this driver began.
+        begun: number of a trial -> `monotonic()` when its last unit began.
     """
 
     def __init__(self, run: StudyRun, plan: StudyPlan, observer: Observer) -> None:
         self.trials: dict[int, Trial] = {}
+        self.resumed, self.begun = 0, dict[int, float]()
         self._run, self._info, self._observer = run, plan.info, observer
         self._watched = watched(plan.earlier, self._plan.rungs)
         settings = self._info.settings
@@ -82,10 +87,13 @@ class Ledger:
     def adopt(self) -> None:
         """Reads the trials of a study that goes on; what was running is to be trained again."""
         self.trials = {t.number: self._as_recorded(t) for t in self._run.trials.adopt()}
+        self.resumed = with_results(self.known)
 
     def changed(self, trial: Trial) -> None:
         """Notes a trial as it is now."""
         self.trials[trial.number] = trial
+        if trial.state is State.RUNNING:
+            self.begun[trial.number] = monotonic()
         self._observer.changed(trial)
 
     def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> None:
@@ -169,3 +177,8 @@ class Ledger:
         if trial.state is State.KILLED and trial.epochs >= self._info.max_epochs:
             return self._run.trials.end(trial, State.FINISHED, "")
         return trial
+
+
+def with_results(trials: Sequence[Trial]) -> int:
+    """Returns the number of trials that have a result or failed."""
+    return sum(trial.result_count > 0 for trial in trials)

@@ -86,10 +86,9 @@ def _begin(run: "StudyRun", planned: StudyPlan, given: Given) -> None:
     info = planned.info
     for digest in (given.code, given.data if info.settings.keep_data else ""):
         if digest:
-            run.keep_content(given.folder / digest)
+            run.artifacts.keep_content(given.folder / digest)
     texts = (planned.space_text, planned.start_text)
     run.begin(info.settings.dump(), info.record(), info.params(), *texts)
-    run.show_metric(info.metric)
 
 
 def resume(

@@ -1,24 +1,45 @@
-"""The progress of a study in a notebook: one block that is drawn anew while it runs."""
+"""Shows a study in a notebook: one block that is drawn again while it runs.
 
-from html import escape
+`in_notebook` and `without_widgets` are called before anything heavy is imported, so this module imports
+nothing heavy either.
+"""
+
+import io
+import sys
+import warnings
+from contextlib import suppress
+from importlib import import_module
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
+from rich.jupyter import JUPYTER_HTML_FORMAT
 from rich.text import Text
 
-from mlflow_hpo.metric import best, rank
-from mlflow_hpo.report import summary
-from mlflow_hpo.study.driver import Study
-from mlflow_hpo.trial import State, Trial
+if TYPE_CHECKING:
+    from mlflow_hpo.study.driver import Study
+    from mlflow_hpo.study.progress import Progress
+    from mlflow_hpo.trial import Trial
 
-DRAWN_EVERY = 0.5  # seconds
-SHOWN = 5  # of the best trials
+REDRAWN_AFTER = 0.5  # seconds
+COLUMNS = 400  # the block scrolls, it is not wrapped
+
+
+def in_notebook() -> bool:
+    """Tells whether this process is a notebook's kernel."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def without_widgets() -> None:
+    """Imports tqdm, which Hyperopt uses, without its warning that there are no widgets: none are needed."""
+    with warnings.catch_warnings(), suppress(ImportError):
+        warnings.simplefilter("ignore")
+        import_module("tqdm.auto")
 
 
 class NotebookDisplay:
-    """Shows a study while it runs; an `Observer`, and a context that leaves the last state behind."""
+    """Draws the progress of a study; an `Observer`, and a context that leaves the last state behind."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -29,64 +50,46 @@ class NotebookDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self._draw()
 
-    def began(self, study: Study) -> None:
-        """See `Observer.began`."""
+    def began(self, study: "Study") -> None:
+        """Prints the plan and draws the first block."""
+        from mlflow_hpo.report import summary
+
         self._study = study
         for line in summary.plan_lines(study.info, study.space, study.first, study.plan):
             self._console.print(Text(line), soft_wrap=True)
         self._draw()
 
-    def changed(self, trial: Trial) -> None:
-        """See `Observer.changed`."""
+    def changed(self, trial: "Trial") -> None:
+        """Draws the block again, unless that was just done."""
         self.tick()
 
     def tick(self) -> None:
-        """See `Observer.tick`."""
-        if monotonic() - self._drawn >= DRAWN_EVERY:
+        """Draws the block again, unless that was just done."""
+        if monotonic() - self._drawn >= REDRAWN_AFTER:
             self._draw()
 
     def _draw(self) -> None:
         from IPython.display import HTML, display
 
+        from mlflow_hpo.study.progress import Progress
+
         if self._study is None or self._console.quiet:
             return
         self._drawn = monotonic()
-        picture = HTML(page(self._study))
+        block = HTML(as_html(Progress.of(self._study)))
         if self._handle is None:
-            self._handle = display(picture, display_id=True)
+            self._handle = display(block, display_id=True)
         else:
-            self._handle.update(picture)
+            self._handle.update(block)
 
 
-def page(study: Study) -> str:
-    """The study as it stands, as HTML."""
-    info, trials = study.info, study.known
-    over = sum(t.result_count > 0 for t in trials)
-    failed = sum(t.state is State.FAILED for t in trials)
-    head = f"study {study.run.name}: {over} of {info.max_trials} trials, {len(study.running)} running"
-    note = f", {failed} failed" if failed else ""
-    return (
-        f"<div><b>{escape(head + note)}</b> {monotonic() - study.started:.0f} s<br>"
-        f"<progress value='{over}' max='{info.max_trials}' style='width:30em'></progress><br>"
-        f"{escape(summary.headline(info, trials)) if best(trials) else 'no trial finished yet'}"
-        f"{_table(study)}</div>"
+def as_html(progress: "Progress") -> str:
+    """Returns the progress of a study as HTML, with a table of its best trials."""
+    console = Console(
+        file=io.StringIO(), record=True, width=COLUMNS, color_system="truecolor", force_jupyter=False
     )
-
-
-def _table(study: Study) -> str:
-    top = rank(study.known)[:SHOWN]
-    names = list(dict.fromkeys(name for t in top for name in t.config))
-    rows = [
-        [str(t.number), f"{study.info.value(t):.4f}", str(t.epochs)]
-        + [summary.shown(t.config[n]) if n in t.config else "" for n in names]
-        for t in top
-    ]
-    head = ["trial", study.info.metric.name, "epochs", *names]
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{lines}</table>" if rows else ""
+    console.print(Text(f"study {progress.name}", "bold"), progress, progress.best_table())
+    return console.export_html(inline_styles=True, code_format=JUPYTER_HTML_FORMAT)

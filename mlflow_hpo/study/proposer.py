@@ -1,4 +1,4 @@
-"""Gives each new trial its config: the baseline, those that were given, copies, or what is proposed."""
+"""Proposes a config for each new trial: the baseline, given ones, copies, or the algorithm's."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ class Proposer:
     """Proposes configs for a study.
 
     Attributes:
-        is_exhausted: the algorithm had nothing left to propose.
+        is_exhausted: the algorithm has nothing left to propose.
     """
 
     def __init__(self, plan: StudyPlan) -> None:

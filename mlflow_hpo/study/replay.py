@@ -8,7 +8,7 @@ from mlflow_hpo.errors import StudyError
 from mlflow_hpo.projects import variables
 from mlflow_hpo.registry.extra_runs import result_of
 from mlflow_hpo.report.study_info import info_of
-from mlflow_hpo.store import Connection, StudyRun, find_trial, keys, record_of, store_errors, tag_context
+from mlflow_hpo.store import Connection, StudyRun, find_trial, history, keys, store_errors
 from mlflow_hpo.study.crew import study_folder
 from mlflow_hpo.study.resumption import recorded_workers
 from mlflow_hpo.study.setup import Given
@@ -36,7 +36,7 @@ class Replay:
 
 
 def replay(dispatcher: Dispatcher, trial: Trial) -> Replay:
-    """Trains a trial again with its config and seed, in a run of its own beside the trials.
+    """Trains a trial again with its config and seed, in an extra run.
 
     A copy (pbt) begins from the checkpoint that it began from.
 
@@ -47,7 +47,7 @@ def replay(dispatcher: Dispatcher, trial: Trial) -> Replay:
     if trial.loss is None or trial.state is State.FAILED:
         raise StudyError(f"trial {trial.number} has no result to compare with: it is {trial.state}")
     run_id = _trained(dispatcher, trial)
-    then, now = (record_of(connection, r, metric) for r in (trial.run_id, run_id))
+    then, now = (history.record_of(connection, r, metric) for r in (trial.run_id, run_id))
     shared = sorted(e for e in then.curve.keys() & now.curve.keys() if e > trial.start or not trial.start)
     if not shared:
         raise StudyError(f"trial {trial.number} has no {metric} recorded by epochs")
@@ -66,8 +66,8 @@ def _trained(dispatcher: Dispatcher, trial: Trial) -> str:
     source = _source(run, trial)
     # A project may have a `seed` of its own.
     constants: dict[str, str] | None = {} if settings.project else None
-    run_id = run.trials.create_beside(trial, seed, keys.REPLAYED, f"replay-{trial.number:04d}", constants)
-    tag_context(run.connection, run_id)
+    run_id = run.extra_runs.create(trial, seed, keys.REPLAYED, f"replay-{trial.number:04d}", constants)
+    history.tag_context(run.connection, run_id)
     unit = Unit(trial.number, trial.start, trial.epochs, trial.source)
     work = dispatcher.submit_extra(run_id, unit, trial.config, seed, source)
     result = result_of(run, run_id, work, f"trial {trial.number} could not be trained again")

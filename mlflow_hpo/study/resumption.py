@@ -55,7 +55,10 @@ def given_again(run: StudyRun, settings: Settings, options: Mapping[str, Any], g
         StudyError: another space or other configs are given; or data that were not kept are not given.
     """
     info = info_of(run)
-    space_text, start_text = run.space_text, run.start_text if info.settings.start_from else ""
+    space_text, start_text = (
+        run.artifacts.space_text,
+        run.artifacts.start_text if info.settings.start_from else "",
+    )
     if options.get("space"):
         check_same_space(run, load_space(options["space"])[0], options["space"])
     elif given.space_text:
@@ -76,14 +79,14 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
     """
     code, data = given.code or info.code, given.data or info.data_content
     if code and not given.code:
-        run.fetch_content(code, given.folder)
+        run.artifacts.fetch_content(code, given.folder)
     if data and not given.data:
         if not info.settings.keep_data:
             raise StudyError(
                 f"study {run.run_id} was begun with data from Python, which are to be given again: "
                 f"{resume_command(info, run.run_id)}; keep_data=true keeps them with the study"
             )
-        run.fetch_content(data, given.folder)
+        run.artifacts.fetch_content(data, given.folder)
     return replace(given, code=code, data=data)
 
 
@@ -96,14 +99,14 @@ def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyIn
     info = info_of(run)
     _merged(run, info, settings)
     check_same_space(run, planned.space, settings.space or f"that of model {planned.info.model!r}")
-    if settings.start_from and planned.start_text != run.start_text:
+    if settings.start_from and planned.start_text != run.artifacts.start_text:
         raise StudyError(f"study {run.run_id} began with other configs than {settings.start_from} holds now")
     return info
 
 
 def check_same_space(run: StudyRun, space: Space, source: str) -> None:
     """Raises StudyError if the space, which `source` names, is not that of the study."""
-    if dump_space(space) != dump_space(parse_space(run.space_text, "space")):
+    if dump_space(space) != dump_space(parse_space(run.artifacts.space_text, "space")):
         raise StudyError(f"study {run.run_id} began with another space than {source}")
 
 
@@ -114,7 +117,7 @@ def recorded_workers(run: StudyRun, info: StudyInfo, given: Given, count: int) -
     Raises:
         HpoError: what the study trains cannot be had any more.
     """
-    given = replace(recorded_contents(run, info, given), space_text=run.space_text, record=info)
+    given = replace(recorded_contents(run, info, given), space_text=run.artifacts.space_text, record=info)
     source = find_source(info.settings, given)
     spec = replace(source.spec, metric=info.metric)
     with study_workers(spec, count, given.folder) as executor:

@@ -67,7 +67,7 @@ class Dispatcher:
         final: bool = False,
         timeout_s: float | None = None,
     ) -> "Future[Result]":
-        """Sends a training in a run of its own beside the trials; it does not end at the study's target.
+        """Sends a training in an extra run; it does not end at the study's target.
 
         Args:
             final: it trains on the validation rows as well.

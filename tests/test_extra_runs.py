@@ -1,4 +1,4 @@
-"""Runs beside the trials do not stay RUNNING, however their training goes."""
+"""Extra runs do not stay RUNNING, however their training goes."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,8 @@ Start = Callable[..., Study]
 TRIAL = Trial(4, "", State.FINISHED, {"activation": "nonsense"})
 
 
-def beside(study: Study) -> str:
-    return study.run.trials.create_beside(TRIAL, 1, keys.REPLAYED, "beside")
+def extra_run(study: Study) -> str:
+    return study.run.extra_runs.create(TRIAL, 1, keys.REPLAYED, "extra")
 
 
 def status(connection: Connection, run_id: str) -> str:
@@ -24,7 +24,7 @@ def status(connection: Connection, run_id: str) -> str:
 
 def test_a_training_that_fails_is_named_and_its_run_has_failed(start: Start, connection: Connection) -> None:
     study = start()
-    run_id = beside(study)
+    run_id = extra_run(study)
     work = study.dispatcher.submit_extra(run_id, Unit(4, 0, 1), TRIAL.config, 1)
     with pytest.raises(StudyError, match=r"^trial 4 did not train: .*nonsense"):
         result_of(study.run, run_id, work, "trial 4 did not train")
@@ -35,7 +35,7 @@ def test_an_interruption_kills_those_that_are_left_and_no_others(
     start: Start, connection: Connection
 ) -> None:
     study = start()
-    over, left, later = (beside(study) for _ in range(3))
+    over, left, later = (extra_run(study) for _ in range(3))
     running = {over, left}
 
     def work() -> None:
@@ -53,8 +53,8 @@ def test_an_interruption_kills_those_that_are_left_and_no_others(
 def test_a_training_that_nobody_recorded_did_not_take_place(start: Start, connection: Connection) -> None:
     """The user's own MLflow calls end a run; then the driver died, before it wrote how that came out."""
     study = start()
-    run_id = study.run.trials.create_beside(TRIAL, 1, keys.RETRAINED, "again-0004")
+    run_id = study.run.extra_runs.create(TRIAL, 1, keys.RETRAINED, "again-0004")
     connection.client.set_terminated(run_id, "FINISHED")
-    assert study.run.trials.retrained() == {}
-    study.run.trials.end_retraining()
+    assert study.run.extra_runs.retrained() == {}
+    study.run.extra_runs.end_abandoned()
     assert status(connection, run_id) == "KILLED"

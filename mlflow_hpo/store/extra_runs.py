@@ -1,0 +1,62 @@
+"""Extra runs of a study: a trial's config trained once more, on all rows, with another seed or to compare."""
+
+from mlflow.entities import Run
+
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import to_json
+from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped
+from mlflow_hpo.trial import Dropped, Trial
+
+
+class ExtraRuns:
+    """The extra runs of one study; they do not count as trials."""
+
+    def __init__(self, nested: NestedRuns) -> None:
+        self._nested = nested
+
+    def create(self, trial: Trial, seed: int, mark: str, name: str, constants: Constants = None) -> str:
+        """Starts a run in which a trial's config is trained once more; returns its id.
+
+        Args:
+            mark: the tag that says what for, one of `keys.EXTRA_RUNS`; its value is the trial's number.
+        """
+        return self._nested.create(name, trial.config, {mark: to_json(trial.number)}, seed, constants)
+
+    def retrained(self) -> dict[int, Trial]:
+        """Returns the trials that were trained again with another seed, as they came out then, by number."""
+        trials = [
+            self._nested.read(run, keys.RETRAINED)
+            for run in self._marked(keys.RETRAINED)
+            if run.info.status == "FINISHED" and not _is_unrecorded(run)
+        ]
+        return {trial.number: trial for trial in trials}
+
+    def end_abandoned(self) -> None:
+        """Ends the retrainings that a driver left running when it died, and completes its deletions."""
+        for run in self._marked(keys.RETRAINED):
+            if run.info.status == "RUNNING" or _is_unrecorded(run):
+                self._nested.connection.client.set_terminated(run.info.run_id, "KILLED")
+            if is_half_dropped(run):
+                self._drop(run)
+
+    def drop(self, but: str = "") -> None:
+        """Deletes models and checkpoints of the extra runs that have ended; registered models stay.
+
+        Args:
+            but: the id of a run that keeps all.
+        """
+        for run in (run for mark in keys.EXTRA_RUNS for run in self._marked(mark)):
+            ended = run.info.status != "RUNNING" and run.info.run_id != but
+            if ended and run.data.tags.get(keys.DROPPED) != Dropped.ALL:
+                self._drop(run)
+
+    def _drop(self, run: Run) -> None:
+        self._nested.drop(run.info.run_id, run.data.tags.get(keys.MODEL, ""), Dropped.ALL)
+
+    def _marked(self, mark: str) -> list[Run]:
+        return list(self._nested.find(f"tags.`{mark}` != ''"))
+
+
+def _is_unrecorded(run: Run) -> bool:
+    """Tells whether the user's own MLflow calls ended the run, and the driver died before it recorded it."""
+    return bool(run.info.status == "FINISHED" and keys.STATE not in run.data.tags)

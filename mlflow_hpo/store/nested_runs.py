@@ -1,0 +1,103 @@
+"""The runs nested under a study's run: its trials, and the extra runs of registration and replay."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities import Run
+
+from mlflow_hpo.metric import Metric
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, checked, to_json
+from mlflow_hpo.store.deletion import delete_artifacts, delete_models
+from mlflow_hpo.store.results import read_results
+from mlflow_hpo.trial import Config, Dropped, State, Trial
+
+Constants = Mapping[str, str] | None  # params besides a trial's config, in place of the seed
+UNDER_WAY = "?"  # ends the tag DROPPED while its deletion is not complete
+
+
+@dataclass(frozen=True)
+class NestedRuns:
+    """Creates, finds, reads and empties the runs under a study's run.
+
+    Attributes:
+        tags: what every new run inherits from the study's run (user, source, git commit).
+    """
+
+    connection: Connection
+    study_id: str
+    experiment_id: str
+    metrics: Sequence[Metric]
+    tags: Mapping[str, str]
+
+    def create(
+        self, name: str, config: Config, tags: Mapping[str, str], seed: int, constants: Constants = None
+    ) -> str:
+        """Starts a run, complete with its tags from its first moment; returns its id."""
+        tags = {**self.tags, keys.PARENT: self.study_id, keys.CONFIG: to_json(dict(config)), **tags}
+        client = self.connection.client
+        run_id = client.create_run(self.experiment_id, tags=checked(tags), run_name=name).info.run_id
+        try:
+            self.connection.write(run_id, params=run_params(config, seed, constants))
+        except BaseException:  # nobody else knows of the run yet
+            with suppress(Exception):
+                client.set_terminated(run_id, "FAILED")
+            raise
+        return str(run_id)
+
+    def find(self, condition: str = "") -> Iterator[Run]:
+        """Yields the runs that meet a condition in MLflow's filter syntax, oldest first, page by page."""
+        nested = f"tags.`{keys.PARENT}` = '{self.study_id}'" + (f" and {condition}" if condition else "")
+        return self.connection.runs([self.experiment_id], nested, "attributes.start_time ASC")
+
+    def read(self, run: Run, number_key: str = keys.NUMBER) -> Trial:
+        """Returns the trial that a run's tags describe.
+
+        Args:
+            number_key: the tag that holds the trial's number.
+        """
+        tags = run.data.tags
+        source, start = json.loads(tags.get(keys.SOURCE, "[null, 0]"))
+        return Trial(
+            number=int(tags[number_key]),
+            run_id=run.info.run_id,
+            state=State(tags[keys.STATE]),
+            config=json.loads(tags[keys.CONFIG]),
+            results=read_results(tags, self.metrics),
+            seconds=float(tags.get(keys.SECONDS, 0)),
+            reason=tags.get(keys.REASON, ""),
+            model_uri=tags.get(keys.MODEL, ""),
+            start=start,
+            source=source,
+            ended_itself=keys.ENDED_ITSELF in tags,
+            dropped=Dropped(tags.get(keys.DROPPED, "").rstrip(UNDER_WAY)),
+        )
+
+    def drop(self, run_id: str, model_uri: str, what: Dropped) -> str:
+        """Deletes a run's models and, if all is to go, its checkpoints; registered models stay.
+
+        The run's tag says what is being deleted before that begins, so that the next driver completes it.
+
+        Returns:
+            The model's URI if the model stays; else empty.
+        """
+        self.connection.write(run_id, tags={keys.DROPPED: f"{what}{UNDER_WAY}"})
+        registered = delete_models(self.connection, self.experiment_id, run_id)
+        if what is Dropped.ALL:
+            delete_artifacts(self.connection, run_id, keys.CHECKPOINTS)
+        model_uri = model_uri if model_uri in registered else ""
+        self.connection.write(run_id, tags={keys.DROPPED: str(what), keys.MODEL: model_uri})
+        return model_uri
+
+
+def is_half_dropped(run: Run) -> bool:
+    """Tells whether a driver was killed while it deleted what a run holds."""
+    return str(run.data.tags.get(keys.DROPPED, "")).endswith(UNDER_WAY)
+
+
+def run_params(config: Config, seed: int, constants: Constants) -> dict[str, Any]:
+    """Returns a run's params: its config, and the constants or, if there are none, the seed."""
+    return {**({keys.SEED_PARAM: seed} if constants is None else constants), **config}

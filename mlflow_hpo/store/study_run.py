@@ -1,0 +1,175 @@
+"""The run of a study in the tracking store, the parent of its trials. Only the driver writes here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from mlflow.entities import Run
+
+from mlflow_hpo.errors import StudyError
+from mlflow_hpo.metric import Metric
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, context_tags, to_json
+from mlflow_hpo.store.driver_mark import driver_mark, other_driver
+from mlflow_hpo.store.extra_runs import ExtraRuns
+from mlflow_hpo.store.nested_runs import NestedRuns
+from mlflow_hpo.store.registrations import Registration
+from mlflow_hpo.store.study_artifacts import StudyArtifacts
+from mlflow_hpo.store.trials import Trials
+from mlflow_hpo.trial import State
+
+Json = Mapping[str, Any]  # of JSON's types
+REASON_KEPT = 1000  # characters of a registration's reason: a tag holds several registrations
+INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
+
+
+class StudyRun:
+    """The run of one study."""
+
+    def __init__(self, connection: Connection, run: Run) -> None:
+        self.connection = connection
+        self.run_id, self.name = run.info.run_id, run.info.run_name
+        self.experiment_id = run.info.experiment_id
+        self.tags: Mapping[str, str] = run.data.tags
+        self.artifacts = StudyArtifacts(connection, run)
+
+    @property
+    def trials(self) -> Trials:
+        """The study's trials in the store."""
+        return Trials(self._nested)
+
+    @property
+    def extra_runs(self) -> ExtraRuns:
+        """The study's extra runs in the store."""
+        return ExtraRuns(self._nested)
+
+    @property
+    def is_study(self) -> bool:
+        """Tells whether the run was started as a study.
+
+        Raises:
+            StudyError: it was, in another version of the format than is read here.
+        """
+        version = self.tags.get(keys.STUDY)
+        if version not in (None, keys.FORMAT):
+            raise StudyError(
+                f"study {self.run_id} is in version {version} of the format, and this mlflow-hpo reads "
+                f"version {keys.FORMAT}: start it again with a search"
+            )
+        return version is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Tells whether the study has ended or was cut."""
+        return self.tags.get(keys.STATE) in (State.FINISHED, State.FAILED, State.KILLED)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that the study optimises, the first first."""
+        return tuple(Metric(*pair) for pair in self.plan["metrics"])
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What followed from the settings, as JSON's types."""
+        return dict(json.loads(self.tags[keys.PLAN]))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings as they were given."""
+        return dict(json.loads(self.tags[keys.SETTINGS]))
+
+    @property
+    def state(self) -> str:
+        """The study's state and, if there is one, the reason."""
+        reason = self.tags.get(keys.REASON)
+        return self.tags.get(keys.STATE, "") + (f": {reason}" if reason else "")
+
+    def begin(self, settings: Json, plan: Json, params: Json, space_text: str, start_text: str = "") -> None:
+        """Makes the run a study; the mark comes last, with everything that a resume needs.
+
+        Args:
+            settings, plan: what was asked and what followed from it.
+            params: the settings for people.
+        """
+        self._tag(context_tags() | dict(self.tags))
+        self.artifacts.keep_space(space_text, start_text)
+        logged = self.connection.client.get_run(self.run_id).data.params  # by `mlflow run`
+        new = {k: "" if v is None else v for k, v in params.items() if k not in logged}
+        self.connection.write(self.run_id, params=new)
+        self._tag({keys.STUDY: keys.FORMAT} | _driving(settings, plan))
+        metric = self.metrics[0]  # for the experiment's charts
+        set_tag = self.connection.client.set_experiment_tag
+        set_tag(self.experiment_id, keys.PRIMARY_METRIC, metric.name)
+        set_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(metric.maximize))
+
+    def drive_again(self, settings: Json, plan: Json) -> None:
+        """Makes this process the study's driver.
+
+        Raises:
+            StudyError: another process took the study over at the same moment.
+        """
+        self.connection.client.update_run(self.run_id, status="RUNNING")
+        self._tag(_driving(settings, plan))
+        mark = self.tags[keys.DRIVER]
+        self._read_tags()
+        if self.tags.get(keys.DRIVER) != mark:
+            raise StudyError(f"study {self.run_id} was taken over by another process: wait for it or stop it")
+
+    def other_driver(self) -> str | None:
+        """Returns the process that drives the study now, if it is on this machine and not this one."""
+        self._read_tags()  # it may have begun just now
+        return other_driver(self.tags.get(keys.DRIVER, ""))
+
+    def show_best(self, metric: str, value: float, results: int, note: str) -> None:
+        """Extends the series of the best value so far, and describes the best trial."""
+        best = {keys.BEST + metric: value}
+        self.connection.write(self.run_id, metrics=best, step=results, tags={keys.NOTE: note})
+
+    @property
+    def final(self) -> tuple[int, str, str] | None:
+        """Of the final training: the trial's number, the run, the model's URI; None where there was none."""
+        known = self.connection.client.get_run(self.run_id).data.tags.get(keys.FINAL)
+        return tuple(json.loads(known)) if known else None
+
+    def keep_final(self, number: int, run_id: str, uri: str) -> None:
+        """The final training ended well."""
+        self.connection.client.set_terminated(run_id)
+        self._tag({keys.FINAL: to_json([number, run_id, uri])})
+
+    @property
+    def registrations(self) -> list[Registration]:
+        """The study's registrations, the newest first."""
+        return [Registration(**fields) for fields in json.loads(self.tags.get(keys.REGISTERED, "[]"))]
+
+    def keep_registrations(self, registrations: Sequence[Registration], note: str) -> None:
+        """Records registrations, and describes the study with them."""
+        kept = [asdict(replace(one, why=one.why[:REASON_KEPT])) for one in registrations]
+        self._tag({keys.REGISTERED: to_json(kept), keys.NOTE: note[: keys.MAX_TAG]})
+
+    def end(self, state: State, reason: str) -> None:
+        """Records that the study ended, or was cut (KILLED)."""
+        self._tag({keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.DRIVER: ""})
+        self.connection.client.set_terminated(self.run_id, state.name)
+
+    @property
+    def _nested(self) -> NestedRuns:
+        inherited = {k: v for k, v in self.tags.items() if k in INHERITED}
+        return NestedRuns(self.connection, self.run_id, self.experiment_id, self.metrics, inherited)
+
+    def _read_tags(self) -> None:
+        self.tags = self.connection.client.get_run(self.run_id).data.tags
+
+    def _tag(self, tags: Mapping[str, str]) -> None:
+        self.connection.write(self.run_id, tags=tags)
+        self.tags = {**self.tags, **tags}
+
+
+def _driving(settings: Json, plan: Json) -> dict[str, str]:
+    return {
+        keys.SETTINGS: to_json(dict(settings)),
+        keys.PLAN: to_json(dict(plan)),
+        keys.DRIVER: driver_mark(),
+        keys.STATE: str(State.RUNNING),
+        keys.REASON: "",
+    }
