@@ -153,7 +153,7 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         space=parse_space(run.space_text, keys.SPACE_FILE),
         seen=tuple(seen),
         curves_read=sum(bool(s.curve) for s in seen),
-        final_uri=final[2] if (final := run.final) else "",
+        final_uri=final.model_uri if (final := run.final) else "",
         registrations=tuple(run.registrations),
     )
 

@@ -59,7 +59,7 @@ def describe(
     lines = [
         f"**{headline(info, trials)}**",
         "",
-        *(f"- {one.said}" for one in registrations),
+        *(f"- {one.sentence}" for one in registrations),
         *([""] if registrations else []),
         f"{begun} of {info.max_trials} trials have results, {failed} failed.",
     ]

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from mlflow_hpo.errors import StudyError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
-from mlflow_hpo.store.registrations import Registration
+from mlflow_hpo.store.registrations import FinalTraining, Registration
 from mlflow_hpo.store.trials import Trials
 from mlflow_hpo.trial import State
 
@@ -163,15 +163,15 @@ class StudyRun:
         )
 
     @property
-    def final(self) -> tuple[int, str, str] | None:
-        """Of the final training: the trial's number, the run, the model's URI; None where there was none."""
-        known = self.connection.client.get_run(self.run_id).data.tags.get(keys.FINAL)
-        return tuple(json.loads(known)) if known else None
+    def final(self) -> FinalTraining | None:
+        """The newest final training; None if there was none."""
+        record = self.connection.client.get_run(self.run_id).data.tags.get(keys.FINAL)
+        return FinalTraining(*json.loads(record)) if record else None
 
-    def keep_final(self, number: int, run_id: str, uri: str) -> None:
-        """The final training ended well."""
-        self.connection.client.set_terminated(run_id)
-        self._tag({keys.FINAL: to_json([number, run_id, uri])})
+    def keep_final(self, final: FinalTraining) -> None:
+        """Records a final training that ended well."""
+        self.connection.client.set_terminated(final.run_id)
+        self._tag({keys.FINAL: to_json(astuple(final))})
 
     @property
     def registrations(self) -> list[Registration]:

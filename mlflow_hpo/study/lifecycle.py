@@ -187,7 +187,7 @@ def _finish(study: "Study", console: Console, signals: Signals) -> None:
     elif settings.wants_final and winner:
         with _page_after(run, console):
             final = registry.train_final(study.dispatcher, winner)
-        says(console)(f"trained trial {final.trial} on all rows: {final.uri}")
+        says(console)(f"trained trial {final.trial} on all rows: {final.model_uri}")
 
 
 def register_best(

@@ -149,6 +149,6 @@ def print_registered(done: "Registration | None", say: Callable[[str], None]) ->
     """Says what was registered, and how to load it; of a dry run, nothing."""
     if done is None:
         return
-    say(f"registered trial {done.trial} as {done.name} version {done.version}{done.tested}")
+    say(f"registered trial {done.trial} as {done.name} version {done.version}{done.scores_text}")
     say(f"it has the alias {done.alias}: {done.why}")
     say(f"load it with mlflow.pyfunc.load_model('models:/{done.name}@{done.alias}')")
