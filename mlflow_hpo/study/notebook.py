@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.text import Text
 
-from mlflow_hpo.metric import best, rank
+from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
+from mlflow_hpo.report.console import print_line
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State, Trial
 
@@ -38,7 +38,7 @@ class NotebookDisplay:
         """See `Observer.began`."""
         self._study = study
         for line in summary.plan_lines(study.info, study.space, study.first, study.plan):
-            self._console.print(Text(line), soft_wrap=True)
+            print_line(self._console, line)
         self._draw()
 
     def changed(self, trial: Trial) -> None:
@@ -79,14 +79,7 @@ def page(study: Study) -> str:
 
 
 def _table(study: Study) -> str:
-    top = rank(study.known)[:SHOWN]
-    names = list(dict.fromkeys(name for t in top for name in t.config))
-    rows = [
-        [str(t.number), f"{study.info.value(t):.4f}", str(t.epochs)]
-        + [summary.shown(t.config[n]) if n in t.config else "" for n in names]
-        for t in top
-    ]
-    head = ["trial", study.info.metric.name, "epochs", *names]
+    head, rows = summary.best_rows(study.info, study.known, SHOWN)
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><tr>{cells}</tr>{lines}</table>" if rows else ""

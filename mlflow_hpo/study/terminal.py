@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import next_commands, summary
+from mlflow_hpo.report.console import print_line
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State, Trial
 
@@ -79,7 +80,7 @@ class Display:
             self._live.update(self._picture(self._study))
 
     def _say(self, words: str) -> None:
-        self._console.print(Text(words), soft_wrap=True)  # a name may look like markup
+        print_line(self._console, words)
 
     def _line(self, trial: Trial) -> Text:
         assert self._study is not None
@@ -89,7 +90,7 @@ class Display:
             line.append(f"{info.metric.name} {info.value(trial):.4f}  {trial.seconds:5.1f} s  ")
         if trial.reason:
             line.append(trial.reason + "  ")
-        return line.append(" ".join(f"{k}={summary.shown(v)}" for k, v in trial.config.items()), "dim")
+        return line.append(" ".join(f"{k}={summary.text(v)}" for k, v in trial.config.items()), "dim")
 
     def _picture(self, study: Study) -> Group:
         over, total = sum(t.result_count > 0 for t in study.known), study.info.max_trials
@@ -102,7 +103,7 @@ class Display:
         running = Table.grid(padding=(0, 1))
         for trial in study.running:
             seconds = monotonic() - self._since.get(trial.number, study.started)
-            config = " ".join(f"{k}={summary.shown(v)}" for k, v in trial.config.items())
+            config = " ".join(f"{k}={summary.text(v)}" for k, v in trial.config.items())
             running.add_row(
                 f"  trial {trial.number}",
                 _clock(seconds),
@@ -132,17 +133,17 @@ def _clock(seconds: float) -> str:
 def print_end(console: Console, study: Study) -> None:
     """The best trial, its gain over the baseline, and what to do next."""
     console.print()
-    console.print(Text(summary.headline(study.info, study.known), "bold"), soft_wrap=True)
+    print_line(console, summary.headline(study.info, study.known), "bold")
     if study.info.settings.scheduler != "none":
-        console.print(Text(summary.spent_line(study.info, study.known)), soft_wrap=True)
+        print_line(console, summary.spent_line(study.info, study.known))
     run = study.run
     winner = best(study.known)
     has_model = winner is not None and bool(winner.model_uri)
     for purpose, command in next_commands.next_commands(
         study.info, run.connection.uri, run.experiment_id, run.run_id, has_model
     ):
-        console.print(Text(f"  # {purpose}", "dim"))
-        console.print(Text(f"  {command}"), soft_wrap=True)
+        print_line(console, f"  # {purpose}", "dim")
+        print_line(console, f"  {command}")
 
 
 def print_registered(done: "Registration | None", say: Callable[[str], None]) -> None:
