@@ -15,6 +15,7 @@ from rich.console import Console
 from mlflow_hpo.errors import StoreError, StudyError
 from mlflow_hpo.hardware import machine
 from mlflow_hpo.projects import variables
+from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
 from mlflow_hpo.store.connection import connection_to
@@ -57,7 +58,7 @@ def examine(console: Console) -> None:
     count = 0
     for name, findings in examined():
         word = "?  " if findings is None else "BAD" if findings else "ok "
-        console.print(f"{word} {name}", highlight=False, soft_wrap=True)
+        print_line(console, f"{word} {name}")
         for finding in findings or []:
             print(f"    {finding.what}\n    remedy: {finding.remedy}")
         count += len(findings or [])
