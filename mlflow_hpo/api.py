@@ -183,7 +183,9 @@ class TunedStudy:
         from mlflow_hpo.store import load_native
 
         final = self._run.final
-        uri = final[2] if final and final[0] == self.best_trial.number else self.best_trial.model_uri
+        uri = (
+            final.model_uri if final and final.trial == self.best_trial.number else self.best_trial.model_uri
+        )
         if not uri:
             raise StudyError(
                 f"trial {self.best_trial.number}, the best, logged no model: trial.log_model logs one"

@@ -14,6 +14,7 @@ from rich.console import Console
 from mlflow_hpo.errors import StoreError, StudyError
 from mlflow_hpo.hardware import machine
 from mlflow_hpo.projects import variables
+from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
 from mlflow_hpo.store.connection import connection_to
@@ -43,9 +44,9 @@ def examine(console: Console) -> None:
         try:
             finding = check()
         except StoreError:  # which is a finding of the first check
-            console.print(f"?   {name}", highlight=False, soft_wrap=True)
+            print_line(console, f"?   {name}")
             continue
-        console.print(f"{'BAD' if finding else 'ok '} {name}", highlight=False, soft_wrap=True)
+        print_line(console, f"{'BAD' if finding else 'ok '} {name}")
         if finding:
             print(f"    {finding.what}\n    remedy: {finding.remedy}")
             count += 1

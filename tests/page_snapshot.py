@@ -1,6 +1,7 @@
 """Made-up studies for the tests of the page: snapshot without a store."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,10 @@ FAILURE = "loss became nan at epoch {}"
 
 
 def snapshot(
-    seen: list[TrialView], space: str = SPACE, name: str = "a-study", **options: Any
+    views: list[TrialView], space: str = SPACE, name: str = "a-study", **options: Any
 ) -> StudySnapshot:
     """A study of these trials; the learning rate decides, a little noise apart."""
-    info = make_info({"max_trials": max(len(seen), 1), **options})
+    info = make_info({"max_trials": max(len(views), 1), **options})
     return StudySnapshot(
         name=name,
         run_id="0123456789abcdef",
@@ -36,11 +37,11 @@ def snapshot(
         uri="sqlite:///mlflow.db",
         experiment_id="0",
         began=1_700_000_000.0,
-        seconds=max((s.spans[-1].end for s in seen if s.spans), default=0.0),
+        seconds=max((view.spans[-1].end for view in views if view.spans), default=0.0),
         info=info,
         space=parse_space(space, "space.yaml"),
-        seen=tuple(seen),
-        curves_read=sum(bool(s.curve) for s in seen),
+        views=tuple(views),
+        curves_read=sum(bool(view.curve) for view in views),
     )
 
 
@@ -71,29 +72,27 @@ def failed(number: int, reason: str = "") -> TrialView:
 
 def config(random: np.random.Generator) -> dict[str, Any]:
     """A point of `SPACE`."""
-    found: dict[str, Any] = {"units": int(32 * random.integers(1, 9)), "optimizer": "adam"}
+    point: dict[str, Any] = {"units": int(32 * random.integers(1, 9)), "optimizer": "adam"}
     if random.random() < 0.5:
-        found |= {"optimizer": "sgd", "momentum": float(random.uniform(0, 0.99))}
+        point |= {"optimizer": "sgd", "momentum": float(random.uniform(0, 0.99))}
     rate = float(10 ** random.uniform(-4, -1))
-    return {**found, "learning_rate": rate, "dropout": float(random.uniform(0, 0.5))}
+    return {**point, "learning_rate": rate, "dropout": float(random.uniform(0, 0.5))}
 
 
 def many(count: int, max_epochs: int = 100, scheduler: str = "asha", failing: float = 0.05) -> StudySnapshot:
     """A study of so many trials, one in three of which went on at each rung."""
-    random, seen = np.random.default_rng(0), list[TrialView]()
+    random, views = np.random.default_rng(0), list[TrialView]()
     rungs = [max_epochs // 3**k for k in (4, 3, 2, 1, 0)] if scheduler == "asha" else [max_epochs]
     for number in range(count):
         if number and random.random() < failing:
-            seen.append(failed(number))
+            views.append(failed(number))
             continue
-        own = config(random)
-        value = 0.95 - 0.1 * abs(math.log10(own["learning_rate"]) + 2.5) + 0.01 * float(random.normal())
+        point = config(random)
+        value = 0.95 - 0.1 * abs(math.log10(point["learning_rate"]) + 2.5) + 0.01 * float(random.normal())
         reached = len(rungs) if number == 0 else 1
         while reached < len(rungs) and random.random() < 1 / 3:
             reached += 1
-        seen.append(finished(number, value, rungs[reached - 1], rungs[reached - 1], **own))
-    near = chosen([s.trial for s in seen])
-    kept = [
-        s if s.number in near else TrialView(s.trial, s.value, s.spans, (), s.used, s.machine) for s in seen
-    ]
+        views.append(finished(number, value, rungs[reached - 1], rungs[reached - 1], **point))
+    read = chosen([view.trial for view in views])
+    kept = [view if view.number in read else replace(view, curve=()) for view in views]
     return snapshot(kept, scheduler=scheduler, max_epochs=max_epochs, workers=2)

@@ -13,7 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from mlflow_hpo.errors import GateError, StudyError
 from mlflow_hpo.registry import RegistrationRequest, register, rollback
-from mlflow_hpo.registry.champion import holder
+from mlflow_hpo.registry.gate import champion_of
 from mlflow_hpo.store import Connection, StudyRun, find_study, keys
 from mlflow_hpo.store.registrations import Registration
 from mlflow_hpo.study.driver import Study
@@ -62,7 +62,7 @@ def versions(connection: Connection, name: str) -> list[str]:
 
 
 def held(connection: Connection, desk: Desk) -> ModelVersion:
-    found = holder(connection, desk.name, "champion")
+    found = champion_of(connection, desk.name, "champion")
     assert found is not None
     return found
 

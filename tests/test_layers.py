@@ -29,7 +29,7 @@ PLACES = {  # library -> the only modules that may import it
     "keras_tuner": {"objectives/keras/tuner", "objectives/keras/tuner_space"},
     "sklearn": {"data", "algorithms/gp", "objectives/sklearn", "objectives/scoring", "report/importance"},
     "cmaes": {"algorithms/cmaes"},
-    "plotly": {"report/plots/base", "report/page", "report/pareto"},
+    "plotly": {"report/plots/base", "report/page"},
     "jinja2": {"report/page"},
     "optuna": {"algorithms/optuna"},
 }

@@ -167,8 +167,8 @@ def test_a_study_reads_back_with_its_curves_and_units(start: Callable[..., Study
     study = start({"max_trials": 4, "max_epochs": 3, "scheduler": "asha"})
     study.drive()
     found = read_snapshot(study.run)
-    assert [s.trial for s in found.seen] == study.known
-    for seen in found.seen:
+    assert found.trials == study.known
+    for seen in found.views:
         assert [epoch for epoch, _ in seen.curve] == list(range(1, seen.trial.epochs + 1))
         assert seen.curve[-1][1] == pytest.approx(seen.value)
         assert seen.spans[-1].epochs == seen.trial.epochs

@@ -61,7 +61,7 @@ def test_a_value_that_diverged_changes_nothing_but_its_place() -> None:
     one = study(40)
     worst = min(one.scored, key=lambda s: s.value or 0.0)
     far = replace(worst, value=-1e30, trial=replace(worst.trial, results={"loss": {10: 1e30}}))
-    other = snapshot([far if s is worst else s for s in one.seen])
+    other = snapshot([far if s is worst else s for s in one.views])
     assert importance(other) == importance(one)
 
 

@@ -21,7 +21,6 @@ from mlflow_hpo.report.plots import (
     parallel,
     slices,
     timeline,
-    wall,
 )
 from mlflow_hpo.report.snapshot import MOST_READ, TrialView, chosen
 from mlflow_hpo.store.history import UnitSpan
@@ -92,13 +91,15 @@ def test_wall_time_orders_results_by_when_they_came() -> None:
         TrialView(late.trial, 0.9, (UnitSpan(0, 60, 10),)),
         TrialView(early.trial, 0.7, (UnitSpan(0, 5, 10),)),
     ]
-    data = wall.compute(snapshot(seen))
+    data = history.compute_wall_time(snapshot(seen))
     assert (data.seconds, data.values, data.numbers) == ((5, 60, 60), (0.7, 0.9, 0.9), (1, 0, 0))
 
 
 def test_wall_time_counts_what_a_trial_had_at_each_rung() -> None:
     trial = Trial(0, "run0", State.FINISHED, {}, {"loss": {1: -0.4, 3: -0.6}})
-    data = wall.compute(snapshot([TrialView(trial, 0.6, (UnitSpan(0, 2, 1), UnitSpan(7, 9, 3)))]))
+    data = history.compute_wall_time(
+        snapshot([TrialView(trial, 0.6, (UnitSpan(0, 2, 1), UnitSpan(7, 9, 3)))])
+    )
     assert data.seconds == (2, 9, 9)
     assert data.values == (0.4, 0.6, 0.6)
 
@@ -206,7 +207,7 @@ def test_of_very_many_units_neighbours_are_one_bar() -> None:
 
 def test_time_and_memory_are_those_of_the_trial() -> None:
     data = hardware.compute(snapshot([finished(0, 0.5, epochs=3), failed(1)]))
-    assert {m.title: m.points for m in data.measures} == {
+    assert {m.title: m.points for m in data.quantities} == {
         "wall time (seconds)": ((0, 1.5),),
         "wall time of an epoch (seconds)": ((0, 0.5),),
         "CPU cores kept busy": ((0, 1.0),),

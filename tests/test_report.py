@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.metric import Metric, fronts
-from mlflow_hpo.report.pareto import Picture, Point, picture
-from mlflow_hpo.report.plots import front
+from mlflow_hpo.report.plots.front import Point, compute
 from mlflow_hpo.store import Connection
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import Result, State
@@ -45,11 +44,10 @@ def test_ten_thousand_points_have_their_fronts_at_once() -> None:
 
 
 def test_the_picture_has_the_front_from_left_to_right() -> None:
-    points = [Point("a", 3, 1, 1), Point("b", 1, 3, 1), Point("c", 4, 4, 2)]
-    shown = picture(("x", "y"), points)
-    assert [p.name for p in shown.front] == ["b", "a"]
-    assert [p.name for p in shown.behind] == ["c"]
-    assert picture(("x", "y"), []).front == ()
+    data = compute("x", "y", [Point("a", 3, 1, 1), Point("b", 1, 3, 1), Point("c", 4, 4, 2)])
+    assert [p.name for p in data.first] == ["b", "a"]
+    assert [p.name for p in data.behind] == ["c"]
+    assert compute("x", "y", []).first == ()
 
 
 @pytest.mark.parametrize(
@@ -172,18 +170,12 @@ def test_any_metric_sorts(uri: str, two: tuple[Study, Study]) -> None:
     assert "no trial has a metric 'nothing': known are " in said
 
 
-def test_two_metrics_rank_by_dominance_and_are_drawn(
-    uri: str, two: tuple[Study, Study], tmp_path: Path
-) -> None:
+def test_two_metrics_rank_by_dominance(uri: str, two: tuple[Study, Study]) -> None:
     ids = [study.run.run_id for study in two]
-    file = tmp_path / "front.html"
-    found = rows(uri, *ids, "--pareto", "val_accuracy", "model_size_bytes", "--plot", str(file))
+    found = rows(uri, *ids, "--pareto", "val_accuracy", "model_size_bytes")
     assert [(r["front"], r["val_accuracy"], r["model_size_bytes"]) for r in found] == [
         (1, 0.9, 500), (1, 0.7, 100), (2, 0.8, 900), (2, 0.5, 300), (None, None, None),
     ]  # fmt: skip
-    drawn = file.read_text()
-    assert "model_size_bytes" in drawn
-    assert "https://cdn" not in drawn.split("<body>")[1].split("Plotly.newPlot")[0][:500]
 
 
 def test_the_page_has_the_front_too(uri: str, two: tuple[Study, Study], tmp_path: Path) -> None:
@@ -202,11 +194,11 @@ def test_the_page_has_the_front_too(uri: str, two: tuple[Study, Study], tmp_path
 
 def test_of_many_points_behind_a_part_is_drawn_but_the_whole_front() -> None:
     ahead = tuple(Point(str(i), i, -i, 1) for i in range(800))
-    data = front.compute(Picture("x", "y", ahead, tuple(Point(str(i), i, i, 2) for i in range(9000))))
-    assert data.picture.front == ahead
-    assert len(data.picture.behind) == 600
+    data = compute("x", "y", [*ahead, *(Point(str(i), i, i, 2) for i in range(9000))])
+    assert data.first == ahead
+    assert len(data.behind) == 600
     assert "1,400 of 9,800 trials are drawn." in data.note
-    empty = front.compute(picture(("x", "y"), []))
+    empty = compute("x", "y", [])
     assert empty.missing == "No trial has both x and y."
 
 
@@ -223,7 +215,6 @@ def test_studies_of_different_metrics_need_a_sort(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--plot", "x.html"], "plot: it is drawn for --pareto"),
         (["--sort", "loss", "--pareto", "loss", "accuracy"], "sort: --pareto ranks by two metrics"),
         (["--where", "params.a = '1'", "--register", "m"], "register: takes one whole study"),
         (
@@ -232,7 +223,6 @@ def test_studies_of_different_metrics_need_a_sort(
         ),
         (["a", "b", "--pareto", "val_loss", "accuracy", "--html", "x.html"], "html: takes one whole study"),
         (["--pareto", "loss", "max:loss"], "pareto: takes two metrics, not 'loss' twice"),
-        (["--pareto", "loss", "accuracy", "--plot", "x.png"], "plot: 'x.png' is no name for an HTML page"),
         (["--html", "latest"], "html: 'latest' is no name for an HTML page: give one that ends in .html"),
         (["--html", "a/b.html"], "html: 'a/b.html' cannot be written: there is no folder 'a'"),
         (["--force"], "force: is for registering: give --register NAME"),

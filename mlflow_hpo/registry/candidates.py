@@ -1,6 +1,6 @@
-"""The best trials of a study, trained again with other seeds: which of them was only lucky."""
+"""Trains a study's best trials again with other seeds, to tell which of them was only lucky."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -19,42 +19,34 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One of the best trials.
+    """One of the best trials, and the same trained again.
 
     Attributes:
-        again: the same, as it came out with another seed; None where that was not done, or failed.
+        retrained: the trial as it came out with another seed; None if it was not trained again, or failed.
     """
 
     trial: Trial
-    again: Trial | None = None
+    retrained: Trial | None = None
 
     @property
     def losses(self) -> tuple[float, ...]:
-        """Over its seeds."""
-        both = (self.trial.loss, self.again.loss if self.again else None)
-        return tuple(loss for loss in both if loss is not None)
+        """The loss of each seed."""
+        trainings = (self.trial, self.retrained)
+        return tuple(t.loss for t in trainings if t is not None and t.loss is not None)
 
     @property
     def loss(self) -> float:
-        """The mean over its seeds."""
+        """The mean loss of the seeds."""
         return fmean(self.losses)
 
     @property
-    def model(self) -> Trial:
-        """The better one of its seeds by validation; where only one has a model still, that."""
-        return min(self._models, key=lambda t: (t.loss is None, t.loss))
+    def model(self) -> Trial | None:
+        """The training with the better loss, of those whose model was kept; None if none was."""
+        kept = [t for t in (self.trial, self.retrained) if t is not None and t.model_uri]
+        return min(kept, key=lambda t: (t.loss is None, t.loss), default=None)
 
-    @property
-    def has_model(self) -> bool:
-        """Whether one of its seeds has a model still."""
-        return bool(self._models)
-
-    @property
-    def _models(self) -> list[Trial]:
-        return [t for t in (self.trial, self.again) if t is not None and t.model_uri]
-
-    def shown(self, info: StudyInfo) -> str:
-        """In words: its metric for each seed."""
+    def text(self, info: StudyInfo) -> str:
+        """Returns the metric of each seed in words."""
         values = ", ".join(f"{info.metric.value(loss):.4f}" for loss in self.losses)
         return f"trial {self.trial.number} {values}"
 
@@ -64,10 +56,10 @@ def top(info: StudyInfo, trials: Sequence[Trial]) -> list[Trial]:
     return rank(trials)[: info.settings.top_k]
 
 
-def is_retrained(info: StudyInfo) -> bool:
-    """Whether luck is to be told by training again.
+def trains_again(info: StudyInfo) -> bool:
+    """Tells whether a study's best trials are trained again.
 
-    Not where each trial was trained several times, and not of a project, which is given no seed.
+    They are not if each trial was trained several times, nor those of a project, which is given no seed.
     """
     return (
         info.settings.project is None
@@ -77,71 +69,76 @@ def is_retrained(info: StudyInfo) -> bool:
 
 
 def candidates(dispatcher: Dispatcher, trials: Sequence[Trial], trains: bool, say: Say) -> list[Candidate]:
-    """The best trials, by the mean of their metric over their seeds.
+    """Returns the best trials, ordered by the mean of their metric over their seeds.
 
-    What an earlier call trained again is not trained once more, unless it is the best and its models were
-    not kept. One whose second training fails is evaluation by its first.
+    A trial that an earlier call trained again is not trained once more, unless it is the best and its models
+    were not kept. A trial whose second training fails counts with its first.
 
     Args:
-        trains: the workers train, all at once; else nothing is trained, and what is known is given.
+        trains: train what is missing, on all workers at once; if not, only earlier calls count.
 
     Returns:
-        The first has a model; others may have none any more.
+        The first has a model; the models of others may be gone.
 
     Raises:
         StudyError: none of them has a model.
     """
-    run, info = dispatcher.run, dispatcher.info
-    best = top(info, trials)
-    several = is_retrained(info) and len(best) > 1
+    best = top(dispatcher.info, trials)
+    several = trains_again(dispatcher.info) and len(best) > 1
     wanted = best if several else [t for t in best[:1] if not t.model_uri]  # its model was not kept
-    if wanted and trains:
-        run.extra_runs.end_abandoned()
-    known = run.extra_runs.retrained() if wanted else {}
-    missing = [t for t in wanted if t.number not in known]
+    retrained = _all_retrained(dispatcher, wanted, trains, say) if wanted else {}
+    ranked = [Candidate(t, retrained.get(t.number)) for t in best]
+    ranked.sort(key=lambda c: (c.loss, c.trial.number))
+    while ranked and ranked[0].model is None:
+        ranked[:1] = _revived(dispatcher, ranked[0], trains, say)
+    if not ranked:
+        raise StudyError(f"the models of trials {_numbers(best)} were not kept, and none was trained again")
+    return ranked
+
+
+def _all_retrained(
+    dispatcher: Dispatcher, wanted: Sequence[Trial], trains: bool, say: Say
+) -> dict[int, Trial]:
+    """Returns trials as they came out with another seed, by number; trains those that are missing."""
+    extra_runs = dispatcher.run.extra_runs
+    if trains:
+        extra_runs.end_abandoned()
+    retrained = extra_runs.retrained()
+    missing = [t for t in wanted if t.number not in retrained]
     if missing and trains:
         say(f"training trials {_numbers(missing)} again with other seeds")
-        known |= _retrained(dispatcher, missing, say)
-    found = sorted((Candidate(t, known.get(t.number)) for t in best), key=lambda c: (c.loss, c.trial.number))
-    while found and not found[0].has_model:
-        found[:1] = _revived(dispatcher, found[0], trains, say)
-    if not found:
-        raise StudyError(f"the models of trials {_numbers(best)} were not kept, and none was trained again")
-    return found
+        retrained |= _retrain(dispatcher, missing, say)
+    return retrained
 
 
 def _revived(dispatcher: Dispatcher, lost: Candidate, trains: bool, say: Say) -> list[Candidate]:
-    """A candidate with its model again, where it had one before an earlier call deleted it; or nothing."""
-    if not trains or lost.again is None or not lost.again.dropped:
+    """Trains a candidate again whose models an earlier call deleted; returns nothing if that cannot be."""
+    if not trains or lost.retrained is None or not lost.retrained.dropped:
         return []
     say(f"training trial {lost.trial.number} again: its models were not kept")
-    return [Candidate(lost.trial, t) for t in _retrained(dispatcher, [lost.trial], say).values()]
+    return [Candidate(lost.trial, t) for t in _retrain(dispatcher, [lost.trial], say).values()]
 
 
 def _numbers(trials: Sequence[Trial]) -> str:
     return ", ".join(str(t.number) for t in trials)
 
 
-def fresh_seed(info: StudyInfo, number: int) -> int:
-    """Returns another seed than the trial's own: derived, like that."""
-    return derived_seed(info.settings.seed, number, 1)
-
-
-def _retrained(dispatcher: Dispatcher, trials: Sequence[Trial], say: Say) -> Mapping[int, Trial]:
-    running, done = set[str](), {}
+def _retrain(dispatcher: Dispatcher, trials: Sequence[Trial], say: Say) -> dict[int, Trial]:
+    """Trains trials with another seed, all at once; returns those that ended well, by number."""
+    running, retrained = set[str](), dict[int, Trial]()
     with ended_at_last(dispatcher.run, running):
-        begun = [_begin(dispatcher, trial, running) for trial in trials]
-        for trial, work in begun:
-            again = _ended(dispatcher, trial, work, say)
+        submitted = [_submit(dispatcher, trial, running) for trial in trials]
+        for trial, work in submitted:
+            ended = _ended(dispatcher, trial, work, say)
             running.remove(trial.run_id)
-            if again:
-                done[trial.number] = again
-    return done
+            if ended:
+                retrained[trial.number] = ended
+    return retrained
 
 
-def _begin(dispatcher: Dispatcher, trial: Trial, running: set[str]) -> tuple[Trial, "Future[Result]"]:
-    """Returns the trial as it is trained again, and the work under way."""
-    seed = fresh_seed(dispatcher.info, trial.number)
+def _submit(dispatcher: Dispatcher, trial: Trial, running: set[str]) -> tuple[Trial, "Future[Result]"]:
+    """Starts to train a trial with another seed; returns it with its new run, and the work."""
+    seed = derived_seed(dispatcher.info.settings.seed, trial.number, 1)
     config = {**trial.config, "seed": seed} if "seed" in trial.config else trial.config
     again = replace(trial, config=config, results={}, model_uri="", reason="")
     run_id = dispatcher.run.extra_runs.create(again, seed, keys.RETRAINED, f"again-{trial.number:04d}")
@@ -152,6 +149,7 @@ def _begin(dispatcher: Dispatcher, trial: Trial, running: set[str]) -> tuple[Tri
 
 
 def _ended(dispatcher: Dispatcher, trial: Trial, work: "Future[Result]", say: Say) -> Trial | None:
+    """Waits for a training and records how it ended; returns None if it failed."""
     try:
         result: Result = answered(work, f"trial {trial.number} was trained again")
     except (HpoError, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""Whether one model is better than another on the same rows: the paired bootstrap."""
+"""Compares two models on the same rows, by the paired bootstrap."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,56 +6,60 @@ from typing import Any
 
 import numpy as np
 
-RESAMPLES = 2000
-SEED = 0
+RESAMPLES, SEED = 2000, 0
+CELLS = 2_000_000  # numbers that are drawn at once, so that many rows do not fill the memory
 Array = np.ndarray[Any, Any]
 Rows = Mapping[str, Array]  # see `row_scores`
 
 
-def _r2(squared: Array, target: Array) -> float:
-    return float(1 - squared.mean() / max(float(target.var()), 1e-30))
+def _mean(rows: Array, target: Array) -> Any:
+    return rows.mean(axis=-1)
+
+
+def _r2(squared: Array, target: Array) -> Any:
+    return 1 - squared.mean(axis=-1) / np.maximum(target.var(axis=-1), 1e-30)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What two models are compared by.
+    """A number by which two models are compared.
 
     Attributes:
-        rows: the values of each row that it is computed from.
-        of: the values of some rows, and what was to be predicted there -> the metric.
-        maximize: whether more of it is better.
+        rows: the name of the values of each row that it is computed from.
+        of: computes it from these values and the targets of the same rows, both (..., rows).
+        maximize: more of it is better.
     """
 
     name: str
     rows: str
-    of: Callable[[Array, Array], float]
+    of: Callable[[Array, Array], Any]
     maximize: bool
 
 
 MEASURES = {
     m.name: m
     for m in (
-        Measure("accuracy", "accuracy", lambda rows, y: float(rows.mean()), True),
-        Measure("loss", "loss", lambda rows, y: float(rows.mean()), False),
-        Measure("mse", "squared", lambda rows, y: float(rows.mean()), False),
-        Measure("rmse", "squared", lambda rows, y: float(rows.mean() ** 0.5), False),
-        Measure("mae", "absolute", lambda rows, y: float(rows.mean()), False),
+        Measure("accuracy", "accuracy", _mean, True),
+        Measure("loss", "loss", _mean, False),
+        Measure("mse", "squared", _mean, False),
+        Measure("rmse", "squared", lambda rows, target: _mean(rows, target) ** 0.5, False),
+        Measure("mae", "absolute", _mean, False),
         Measure("r2", "squared", _r2, True),
     )
 }
-# Part of a metric's name -> what stands for it on the test part; the first that fits.
+# Part of a metric's name -> the measure that stands for it on the test part; the first that fits.
 CLASS_WORDS = {"loss": "loss", "crossentropy": "loss"}
 VALUE_WORDS = {"r2": "r2", "absolute": "mae", "mae": "mae", "root": "rmse", "rmse": "rmse"}
 
 
 def measure_for(metric: str, new: Rows, old: Rows) -> Measure:
-    """What stands for the study's metric on the test part: the metric itself where rows can tell it.
+    """Returns the measure that stands for the study's metric on the test part.
 
-    For classes the cross-entropy where both models give probabilities and the metric is a loss, else the
+    For classes it is the cross-entropy if both models give probabilities and the metric is a loss, else the
     accuracy; for values r2, mae or rmse by the metric's name, else the mean squared error.
     """
     words, usual = (CLASS_WORDS, "accuracy") if "accuracy" in new else (VALUE_WORDS, "mse")
-    name = next((stands for word, stands in words.items() if word in metric.lower()), usual)
+    name = next((measure for word, measure in words.items() if word in metric.lower()), usual)
     measure = MEASURES[name]
     return measure if measure.rows in new and measure.rows in old else MEASURES[usual]
 
@@ -65,9 +69,9 @@ class Comparison:
     """Two models on the same rows.
 
     Attributes:
-        measure: the name of what they are compared by.
+        measure: the name of the measure.
         new, old: its value for each model, over all rows.
-        gain: by how much the new one is better; negative where it is worse.
+        gain: by how much the new one is better; negative if it is worse.
         low, high: the interval of the gain.
         confidence: that the gain is above `low`; and, by itself, that it is below `high`.
     """
@@ -82,7 +86,7 @@ class Comparison:
     rows: int
 
     def __str__(self) -> str:
-        """In words."""
+        """Returns the comparison in words."""
         both = round(100 * (2 * self.confidence - 1), 6)
         return (
             f"{self.measure} {self.new:.4f} against {self.old:.4f} on the same {self.rows} test rows, "
@@ -91,7 +95,7 @@ class Comparison:
 
 
 def compare(new: Rows, old: Rows, measure: Measure, confidence: float) -> Comparison:
-    """Compare two models by the paired percentile bootstrap (Efron and Tibshirani 1993, chapter 13).
+    """Compares two models by the paired percentile bootstrap (Efron and Tibshirani 1993, chapter 13).
 
     The rows are drawn with replacement 2,000 times, for both models the same, and the gain is computed
     each time. `low` and `high` are the quantiles of these gains at 1 - confidence and at confidence: `low` is
@@ -102,16 +106,20 @@ def compare(new: Rows, old: Rows, measure: Measure, confidence: float) -> Compar
         new, old: see `row_scores`; of the same rows in the same order.
         confidence: from 0.5 up to, but not, 1.
     """
-    a, b = new[measure.rows], old[measure.rows]
-    y = new.get("target", np.zeros(len(a)))
-    sign = 1 if measure.maximize else -1
-    random = np.random.default_rng(SEED)
-    gains = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        drawn = random.integers(len(a), size=len(a))
-        gains[i] = sign * (measure.of(a[drawn], y[drawn]) - measure.of(b[drawn], y[drawn]))
-    low, high = np.quantile(gains, [1 - confidence, confidence])
-    ours, theirs = measure.of(a, y), measure.of(b, y)
-    return Comparison(
-        measure.name, ours, theirs, sign * (ours - theirs), float(low), float(high), confidence, len(a)
-    )
+    from scipy.stats import bootstrap
+
+    ours, theirs = new[measure.rows], old[measure.rows]
+    samples, count = (ours, theirs, new.get("target", np.zeros(len(ours)))), len(ours)
+
+    def gain(ours: Array, theirs: Array, target: Array, axis: int = -1) -> Any:
+        difference = measure.of(ours, target) - measure.of(theirs, target)
+        return difference if measure.maximize else -difference
+
+    low = high = value = float(gain(*samples))
+    if count > 1:  # a single row has no spread
+        low, high = bootstrap(
+            samples, gain, n_resamples=RESAMPLES, batch=max(1, CELLS // count), vectorized=True, paired=True,
+            confidence_level=2 * confidence - 1, method="percentile", rng=SEED,
+        ).confidence_interval  # fmt: skip
+    new_value, old_value = (float(measure.of(rows, samples[2])) for rows in (ours, theirs))
+    return Comparison(measure.name, new_value, old_value, value, float(low), float(high), confidence, count)

@@ -3,44 +3,32 @@
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from mlflow_hpo.errors import HpoError, StudyError
 from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.store import StudyRun, keys
+from mlflow_hpo.store.registrations import FinalTraining
 from mlflow_hpo.trial import Result, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher
 
 
-@dataclass(frozen=True)
-class FinalTraining:
-    """The winner's config, trained once more on all rows.
-
-    Attributes:
-        trial: the number of the trial whose config it is.
-    """
-
-    trial: int
-    run_id: str
-    uri: str
-
-
 def train_final(dispatcher: Dispatcher, winner: Trial) -> FinalTraining:
-    """Trains the winner's config on training and validation rows, for as many epochs; once for a winner.
+    """Trains the winner's config on training and validation rows, for as many epochs; once for each winner.
 
     Raises:
         StudyError: it failed.
     """
     run = dispatcher.run
-    if (done := run.final) and done[0] == winner.number:
-        return FinalTraining(*done)
+    if (earlier := run.final) and earlier.trial == winner.number:
+        return earlier
     seed = winner.config.get("seed", dispatcher.seed(winner.number))
     run_id = run.extra_runs.create(winner, seed, keys.FINAL, "final")
     unit = Unit(winner.number, 0, winner.epochs)
     work = dispatcher.submit_extra(run_id, unit, winner.config, seed, final=True)
     result = result_of(run, run_id, work, f"the final training of trial {winner.number} failed")
-    run.keep_final(winner.number, run_id, result.model_uri)
-    return FinalTraining(winner.number, run_id, result.model_uri)
+    final = FinalTraining(winner.number, run_id, result.model_uri)
+    run.keep_final(final)
+    return final
 
 
 def result_of(run: StudyRun, run_id: str, work: "Future[Result]", failed: str) -> Result:
@@ -62,10 +50,10 @@ def result_of(run: StudyRun, run_id: str, work: "Future[Result]", failed: str) -
 
 @contextmanager
 def ended_at_last(run: StudyRun, run_ids: Collection[str]) -> Iterator[None]:
-    """Sees to it that runs do not stay RUNNING, whatever goes wrong.
+    """Ends the runs if something goes wrong, so that they do not stay RUNNING.
 
     Args:
-        run_ids: what is in it at that moment counts.
+        run_ids: its content at that moment counts.
     """
     try:
         yield

@@ -1,118 +1,150 @@
-"""The gate: whether a new model takes the alias from the version that holds it."""
+"""The gate: decides whether a new model takes the alias from the champion, the version that holds it."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.execution.executor import answered
-from mlflow_hpo.registry.champion import differences, recorded, uri_of
 from mlflow_hpo.registry.compare import Comparison, compare, measure_for
+from mlflow_hpo.registry.testing import Challenger
 from mlflow_hpo.report.study_info import StudyInfo
-from mlflow_hpo.store import keys
+from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.worker.dispatch import Dispatcher
-from mlflow_hpo.worker.evaluate import ModelEvaluation, evaluate_model
+from mlflow_hpo.worker.evaluate import ModelEvaluation, Signature, evaluate_model
 
-
-@dataclass(frozen=True)
-class Challenger:
-    """The model that would take the alias.
-
-    Attributes:
-        value: the study's metric on the validation part, the mean over its trial's seeds.
-    """
-
-    uri: str
-    trial: int
-    value: float
-    evaluation: ModelEvaluation
+MISSING = "RESOURCE_DOES_NOT_EXIST"
+MAX_SIGNATURE = 200  # characters of it in a message
+MAX_REASON = 1000  # characters of it in a tag
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the alias moves.
+    """The gate's decision.
 
     Attributes:
-        why: on what ground, in words.
-        note: what else is to be known of the comparison.
+        champion: the version that the challenger was compared with; None if no version holds the alias.
+        moves: the challenger is to take the alias.
+        why: the reason, in words.
+        note: a caution about the comparison; empty if there is none.
     """
 
+    champion: ModelVersion | None
     moves: bool
     why: str
     comparison: Comparison | None = None
     note: str = ""
 
-    def tag(self, champion: ModelVersion | None, info: StudyInfo) -> str:
-        """What was compared, as it is kept with the new version."""
-        found: dict[str, object] = {"with": champion and str(champion.version), "ground": self.why[:1000]}
+    def tag(self, min_gain: float) -> str:
+        """Returns what was compared, as JSON for the new version's tag."""
+        record: dict[str, object] = {
+            "with": self.champion and str(self.champion.version), "ground": self.why[:MAX_REASON],
+        }  # fmt: skip
         if self.comparison:
-            found |= asdict(self.comparison) | {"min_gain": info.settings.min_gain}
-        return to_json(found)
+            record |= asdict(self.comparison) | {"min_gain": min_gain}
+        return to_json(record)
 
 
-def verdict(new: Challenger, champion: ModelVersion | None, dispatcher: Dispatcher) -> Verdict:
-    """Compare a new model with the champion.
+def champion_of(connection: Connection, name: str, alias: str) -> ModelVersion | None:
+    """Returns the version of a registered model that holds the alias; None if there is none."""
+    try:
+        aliases = connection.client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != MISSING:
+            raise
+        return None
+    return connection.client.get_model_version(name, aliases[alias]) if alias in aliases else None
 
-    The alias moves where nobody holds it; else where the lower bound of the gain's interval is above
-    `min_gain` (see `compare`). Without a test part the values on validation decide, without an interval.
-    A champion that another kind of caller uses, by signature or classes, is not compared: the alias stays.
+
+def judge(challenger: Challenger, champion: ModelVersion | None, dispatcher: Dispatcher) -> Verdict:
+    """Compares a challenger with the champion.
+
+    The alias moves if no version holds it, or if the lower bound of the gain's interval is above `min_gain`
+    (see `compare`). Without a test part the values on validation decide, without an interval. A champion with
+    another signature or other classes serves other callers: it is not compared, and the alias stays.
 
     Raises:
-        HpoError: a model cannot be loaded.
+        HpoError: the challenger cannot be loaded.
     """
-    info, task, executor = dispatcher.info, dispatcher.task, dispatcher.executor
     if champion is None:
-        return Verdict(True, "nobody held the alias: there was nothing to compare it with")
-    if champion.source == new.uri:
-        return Verdict(False, f"version {champion.version} is this very model")
+        return Verdict(None, True, "nobody held the alias: there was nothing to compare it with")
+    if champion.source == challenger.model_uri:
+        return Verdict(champion, False, f"version {champion.version} is this very model")
+    uri, signature = f"models:/{champion.name}/{champion.version}", challenger.evaluation.signature
     try:
-        work = executor.submit(evaluate_model, task, uri_of(champion), False, new.evaluation.signature)
+        work = dispatcher.executor.submit(evaluate_model, dispatcher.task, uri, False, signature)
         old: ModelEvaluation = answered(work, "it scored the champion")
     except TrialError as error:
-        return Verdict(False, f"version {champion.version} cannot be scored: {error}")
-    if other := differences(champion, old.signature, new.evaluation):
-        return Verdict(False, f"version {champion.version} serves other callers: {'; '.join(other)}")
+        return Verdict(champion, False, f"version {champion.version} cannot be scored: {error}")
+    if differences := _differences(champion, old.signature, challenger.evaluation):
+        why = f"version {champion.version} serves other callers: {'; '.join(differences)}"
+        return Verdict(champion, False, why)
     if old.failure:
-        return Verdict(False, f"version {champion.version} cannot be scored: {old.failure}")
-    if not new.evaluation.rows:
-        return _by_validation(new, champion, info)
-    return _by_test(new, old, champion, info)
+        return Verdict(champion, False, f"version {champion.version} cannot be scored: {old.failure}")
+    if not challenger.evaluation.rows:
+        return _by_validation(challenger, champion, dispatcher.info)
+    return _by_test(challenger, old, champion, dispatcher.info)
 
 
-def _by_test(new: Challenger, old: ModelEvaluation, champion: ModelVersion, info: StudyInfo) -> Verdict:
-    measure = measure_for(info.metric.name, new.evaluation.rows, old.rows)
-    found = compare(new.evaluation.rows, old.rows, measure, info.settings.confidence)
-    moves = found.low > info.settings.min_gain
+def _differences(champion: ModelVersion, old: Signature, new: ModelEvaluation) -> list[str]:
+    """Returns what a caller of the champion would notice if the new model took its place, in words."""
+    fields = [("inputs", old.inputs, new.signature.inputs), ("outputs", old.outputs, new.signature.outputs)]
+    if (classes := champion.tags.get(keys.CLASSES)) is not None:
+        fields.append(("classes", classes, classes_tag(new.classes)))
+    return [
+        f"its {name} are {_short(one)}, not {_short(other)}" for name, one, other in fields if one != other
+    ]
+
+
+def classes_tag(classes: Sequence[str]) -> str:
+    """Returns the names of the classes as JSON for a version's tag."""
+    return json.dumps(list(classes), ensure_ascii=False, separators=(",", ":"))[: keys.MAX_TAG]
+
+
+def _short(text: str) -> str:
+    return (text if len(text) <= MAX_SIGNATURE else text[: MAX_SIGNATURE - 1] + "…") or "unknown"
+
+
+def _by_test(
+    challenger: Challenger, old: ModelEvaluation, champion: ModelVersion, info: StudyInfo
+) -> Verdict:
+    """Decides by the rows of the test part."""
+    rows, gate = challenger.evaluation.rows, info.settings
+    comparison = compare(rows, old.rows, measure_for(info.metric.name, rows, old.rows), gate.confidence)
+    moves = comparison.low > gate.min_gain
     words = "is better" if moves else "is not surely better"
-    ground = (
-        f"it {words} than version {champion.version} by more than {info.settings.min_gain:g} "
-        f"at confidence {info.settings.confidence:g}: {found}"
+    why = (
+        f"it {words} than version {champion.version} by more than {gate.min_gain:g} "
+        f"at confidence {gate.confidence:g}: {comparison}"
     )
-    return Verdict(moves, ground, found, _seen(old.digest, champion))
+    return Verdict(champion, moves, why, comparison, _data_note(old.digest, champion))
 
 
-def _by_validation(new: Challenger, champion: ModelVersion, info: StudyInfo) -> Verdict:
-    """Where there are no rows to compare on: the values that the two studies had."""
-    known, cannot = recorded(champion), "there is no test part to compare on"
-    if known is None or known[0] != info.metric.name:
-        other = "nothing" if known is None else known[0]
-        return Verdict(
-            False, f"{cannot}, and version {champion.version} has {other} recorded, not {info.metric.name}"
-        )
-    gain = info.metric.loss(known[1]) - info.metric.loss(new.value)
-    moves = gain > info.settings.min_gain
-    values = f"{info.metric.name} {new.value:.4f} against {known[1]:.4f} of version {champion.version}"
+def _by_validation(challenger: Challenger, champion: ModelVersion, info: StudyInfo) -> Verdict:
+    """Decides by the values that the two studies reached, as there are no rows to compare on."""
+    metric, cannot = info.metric, "there is no test part to compare on"
+    tag = champion.tags.get(keys.VALUE)
+    name, old = json.loads(tag) if tag else (None, 0.0)
+    if name != metric.name:
+        why = f"{cannot}, and version {champion.version} has {name or 'nothing'} recorded, not {metric.name}"
+        return Verdict(champion, False, why)
+    moves = metric.loss(old) - metric.loss(challenger.value) > info.settings.min_gain
+    values = f"{name} {challenger.value:.4f} against {old:.4f} of version {champion.version}"
     words = f"it is {'' if moves else 'not '}better by more than {info.settings.min_gain:g}"
-    return Verdict(moves, f"{cannot}; by the searches' own values, {values}, {words}")
+    return Verdict(champion, moves, f"{cannot}; by the searches' own values, {values}, {words}")
 
 
-def _seen(digest: str, champion: ModelVersion) -> str:
-    known = champion.tags.get(keys.TEST_DIGEST)
-    if known == digest:
+def _data_note(digest: str, champion: ModelVersion) -> str:
+    """Returns a caution if the champion was trained on other data than those that it is tested on."""
+    recorded = champion.tags.get(keys.TEST_DIGEST)
+    if recorded == digest:
         return ""
-    other = f"data {known}" if known else "data that are not recorded"
+    data = f"data {recorded}" if recorded else "data that are not recorded"
     return (
-        f"mind: version {champion.version} was trained on {other}, not on {digest}: "
+        f"mind: version {champion.version} was trained on {data}, not on {digest}: "
         "it may have seen some of these test rows, which would favour it"
     )

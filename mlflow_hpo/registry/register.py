@@ -1,20 +1,16 @@
-"""The request of a study's best model into MLflow's registry."""
+"""Registers a study's best model, step by step: candidates, test, gate, version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlflow.entities.model_registry import ModelVersion
-
 from mlflow_hpo.errors import GateError, StoreError, StudyError
 from mlflow_hpo.metric import best
-from mlflow_hpo.registry.candidates import Candidate, Say, candidates, is_retrained, top
-from mlflow_hpo.registry.champion import holder
-from mlflow_hpo.registry.extra_runs import FinalTraining, train_final
-from mlflow_hpo.registry.gate import Challenger, Verdict, verdict
-from mlflow_hpo.registry.testing import tested
-from mlflow_hpo.registry.versions import Entry, new_version
+from mlflow_hpo.registry.candidates import Candidate, Say, candidates, top, trains_again
+from mlflow_hpo.registry.extra_runs import train_final
+from mlflow_hpo.registry.gate import Verdict, champion_of, judge
+from mlflow_hpo.registry.testing import Challenger, tested
+from mlflow_hpo.registry.versions import new_version
 from mlflow_hpo.report import next_commands, summary
-from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import check_registration
 from mlflow_hpo.store import StudyRun, store_errors
 from mlflow_hpo.store.registrations import Registration, with_registration
@@ -24,10 +20,10 @@ from mlflow_hpo.worker.dispatch import Dispatcher
 
 @dataclass(frozen=True)
 class RegistrationRequest:
-    """How a model is to be registered.
+    """A request to register a study's best model.
 
     Attributes:
-        force: move the alias whatever the comparison says; what it says is recorded.
+        force: move the alias whatever the comparison says; its result is recorded.
         dry_run: only say what would happen.
     """
 
@@ -37,8 +33,8 @@ class RegistrationRequest:
     dry_run: bool = False
 
 
-def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> Trial:
-    """The best trial.
+def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> None:
+    """Checks that a study has a model to register.
 
     Raises:
         StudyError: no trial finished, or the best one has no model.
@@ -50,116 +46,120 @@ def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> Trial:
         raise StudyError(
             f"trial {winner.number}, the best, logged no model: nothing to register; trial.log_model logs one"
         )
-    return winner
 
 
 def register(
     dispatcher: Dispatcher, trials: Sequence[Trial], request: RegistrationRequest, say: Say
 ) -> Registration | None:
-    """Make the study's best model a version of `request.name`, if it is better than the one with the alias.
+    """Makes the study's best model a version of `request.name` if it is better than the champion.
 
     The best trials are trained again with other seeds, each is scored once on the test part, and the one
-    with the best mean on validation goes to the gate (see `verdict`). Where that lets it through it becomes a
+    with the best mean on validation goes to the gate (see `judge`). If the gate lets it through, it becomes a
     version, and the alias moves to it.
 
     Args:
-        say: is told what happens, line by line.
+        say: gets each line of what happens.
 
     Returns:
-        The new version; None of a dry run.
+        The new version; None for a dry run.
 
     Raises:
         ConfigError: the name or the alias is not valid.
         StudyError: no trial finished, or the best one has no model.
-        GateError: it is not better, or cannot be compared; nothing was changed in the registry.
+        GateError: the model is not better, or cannot be compared; nothing was changed in the registry.
     """
-    run, info = dispatcher.run, dispatcher.info
     check_registration(request.name, request.alias)
-    check_registrable(run, trials)
-    ranked = candidates(dispatcher, trials, not request.dry_run, say)
-    if any(c.again for c in ranked):
-        say(f"{info.metric.name} over their seeds: {'; '.join(c.shown(info) for c in ranked)}")
-    winner = ranked[0]
-    models = _models(dispatcher, ranked, request)
-    if info.settings.wants_final and not request.dry_run:
-        say(f"trained trial {models[0].trial} on all rows: {models[0].uri}")
-    model = tested(dispatcher, models, keep=not request.dry_run)
-    champion = holder(run.connection, request.name, request.alias)  # not before: training may take hours
-    new = Challenger(model.model.uri, winner.trial.number, info.metric.value(winner.loss), model.evaluation)
-    found = verdict(new, champion, dispatcher)
-    if found.note:
-        say(found.note)
-    if request.dry_run:
-        _foretell(info, trials, ranked, request, found, say)
-        return None
-    if not found.moves and not request.force:
-        _over(run, info, trials, Registration(request.name, request.alias, new.trial, found.why), say)
-        raise GateError(_refusal(run, info, request, new, champion, found))
-    entry = Entry(run, info, trials, model, new, champion, found)
-    return _over(run, info, trials, new_version(entry, request.name, request.alias), say)
+    check_registrable(dispatcher.run, trials)
+    return _Attempt(dispatcher, trials, request, say).run()
 
 
-def _over(
-    run: StudyRun, info: StudyInfo, trials: Sequence[Trial], registration: Registration, say: Say
-) -> Registration:
-    """Keep with the study how it came out, and delete the models that are needed no more.
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt to register: its steps, in order."""
 
-    The newest final training's model is kept, registered or not: it is the study's own.
-    """
-    registrations = with_registration(run.registrations, registration)
-    run.keep_registrations(registrations, summary.describe(info, run.run_id, trials, registrations))
-    if info.settings.kept_models is not None:
+    dispatcher: Dispatcher
+    trials: Sequence[Trial]
+    request: RegistrationRequest
+    say: Say
+
+    def run(self) -> Registration | None:
+        ranked = candidates(self.dispatcher, self.trials, not self.request.dry_run, self.say)
+        if any(c.retrained for c in ranked):
+            values = "; ".join(c.text(self.dispatcher.info) for c in ranked)
+            self.say(f"{self.dispatcher.info.metric.name} over their seeds: {values}")
+        challenger = tested(self.dispatcher, self._challengers(ranked), logs=not self.request.dry_run)
+        verdict = self._verdict(challenger)
+        if self.request.dry_run:
+            self._say_plan(ranked, verdict)
+            return None
+        if not verdict.moves and not self.request.force:
+            raise self._refusal(challenger, verdict)
+        name, alias = self.request.name, self.request.alias
+        version = new_version(self.dispatcher, self.trials, challenger, verdict, name, alias)
+        self._record(version)
+        return version
+
+    def _challengers(self, ranked: Sequence[Candidate]) -> list[Challenger]:
+        """Returns the models to score, first the one to register: the winner's, or its final training's."""
+        info, winner = self.dispatcher.info, ranked[0]
+        if info.settings.wants_final and not self.request.dry_run:
+            final = train_final(self.dispatcher, winner.trial)
+            self.say(f"trained trial {final.trial} on all rows: {final.model_uri}")
+            return [Challenger(final.trial, final.run_id, final.model_uri, info.metric.value(winner.loss))]
+        return [
+            Challenger(c.trial.number, c.model.run_id, c.model.model_uri, info.metric.value(c.loss))
+            for c in ranked
+            if c.model
+        ]
+
+    def _verdict(self, challenger: Challenger) -> Verdict:
+        """Asks the gate; looks up the champion only now, as another may have come during the training."""
+        champion = champion_of(self.dispatcher.run.connection, self.request.name, self.request.alias)
+        verdict = judge(challenger, champion, self.dispatcher)
+        if verdict.note:
+            self.say(verdict.note)
+        return verdict
+
+    def _say_plan(self, ranked: Sequence[Candidate], verdict: Verdict) -> None:
+        """Says what would happen without a dry run."""
+        info, number = self.dispatcher.info, ranked[0].trial.number
+        retrained = {c.trial.number for c in ranked if c.retrained}
+        missing = [str(t.number) for t in top(info, self.trials) if t.number not in retrained]
+        if trains_again(info) and missing:
+            trains = f"would train trials {', '.join(missing)} again with other seeds first"
+            self.say(f"{trains}, which may change the rest")
+        if info.settings.wants_final:
+            self.say(f"would train trial {number} on all rows, and register that model")
+        would = "would" if verdict.moves or self.request.force else "would not"
+        forced = " by --force" if self.request.force and not verdict.moves else ""
+        name = f"{self.request.name}@{self.request.alias}{forced}"
+        self.say(f"{would} register trial {number} as {name}: {verdict.why}")
+
+    def _refusal(self, challenger: Challenger, verdict: Verdict) -> GateError:
+        """Records that the gate refused the challenger; returns the error that says so."""
+        run, name, alias = self.dispatcher.run, self.request.name, self.request.alias
+        self._record(Registration(name, alias, challenger.trial, verdict.why))
+        command = next_commands.register_command(self.dispatcher.info, run.run_id, name, alias, force=True)
+        stays = f"version {verdict.champion.version} keeps" if verdict.champion else "nobody gets"
+        return GateError(
+            f"{name}: {stays} the alias {alias}, and trial {challenger.trial} of study {run.name} "
+            f"is not registered: {verdict.why}; {command} registers it all the same"
+        )
+
+    def _record(self, registration: Registration) -> None:
+        """Records the outcome with the study, and deletes the models that are no longer needed.
+
+        The newest final training's model is kept, registered or not: it is the study's own.
+        """
+        run, info = self.dispatcher.run, self.dispatcher.info
+        registrations = with_registration(run.registrations, registration)
+        note = summary.describe(info, run.run_id, self.trials, registrations)
+        run.keep_registrations(registrations, note)
+        if info.settings.kept_models is None:
+            return
         final = run.final
         try:
             with store_errors():
-                run.extra_runs.drop(but=final[1] if final else "")
-        except StoreError as error:  # which takes back nothing of what was registered
-            say(str(error))
-    return registration
-
-
-def _models(
-    dispatcher: Dispatcher, ranked: Sequence[Candidate], request: RegistrationRequest
-) -> list[FinalTraining]:
-    """What is scored; the first is registered: the winner's better model, or its final training's."""
-    if dispatcher.info.settings.wants_final and not request.dry_run:
-        return [train_final(dispatcher, ranked[0].trial)]
-    return [FinalTraining(c.trial.number, c.model.run_id, c.model.model_uri) for c in ranked if c.has_model]
-
-
-def _refusal(
-    run: StudyRun,
-    info: StudyInfo,
-    request: RegistrationRequest,
-    new: Challenger,
-    champion: ModelVersion | None,
-    found: Verdict,
-) -> str:
-    command = next_commands.register_command(info, run.run_id, request.name, request.alias, force=True)
-    stays = f"version {champion.version} keeps" if champion else "nobody gets"
-    return (
-        f"{request.name}: {stays} the alias {request.alias}, and trial {new.trial} of study {run.name} "
-        f"is not registered: {found.why}; {command} registers it all the same"
-    )
-
-
-def _foretell(
-    info: StudyInfo,
-    trials: Sequence[Trial],
-    ranked: Sequence[Candidate],
-    request: RegistrationRequest,
-    found: Verdict,
-    say: Say,
-) -> None:
-    known = {c.trial.number for c in ranked if c.again}
-    missing = [str(t.number) for t in top(info, trials) if t.number not in known]
-    if is_retrained(info) and missing:
-        say(
-            f"would train trials {', '.join(missing)} again with other seeds first, which may change the rest"
-        )
-    if info.settings.wants_final:
-        say(f"would train trial {ranked[0].trial.number} on all rows, and register that model")
-    does = "would" if found.moves or request.force else "would not"
-    forced = " by --force" if request.force and not found.moves else ""
-    place = f"{request.name}@{request.alias}{forced}"
-    say(f"{does} register trial {ranked[0].trial.number} as {place}: {found.why}")
+                run.extra_runs.drop(but=final.run_id if final else "")
+        except StoreError as error:  # the registration stands all the same
+            self.say(str(error))

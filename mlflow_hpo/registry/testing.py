@@ -1,86 +1,83 @@
-"""The test part, which no search sees: each model is scored on it once."""
+"""Scores models on the test part, which no search uses: each model once."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from mlflow_hpo.errors import StudyError, TrialError
 from mlflow_hpo.execution.executor import answered
-from mlflow_hpo.registry.extra_runs import FinalTraining
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.evaluate import ModelEvaluation, evaluate_model
 
 
 @dataclass(frozen=True)
-class Tested:
-    """A model, and what it is worth on the test part.
+class Challenger:
+    """A model that may take the alias.
 
     Attributes:
-        scores: its metrics there, as `test_NAME`; empty where there is no test part.
+        trial: the number of the trial whose config it was trained with.
+        run_id: the run that logged it.
+        value: the study's metric on the validation part, the mean over its trial's seeds.
+        evaluation: its evaluation on the test part; empty before that.
+        scores: its metrics there, as `test_NAME`; empty without a test part.
     """
 
-    model: FinalTraining
-    evaluation: ModelEvaluation
-    scores: Mapping[str, float]
+    trial: int
+    run_id: str
+    model_uri: str
+    value: float
+    evaluation: ModelEvaluation = field(default_factory=ModelEvaluation)
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def tested(dispatcher: Dispatcher, models: Sequence[FinalTraining], keep: bool) -> Tested:
-    """Score models on the test part, all at once, and log it in their runs; gives the first one.
+def tested(dispatcher: Dispatcher, challengers: Sequence[Challenger], logs: bool) -> Challenger:
+    """Evaluates models on the test part, all at once, and logs their scores; returns the first one.
 
-    A model whose run has its scores already gets no others.
+    A model whose run has scores already keeps them.
 
     Args:
-        keep: whether anything is logged; if not, only the first is scored.
+        logs: log the scores; if not, only the first model is evaluated.
 
     Raises:
-        StudyError: the first could not be scored.
+        StudyError: the first one could not be evaluated.
     """
-    run, executor, task = dispatcher.run, dispatcher.executor, dispatcher.task
-    first, *others = models
-    known = {model: _known(run, model) for model in models}
-    works = {
-        model: executor.submit(evaluate_model, task, model.uri, not known[model])
-        for model in (first, *(m for m in others if keep and not known[m]))
-    }
-    evaluation = _answer(first, works.pop(first))
-    named = _named(evaluation)
-    if keep:
-        _keep(run, first, evaluation)
-        _keep_others(run, works)
-    return Tested(first, evaluation, known[first] or named)
+    run = dispatcher.run
+    first, *others = (replace(c, scores=_logged_scores(run, c)) for c in challengers)
+    works = [(c, _submit(dispatcher, c)) for c in (first, *(c for c in others if logs and not c.scores))]
+    evaluated = _evaluated(*works[0])
+    if logs:
+        _log_scores(run, evaluated)
+        for other, work in works[1:]:
+            with suppress(StudyError):  # it is not the one to be registered
+                _log_scores(run, _evaluated(other, work))
+    return evaluated
 
 
-def _keep_others(run: StudyRun, works: Mapping[FinalTraining, "Future[Any]"]) -> None:
-    for model, work in works.items():
-        try:
-            _keep(run, model, _answer(model, work))
-        except StudyError:  # it is not the one that is registered
-            continue
+def _submit(dispatcher: Dispatcher, challenger: Challenger) -> "Future[ModelEvaluation]":
+    scored = not challenger.scores
+    return dispatcher.executor.submit(evaluate_model, dispatcher.task, challenger.model_uri, scored)
 
 
-def _answer(model: FinalTraining, work: "Future[Any]") -> ModelEvaluation:
+def _evaluated(challenger: Challenger, work: "Future[ModelEvaluation]") -> Challenger:
+    failed = f"the model of trial {challenger.trial} could not be scored"
     try:
-        found: ModelEvaluation = answered(work, "it scored the model")
+        evaluation: ModelEvaluation = answered(work, "it scored the model")
     except (TrialError, StudyError) as error:
-        raise StudyError(f"the model of trial {model.trial} could not be scored: {error}") from error
-    if found.failure:
-        raise StudyError(f"the model of trial {model.trial} could not be scored: {found.failure}")
-    return found
+        raise StudyError(f"{failed}: {error}") from error
+    if evaluation.failure:
+        raise StudyError(f"{failed}: {evaluation.failure}")
+    scores = {keys.TEST + name: value for name, value in evaluation.scores.items()}
+    return replace(challenger, evaluation=evaluation, scores=challenger.scores or scores)
 
 
-def _known(run: StudyRun, model: FinalTraining) -> dict[str, float]:
-    logged = run.connection.client.get_run(model.run_id).data.metrics
-    return {k: v for k, v in logged.items() if k.startswith(keys.TEST)}
+def _logged_scores(run: StudyRun, challenger: Challenger) -> dict[str, float]:
+    metrics = run.connection.client.get_run(challenger.run_id).data.metrics
+    return {name: value for name, value in metrics.items() if name.startswith(keys.TEST)}
 
 
-def _named(evaluation: ModelEvaluation) -> dict[str, float]:
-    return {keys.TEST + k: v for k, v in evaluation.scores.items()}
-
-
-def _keep(run: StudyRun, model: FinalTraining, evaluation: ModelEvaluation) -> None:
-    if evaluation.scores:
-        run.connection.write(
-            model.run_id, metrics=_named(evaluation), tags={keys.TEST_DIGEST: evaluation.digest}
-        )
+def _log_scores(run: StudyRun, challenger: Challenger) -> None:
+    if challenger.evaluation.scores:
+        tags = {keys.TEST_DIGEST: challenger.evaluation.digest}
+        run.connection.write(challenger.run_id, metrics=challenger.scores, tags=tags)

@@ -1,106 +1,101 @@
-"""Versions of a registered model: making one, moving the alias, and moving it back."""
+"""Makes versions of a registered model; moves the alias to a new version, and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.registry.champion import MISSING, classes_tag, holder
-from mlflow_hpo.registry.gate import Challenger, Verdict
-from mlflow_hpo.registry.testing import Tested
+from mlflow_hpo.registry.gate import MAX_REASON, MISSING, Verdict, champion_of, classes_tag
+from mlflow_hpo.registry.testing import Challenger
 from mlflow_hpo.report import summary
-from mlflow_hpo.report.study_info import StudyInfo
-from mlflow_hpo.store import Connection, StudyRun, default_store, keys
+from mlflow_hpo.store import Connection, default_store, keys
 from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.store.registrations import Registration
 from mlflow_hpo.trial import Trial
+from mlflow_hpo.worker.dispatch import Dispatcher
 
 LOGGED = "models:/"  # before the id of a model that was logged
 
 
-@dataclass(frozen=True)
-class Entry:
-    """All that a new version says of itself."""
-
-    run: StudyRun
-    info: StudyInfo
-    trials: Sequence[Trial]
-    model: Tested
-    new: Challenger
-    champion: ModelVersion | None
-    verdict: Verdict
-
-    def tags(self, alias: str) -> dict[str, str]:
-        """The way back to study and trial, and what was compared."""
-        trial = next(t for t in self.trials if t.number == self.new.trial)
-        evaluation = self.model.evaluation
-        found = {
-            keys.STUDY_RUN: self.run.run_id,
-            keys.TRIAL_RUN: trial.run_id,
-            keys.NUMBER: str(trial.number),
-            keys.VALUE: to_json([self.info.metric.name, self.new.value]),
-            keys.COMPARED: self.verdict.tag(self.champion, self.info),
-        }
-        if evaluation.digest:
-            found |= {keys.TEST_DIGEST: evaluation.digest, keys.CLASSES: classes_tag(evaluation.classes)}
-        if not self.verdict.moves:
-            found[keys.FORCED] = self.verdict.why[:1000]
-        if self.champion:
-            found[keys.BEFORE + alias] = str(self.champion.version)
-        return found
-
-    @property
-    def text(self) -> str:
-        """The description, for people."""
-        scores = ", ".join(f"{k} {v:.4f}" for k, v in self.model.scores.items())
-        digest = self.model.evaluation.digest
-        lines = [
-            f"Trial {self.new.trial} of study {self.run.name} ({self.run.run_id}): "
-            f"{summary.headline(self.info, self.trials)}.",
-            f"On the test part: {scores}." if scores else "There was no test part to score it on.",
-            f"{'It took' if self.verdict.moves else 'It was forced to take'} the alias: {self.verdict.why}"
-            + (f" (data {digest})." if digest else "."),
-            self.verdict.note,
-        ]
-        return " ".join(line for line in lines if line)
-
-
-def new_version(entry: Entry, name: str, alias: str) -> Registration:
-    """Make the model a version of `name`, then move the alias to it, which is never without one."""
-    client, model = entry.run.connection.client, entry.model.model
-    _ensure(entry.run.connection, name)
-    with default_store(entry.run.connection.uri):
-        version = client.create_model_version(
+def new_version(
+    dispatcher: Dispatcher,
+    trials: Sequence[Trial],
+    challenger: Challenger,
+    verdict: Verdict,
+    name: str,
+    alias: str,
+) -> Registration:
+    """Makes the challenger a version, then moves the alias to it: at no moment is the alias without one."""
+    connection, uri = dispatcher.run.connection, challenger.model_uri
+    _create_model(connection, name)
+    with default_store(connection.uri):
+        version = connection.client.create_model_version(
             name,
-            source=model.uri,
-            run_id=model.run_id,
-            tags=entry.tags(alias),
-            description=entry.text,
-            model_id=model.uri.removeprefix(LOGGED) if model.uri.startswith(LOGGED) else None,
+            source=uri,
+            run_id=challenger.run_id,
+            tags=_tags(dispatcher, trials, challenger, verdict, alias),
+            description=_description(dispatcher, trials, challenger, verdict),
+            model_id=uri.removeprefix(LOGGED) if uri.startswith(LOGGED) else None,
         )
-    client.set_registered_model_alias(name, alias, version.version)
-    why = entry.verdict.why if entry.verdict.moves else f"it was forced, though {entry.verdict.why}"
-    return Registration(name, alias, model.trial, why, str(version.version), dict(entry.model.scores))
+    connection.client.set_registered_model_alias(name, alias, version.version)
+    why = verdict.why if verdict.moves else f"it was forced, though {verdict.why}"
+    return Registration(name, alias, challenger.trial, why, str(version.version), dict(challenger.scores))
+
+
+def _tags(
+    dispatcher: Dispatcher, trials: Sequence[Trial], challenger: Challenger, verdict: Verdict, alias: str
+) -> dict[str, str]:
+    """Returns the tags of a version: those that lead back to its study and trial, and what was compared."""
+    info, evaluation = dispatcher.info, challenger.evaluation
+    tags = {
+        keys.STUDY_RUN: dispatcher.run.run_id,
+        keys.TRIAL_RUN: next(t.run_id for t in trials if t.number == challenger.trial),
+        keys.NUMBER: str(challenger.trial),
+        keys.VALUE: to_json([info.metric.name, challenger.value]),
+        keys.COMPARED: verdict.tag(info.settings.min_gain),
+    }
+    if evaluation.digest:
+        tags |= {keys.TEST_DIGEST: evaluation.digest, keys.CLASSES: classes_tag(evaluation.classes)}
+    if not verdict.moves:
+        tags[keys.FORCED] = verdict.why[:MAX_REASON]
+    if verdict.champion:
+        tags[keys.BEFORE + alias] = str(verdict.champion.version)
+    return tags
+
+
+def _description(
+    dispatcher: Dispatcher, trials: Sequence[Trial], challenger: Challenger, verdict: Verdict
+) -> str:
+    """Returns the description of a version, for people."""
+    run, digest = dispatcher.run, challenger.evaluation.digest
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in challenger.scores.items())
+    headline = summary.headline(dispatcher.info, trials)
+    sentences = [
+        f"Trial {challenger.trial} of study {run.name} ({run.run_id}): {headline}.",
+        f"On the test part: {scores}." if scores else "There was no test part to score it on.",
+        f"{'It took' if verdict.moves else 'It was forced to take'} the alias: {verdict.why}"
+        + (f" (data {digest})." if digest else "."),
+        verdict.note,
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def rollback(connection: Connection, name: str, alias: str) -> tuple[str, str]:
-    """Move the alias back to the version that held it before.
+    """Moves the alias back to the version that held it before.
 
     Returns:
         The version that held it, and the one that holds it now.
 
     Raises:
-        StudyError: nobody holds it, or none held it before, or that version is gone.
+        StudyError: no version holds it, or none held it before, or that version is gone.
     """
-    now = holder(connection, name, alias)
-    if now is None:
+    champion = champion_of(connection, name, alias)
+    if champion is None:
         raise StudyError(f"model {name!r} has no version with the alias {alias!r}: nothing to roll back")
-    before = now.tags.get(keys.BEFORE + alias)
+    before = champion.tags.get(keys.BEFORE + alias)
     if not before:
         raise StudyError(
-            f"version {now.version} of {name!r} is the first known to hold the alias {alias!r}: "
+            f"version {champion.version} of {name!r} is the first known to hold the alias {alias!r}: "
             "there is none before it to go back to"
         )
     try:
@@ -108,10 +103,11 @@ def rollback(connection: Connection, name: str, alias: str) -> tuple[str, str]:
     except MlflowException as error:
         raise StudyError(f"version {before} of {name!r}, which held {alias!r} before, is gone") from error
     connection.client.set_registered_model_alias(name, alias, before)
-    return str(now.version), before
+    return str(champion.version), before
 
 
-def _ensure(connection: Connection, name: str) -> None:
+def _create_model(connection: Connection, name: str) -> None:
+    """Creates the registered model if there is none."""
     try:
         connection.client.get_registered_model(name)
     except MlflowException as error:

@@ -1,1 +1,1 @@
-"""What a study came to: the ranking, and the way into the model registry."""
+"""Reads studies back: the ranking, the summary in words, and the page with its plots. It writes nothing."""

@@ -1,4 +1,4 @@
-"""What a good engineer would say of a study: rules over its snapshot, each one sentence or nothing."""
+"""Gives a good engineer's advice on a study: rules, each of which says a sentence or nothing."""
 
 import re
 from collections import Counter
@@ -12,41 +12,41 @@ from mlflow_hpo.report.plots import timeline
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 
 TOP = 5  # the trials that are compared with the best
-FEWEST = 10  # trials with a value, below which nothing is said of ranges and of luck
-AT_EDGE, NEAR_EDGE = 0.05, 0.15  # of a range: where the best lies, and where most of the top do
+FEWEST = 10  # trials with a value, below which nothing is said of ranges and luck
+AT_EDGE, NEAR_EDGE = 0.05, 0.15  # parts of a range: for the best, and for most of the top
 LAST_EPOCHS, FEWEST_EPOCHS = 6, 4  # of a curve, to tell its noise
 IDLE = 0.2  # share of the workers' time that is worth a word
 AWAY = 60.0  # seconds in which nothing ran: then no driver was at work
 
 
 def advice(snapshot: StudySnapshot) -> list[str]:
-    """All that is to be said, the most urgent first."""
-    return [said for rule in RULES if (said := rule(snapshot))]
+    """Returns the sentences of all rules, the most urgent first."""
+    return [sentence for rule in RULES if (sentence := rule(snapshot))]
 
 
 def failures(snapshot: StudySnapshot) -> str:
-    """How many failed, and the commonest reason."""
+    """Says how many failed, and the commonest reason."""
     reasons = reason_counts(snapshot)
     if not reasons:
         return ""
     reason, count = reasons[0]
     failed = len(snapshot.failed)
-    share = f"{failed:,} of {len(snapshot.seen):,} trials failed"
+    share = f"{failed:,} of {len(snapshot.views):,} trials failed"
     return f"{share}: {reason}." if count == failed else f"{share}; {count:,} of them: {reason}."
 
 
 def reason_counts(snapshot: StudySnapshot) -> list[tuple[str, int]]:
-    """Reasons of failures, the commonest first; those that differ in a number are one."""
+    """Returns the reasons of failures, the commonest first; those that differ in a number count as one."""
     counts, first = Counter[str](), dict[str, str]()
-    for seen in snapshot.failed:
-        kind = re.sub(r"\d+", "0", seen.trial.reason)
+    for view in snapshot.failed:
+        kind = re.sub(r"\d+", "0", view.trial.reason)
         counts[kind] += 1
-        first.setdefault(kind, seen.trial.reason or "no reason was given")
+        first.setdefault(kind, view.trial.reason or "no reason was given")
     return [(first[kind], count) for kind, count in counts.most_common()]
 
 
 def gain(snapshot: StudySnapshot) -> str:
-    """Whether the search brought anything."""
+    """Says if the search brought nothing, or less than the noise."""
     best, base = snapshot.best, snapshot.baseline
     if best is None or base is None or len(snapshot.scored) < 2:
         return ""
@@ -63,10 +63,10 @@ def gain(snapshot: StudySnapshot) -> str:
 
 
 def edges(snapshot: StudySnapshot) -> str:
-    """Hyperparameters whose best values lie at an end of their range."""
+    """Names the hyperparameters whose best values lie at an end of their range."""
     if len(snapshot.scored) < FEWEST:
         return ""
-    return " ".join(said for column in columns(snapshot) if (said := _edge(snapshot, column)))
+    return " ".join(sentence for column in columns(snapshot) if (sentence := _edge(snapshot, column)))
 
 
 def _edge(snapshot: StudySnapshot, column: Column) -> str:
@@ -75,13 +75,13 @@ def _edge(snapshot: StudySnapshot, column: Column) -> str:
         return ""
     side = _side(column, best.number, AT_EDGE)
     (low, _), (high, _) = column.ends()
-    if not side or (side == "lower" and low == "0"):  # what cannot be less than nothing
+    if not side or (side == "lower" and low == "0"):  # it may not be able to be less
         return ""
-    top = [s.number for s in snapshot.ranked[:TOP] if s.number in column.parts]
+    top = [view.number for view in snapshot.ranked[:TOP] if view.number in column.parts]
     near = sum(_side(column, n, NEAR_EDGE) == side for n in top)
     if near <= TOP // 2:
         return ""
-    value = summary.shown(column.values[best.number])
+    value = summary.text(column.values[best.number])
     return (
         f"The best value of {column.title}, {value}, lies at the {side} edge of its range "
         f"({low} to {high}), and {near} of the best {len(top)} lie near it: widen it."
@@ -89,7 +89,7 @@ def _edge(snapshot: StudySnapshot, column: Column) -> str:
 
 
 def _side(column: Column, number: int, within: float) -> str:
-    """The edge that a trial's value lies within, or at; empty where neither."""
+    """Returns the edge that a trial's value lies near, `lower` or `upper`; empty if near neither."""
     part, value = column.parts[number], column.values[number]
     if part <= within or value == column.at(0.0):
         return "lower"
@@ -97,7 +97,7 @@ def _side(column: Column, number: int, within: float) -> str:
 
 
 def top_noise(snapshot: StudySnapshot) -> str:
-    """Whether the best can be told apart."""
+    """Says if the best trials cannot be told apart."""
     top, noise = snapshot.ranked[:TOP], noise_of(snapshot)
     if len(top) < TOP or noise is None:
         return ""
@@ -113,18 +113,14 @@ def top_noise(snapshot: StudySnapshot) -> str:
 
 
 def noise_of(snapshot: StudySnapshot) -> float | None:
-    """How much the metric of the best trials varies from epoch to epoch, their trends apart; or None.
-
-    The standard deviation of a curve's last steps over the root of two; the median of the best trials.
-    """
-    found = [
-        noise for s in snapshot.ranked[:TOP] if (noise := curve_noise([v for _, v in s.curve])) is not None
-    ]
-    return median(found) if found else None
+    """Returns how much the metric varies from epoch to epoch: the median over the best trials, or None."""
+    curves = [[value for _, value in view.curve] for view in snapshot.ranked[:TOP]]
+    noises = [noise for curve in curves if (noise := curve_noise(curve)) is not None]
+    return median(noises) if noises else None
 
 
 def curve_noise(values: Sequence[float]) -> float | None:
-    """The same of one curve; None where it is too short."""
+    """Returns the standard deviation of a curve's last steps over √2; None if it is too short."""
     last = values[-LAST_EPOCHS:]
     if len(last) < FEWEST_EPOCHS:
         return None
@@ -132,7 +128,7 @@ def curve_noise(values: Sequence[float]) -> float | None:
 
 
 def still_learning(snapshot: StudySnapshot) -> str:
-    """Whether the best would have gained from more epochs."""
+    """Says if the best trial would have gained from more epochs."""
     best = snapshot.best
     values = [v for _, v in best.curve] if best else []
     noise = curve_noise(values)
@@ -149,13 +145,13 @@ def still_learning(snapshot: StudySnapshot) -> str:
 
 
 def luck(snapshot: StudySnapshot) -> str:
-    """Whether more trials would find more."""
+    """Says if more trials would find better ones, or would not."""
     best, count = snapshot.best, len(snapshot.scored)
     if best is None or count < FEWEST:
         return ""
-    since = sum(s.number > best.number for s in snapshot.scored)
+    since = sum(view.number > best.number for view in snapshot.scored)
     if since <= count // 10:
-        place = f"trial {best.number} of {len(snapshot.seen)}"
+        place = f"trial {best.number} of {len(snapshot.views)}"
         return f"The best came late, {place}: more trials may find better ones."
     if since >= 0.6 * count and best is not snapshot.baseline:
         return (
@@ -166,19 +162,19 @@ def luck(snapshot: StudySnapshot) -> str:
 
 
 def pruning(snapshot: StudySnapshot) -> str:
-    """What a scheduler saved."""
+    """Says what the scheduler saved."""
     if snapshot.info.settings.scheduler == "none" or not snapshot.scored:
         return ""
     spent, full = summary.epochs_spent(snapshot.info, snapshot.trials)
-    early = sum(s.stopped(snapshot.info) for s in snapshot.scored)
+    early = sum(view.stopped(snapshot.info) for view in snapshot.scored)
     return (
         f"Pruning saved {100 * (full - spent) / max(full, 1):.0f}% of the epochs: {spent:,} were trained, "
-        f"not {full:,}; {early:,} of {len(snapshot.seen):,} trials were stopped early."
+        f"not {full:,}; {early:,} of {len(snapshot.views):,} trials were stopped early."
     )
 
 
 def idle(snapshot: StudySnapshot) -> str:
-    """Whether workers waited."""
+    """Says if the workers waited for long."""
     share = idle_share(snapshot)
     if share is None or share < IDLE:
         return ""
@@ -189,25 +185,25 @@ def idle(snapshot: StudySnapshot) -> str:
 
 
 def idle_share(snapshot: StudySnapshot) -> float | None:
-    """The part of the workers' time in which they trained nothing; None where that cannot be told.
+    """Returns the part of the workers' time in which they trained nothing; None if that cannot be told.
 
     Pauses of all workers together that are longer than `AWAY` do not count: no driver was at work then.
     """
-    spans = sorted((span.begin, span.end) for s in snapshot.seen for span in s.spans)
-    given = snapshot.info.settings.workers
-    workers = timeline.compute(snapshot).lanes if given == "auto" else given
+    spans = sorted((span.begin, span.end) for view in snapshot.views for span in view.spans)
+    workers = snapshot.info.settings.workers
+    workers = timeline.compute(snapshot).lanes if workers == "auto" else workers
     if not spans or len(snapshot.scored) < 2 * workers:
         return None
     end, time = spans[0][0], 0.0
     for begin, stop in spans:
         time += max(stop - end, 0.0) if begin - end <= AWAY else stop - begin
         end = max(end, stop)
-    busy = sum(_worked(s) for s in snapshot.seen)
+    busy = sum(_worked(view) for view in snapshot.views)
     return max(1 - busy / max(time * workers, 1e-9), 0.0)
 
 
-def _worked(seen: TrialView) -> float:
-    return max(seen.trial.seconds, sum(span.end - span.begin for span in seen.spans))
+def _worked(view: TrialView) -> float:
+    return max(view.trial.seconds, sum(span.end - span.begin for span in view.spans))
 
 
 RULES: tuple[Callable[[StudySnapshot], str], ...] = (

@@ -1,4 +1,4 @@
-"""The command `report`: what is asked for, and what it prints."""
+"""Answers the command `report`: reads its options, and prints the ranking."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,14 +8,16 @@ from rich.console import Console
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.metric import Metric
-from mlflow_hpo.report import formats, pareto
+from mlflow_hpo.report import formats
+from mlflow_hpo.report.console import print_line
+from mlflow_hpo.report.plots import Plot, front
 from mlflow_hpo.report.query import Progress, RankingQuery, read
 from mlflow_hpo.report.ranking import Entry, Ranking, ranked
 from mlflow_hpo.store import LATEST, StudyRun
 
 
 def query_from(view: Mapping[str, Any]) -> RankingQuery:
-    """What is asked for.
+    """Makes a query from the options of the command.
 
     Raises:
         ConfigError: the options do not go together, or a metric's direction is not known.
@@ -27,47 +29,46 @@ def query_from(view: Mapping[str, Any]) -> RankingQuery:
     metrics = tuple(map(Metric.parse, names))
     if len({metric.name for metric in metrics}) < len(metrics):
         raise ConfigError(f"pareto: takes two metrics, not {metrics[0].name!r} twice")
-    found = RankingQuery(studies, view["experiment"], view["where"], metrics)
-    if view["html"] and not (found.is_plain or (found.is_whole and view["pareto"])):
+    query = RankingQuery(studies, view["experiment"], view["where"], metrics)
+    if view["html"] and not (query.is_plain or (query.is_whole and view["pareto"])):
         raise ConfigError("html: takes one whole study, by its own metric or with --pareto")
-    return found
+    return query
 
 
 def show(
     studies: Sequence[StudyRun], query: RankingQuery, view: Mapping[str, Any], console: Console
 ) -> tuple[list[Entry], Ranking]:
-    """Print the ranking, and draw what is to be drawn; gives the trials as read, and their order."""
+    """Prints the ranking; returns the trials as read, and their order."""
     with _progress() as progress:
-        found, ranking = read(studies, query, progress)
-    _check(found, ranking)
+        entries, ranking = read(studies, query, progress)
+    _check_metrics(entries, ranking)
     if view["style"] == "table":
         for run in studies:
-            words = f"study {run.name} ({run.run_id}), {run.state}"
-            console.print(words, highlight=False, markup=False, soft_wrap=True)
-        if query.where and not found:
-            console.print(f"no trial meets {query.where}", highlight=False, markup=False, soft_wrap=True)
-    top = view["top"] or formats.SHOWN.get(view["style"])
-    print(formats.formatted(ranked(found, ranking), view["style"], top))
-    return found, ranking
+            print_line(console, f"study {run.name} ({run.run_id}), {run.state}")
+        if query.where and not entries:
+            print_line(console, f"no trial meets {query.where}")
+    top = view["top"] or formats.DEFAULT_TOP.get(view["style"])
+    print(formats.formatted(ranked(entries, ranking), view["style"], top))
+    return entries, ranking
 
 
-def front(found: Sequence[Entry], ranking: Ranking) -> pareto.Picture:
-    """The trials by two metrics, as they are drawn."""
+def front_plot(entries: Sequence[Entry], ranking: Ranking) -> Plot[front.Front]:
+    """Returns the plot of the trials by two metrics."""
     x, y = (metric.name for metric in ranking.metrics)
     points = [
-        pareto.Point(f"{e.study} trial {e.trial.number}", e.metrics[x], e.metrics[y], int(key[0]))
-        for e, key in zip(found, ranking.keys(found), strict=True)
+        front.Point(f"{e.study} trial {e.trial.number}", e.metrics[x], e.metrics[y], int(key[0]))
+        for e, key in zip(entries, ranking.keys(entries), strict=True)
         if key is not None
     ]
-    return pareto.picture((x, y), points)
+    return front.plot(x, y, points)
 
 
-def _check(found: Sequence[Entry], ranking: Ranking) -> None:
-    """Raise ConfigError where no trial has a metric that is asked for."""
+def _check_metrics(entries: Sequence[Entry], ranking: Ranking) -> None:
+    """Raises ConfigError if no trial has a metric that is asked for."""
     for metric in ranking.metrics:
-        if found and all(metric.loss_in(e.metrics) is None for e in found):
-            known = ", ".join(sorted({m for e in found for m in e.metrics if not m.startswith("system/")}))
-            rest = f"known are {known}" if known else "none has any yet"
+        if entries and all(metric.loss_in(e.metrics) is None for e in entries):
+            names = ", ".join(sorted({m for e in entries for m in e.metrics if not m.startswith("system/")}))
+            rest = f"known are {names}" if names else "none has any yet"
             raise ConfigError(f"no trial has a metric {metric.name!r}: {rest}")
 
 

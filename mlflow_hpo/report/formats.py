@@ -1,4 +1,4 @@
-"""A ranking as text: a table, Markdown, CSV or JSON."""
+"""Writes a ranking as text: a table, Markdown, CSV or JSON."""
 
 import io
 import os
@@ -14,10 +14,10 @@ from mlflow_hpo.report import summary
 from mlflow_hpo.trial import State
 
 PAGE_SUFFIXES = (".html", ".htm")
-SHOWN = {"table": 10, "markdown": 10}  # trials, where nothing is said; what programs read has them all
-WIDE = 400  # columns: what is not a terminal is not wrapped
+DEFAULT_TOP = {"table": 10, "markdown": 10}  # trials; the formats for programs have them all
+WIDE = 400  # columns: no row is wrapped
 HIDDEN = ["run_id"]  # for programs
-# What is shown apart, in this order, and how its statuses begin.
+# Trials that are shown apart, in this order, and their states.
 APART = {
     "stopped before their last epoch": (State.STOPPED,),
     "not finished": (State.RUNNING, State.PAUSED, State.KILLED),
@@ -26,10 +26,10 @@ APART = {
 
 
 def formatted(frame: pd.DataFrame, style: str, top: int | None = None) -> str:
-    """The ranking as text.
+    """Returns the ranking as text.
 
     Args:
-        top: how many trials at most; of each of those shown apart, where they are.
+        top: how many trials at most, and of each kind that is shown apart; None: all.
 
     Raises:
         ConfigError: there is no such format.
@@ -39,13 +39,13 @@ def formatted(frame: pd.DataFrame, style: str, top: int | None = None) -> str:
 
 
 def check_format(style: str) -> None:
-    """Raise ConfigError where no format has this name."""
+    """Raises ConfigError if no format has this name."""
     if style not in FORMATS:
         raise unknown("format", style, FORMATS)
 
 
 def check_page_file(option: str, file: str) -> None:
-    """Raise ConfigError where no HTML page can be written into a file: before what takes time, not after."""
+    """Raises ConfigError if no HTML page can be written into a file: before what takes time, not after."""
     path = Path(file)
     if path.suffix.lower() not in PAGE_SUFFIXES:
         raise ConfigError(f"{option}: {file!r} is no name for an HTML page: give one that ends in .html")
@@ -57,13 +57,13 @@ def check_page_file(option: str, file: str) -> None:
 
 
 def parts(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The trials by what became of them, under their headings; those that finished first, under none."""
+    """Splits a ranking into finished trials, under no heading, and those of other states, under theirs."""
     status = frame["status"].astype(str)
-    found, rest = {}, pd.Series(True, index=frame.index)
-    for heading, beginnings in APART.items():
-        chosen = status.str.startswith(tuple(beginnings))
-        found[heading], rest = frame[chosen], rest & ~chosen
-    return {"": frame[rest]} | {heading: part for heading, part in found.items() if len(part)}
+    apart, rest = {}, pd.Series(True, index=frame.index)
+    for heading, states in APART.items():
+        chosen = status.str.startswith(states)
+        apart[heading], rest = frame[chosen], rest & ~chosen
+    return {"": frame[rest]} | {heading: part for heading, part in apart.items() if len(part)}
 
 
 def _sections(frame: pd.DataFrame, top: int | None, write: Callable[[pd.DataFrame], str], title: str) -> str:
@@ -79,11 +79,18 @@ def _as_table(frame: pd.DataFrame) -> str:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in frame.columns:
         table.add_column(str(column), justify="left" if column == "status" else "right", no_wrap=True)
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(str(c), v) for c, v in zip(frame.columns, row, strict=True)))
+    for row in _rows(frame):
+        table.add_row(*row)
     out = io.StringIO()
     Console(file=out, width=WIDE, markup=False).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _rows(frame: pd.DataFrame) -> list[list[str]]:
+    return [
+        [_cell(str(column), item) for column, item in zip(frame.columns, row, strict=True)]
+        for row in frame.itertuples(index=False)
+    ]
 
 
 def _cell(column: str, item: object) -> str:
@@ -91,17 +98,11 @@ def _cell(column: str, item: object) -> str:
         return ""
     if column == "gain" and isinstance(item, float):
         return f"{item:+.4f}"
-    text = summary.shown(item)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return summary.cell(item)
 
 
 def _as_markdown(frame: pd.DataFrame) -> str:
-    shown = frame.astype(object)
-    cells = [
-        [_cell(str(c), v) for c, v in zip(shown.columns, row, strict=True)]
-        for row in shown.itertuples(index=False)
-    ]
-    lines = [list(map(str, shown.columns)), ["---"] * len(shown.columns), *cells]
+    lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns), *_rows(frame.astype(object))]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""The searched hyperparameters, each with its value in every trial and where that lies in its range."""
+"""Lists the searched hyperparameters, with their value in every trial and its place in the range."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Column:
     """One hyperparameter.
 
     Attributes:
-        title: its name, with the option that it hangs on.
-        values: by the trial's number, where it is active; those outside the space too, but not those that
-            have no place on its scale, as None (a default of scikit-learn's), or 0 on a log scale.
-        parts: where the value lies in its range, from 0 to 1; only of values in the space.
+        title: its name, with the option that it belongs to.
+        values: trial -> value, if it is active there; values outside the space too, but not those without a
+            place on its scale, such as None (a default of scikit-learn's), or 0 on a log scale.
+        parts: trial -> place of the value in its range, from 0 to 1; only of values in the space.
     """
 
     label: str
@@ -31,56 +31,54 @@ class Column:
 
     @property
     def log(self) -> bool:
-        """Whether it is searched on a log scale."""
+        """Tells whether it is searched on a log scale."""
         return not isinstance(self.parameter, Choice) and self.parameter.log
 
     @property
     def is_choice(self) -> bool:
-        """Whether it is one of several options."""
+        """Tells whether it is one of several options."""
         return isinstance(self.parameter, Choice)
 
     @property
     def options(self) -> list[str]:
-        """The options of a choice, as they are shown; none for a number."""
+        """The options of a choice, as text; none for a number."""
         if not isinstance(self.parameter, Choice):
             return []
-        return [summary.shown(option.value) for option in self.parameter.options]
+        return [summary.text(option.value) for option in self.parameter.options]
 
     def ends(self) -> tuple[tuple[str, float], tuple[str, float]]:
-        """The lowest and the highest value, as they are shown, and where they lie."""
+        """Returns the lowest and the highest value, as text, each with its place."""
         low, high = (self.parameter.from_unit(part) for part in (0.0, 1.0))
-        return (self._text(low), self.parameter.unit(low)), (self._text(high), self.parameter.unit(high))
-
-    def _text(self, raw: float) -> str:
-        return self.shown(self.at(self.parameter.unit(raw)))
+        places = self.parameter.unit(low), self.parameter.unit(high)
+        return (summary.text(self.at(places[0])), places[0]), (summary.text(self.at(places[1])), places[1])
 
     def grid(self, most: int) -> list[Any]:
-        """All values of a number with steps, where there are so few; else none."""
+        """Returns all values of a number with steps, if they are few; else none."""
         whole = None if isinstance(self.parameter, Choice) else self.parameter.whole
         if whole is None or whole[1] - whole[0] >= most:
             return []
         return [self.parameter.decode(raw) for raw in range(whole[0], whole[1] + 1)]
 
     def at(self, part: float) -> Any:
-        """The value at a place in the range; of a choice, as it is shown."""
+        """Returns the value at a place in the range; of a choice, as text."""
         raw = self.parameter.from_unit(part)
         if isinstance(self.parameter, Choice):
             return self.options[int(raw)]
         return self.parameter.decode(raw)
 
-    def shown(self, value: object) -> str:
-        """A value for people."""
-        return summary.shown(value)
+    def place(self, number: int) -> Any:
+        """Returns a trial's value as a plot takes it: of a choice, as text."""
+        return summary.text(self.values[number]) if self.is_choice else self.values[number]
 
 
 @lru_cache(maxsize=1)
 def columns(snapshot: StudySnapshot) -> tuple[Column, ...]:
-    """Every searched hyperparameter, by label, in the order of the space."""
+    """Returns every searched hyperparameter, in the order of the space."""
     values: dict[str, dict[int, Any]] = {label: {} for label in snapshot.space.leaves}
-    for seen in snapshot.seen:
-        for label, value in _active(snapshot.space, seen.trial.config, ""):
+    for trial in snapshot.trials:
+        for label, value in _active(snapshot.space, trial.config, ""):
             if _has_place(snapshot.space.leaves[label], value):
-                values[label][seen.number] = value
+                values[label][trial.number] = value
     return tuple(_column(snapshot.space, label, values[label]) for label in snapshot.space.leaves)
 
 
@@ -98,17 +96,17 @@ def _column(space: Space, label: str, values: Mapping[int, Any]) -> Column:
 
 
 def title(space: Space, label: str) -> str:
-    """A label for people: `momentum (optimizer sgd)`."""
+    """Returns a label for people: `momentum (optimizer sgd)`."""
     *above, name = label.split("|")
     if not above:
         return name
     choice = space.leaves["|".join(above[:-1])]
     option = choice.options[int(above[-1])].value if isinstance(choice, Choice) else ""
-    return f"{name} ({above[-2]} {summary.shown(option)})"
+    return f"{name} ({above[-2]} {summary.text(option)})"
 
 
 def _active(space: Space, config: Config, prefix: str) -> Iterator[tuple[str, Any]]:
-    """(label, value) of a config; unlike `Space.encode`, of one that is outside the space as well."""
+    """Yields (label, value) of a config; unlike `Space.encode`, also if it is outside the space."""
     for name, parameter in space.parameters.items():
         if isinstance(parameter, Fixed) or name not in config:
             continue

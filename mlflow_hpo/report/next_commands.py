@@ -1,4 +1,4 @@
-"""The commands to use next: to see a study, rank it, go on with it, register and serve its model."""
+"""Writes the commands to use next: to see a study, rank it, go on with it, register and serve its model."""
 
 from __future__ import annotations
 
@@ -14,36 +14,33 @@ EXAMPLE_NAME = "NAME"
 
 
 def rank_command(run_id: str) -> str:
-    """The command that ranks a study."""
+    """Returns the command that ranks a study."""
     return f"mlflow-hpo report {run_id}"
 
 
 def resume_command(info: StudyInfo, run_id: str) -> str:
-    """What goes on with a study."""
+    """Returns the command that goes on with a study."""
     return _in_python(info, run_id) if info.given_in_python else f"mlflow-hpo resume {run_id}"
 
 
 def register_command(
     info: StudyInfo, run_id: str, name: str = EXAMPLE_NAME, alias: str = "", force: bool = False
 ) -> str:
-    """What registers a study's best model.
+    """Returns the command that registers a study's best model.
 
     Args:
         alias: empty: the study's.
-        force: whether the gate would refuse it.
     """
     other = alias if alias != info.settings.alias else ""
     if info.given_in_python:
-        given: dict[str, str | bool] = {"register": name}
-        given |= {"alias": other} if other else {}
-        given |= {"force": True} if force else {}
-        return _in_python(info, run_id, **given)
+        options: dict[str, str | bool] = {"register": name, "alias": other, "force": force}
+        return _in_python(info, run_id, **{key: value for key, value in options.items() if value})
     more = (f" --alias {quote(other)}" if other else "") + (" --force" if force else "")
     return f"{rank_command(run_id)} --register {quote(name)}{more}"
 
 
 def _in_python(info: StudyInfo, run_id: str, **options: str | bool) -> str:
-    """What was given from Python is to be given again: no command can."""
+    """Returns the call that gives a study again what Python gave it: no command can."""
     if info.settings.target_column:
         options = {"target_column": info.settings.target_column, **options}
     given = "".join(f", {name}={value!r}" for name, value in options.items())
@@ -53,7 +50,7 @@ def _in_python(info: StudyInfo, run_id: str, **options: str | bool) -> str:
 def next_commands(
     info: StudyInfo, uri: str, experiment_id: str, run_id: str, has_model: bool = True
 ) -> list[tuple[str, str]]:
-    """What to do with the study when its search is over: (purpose, command) pairs, in order."""
+    """Returns what to do with a study when its search is over: (purpose, command) pairs, in order."""
     steps = [*see_commands(uri, experiment_id, run_id), ("rank the trials", rank_command(run_id))]
     if not has_model:
         return steps
@@ -62,7 +59,7 @@ def next_commands(
 
 
 def see_commands(uri: str, experiment_id: str, run_id: str) -> list[tuple[str, str]]:
-    """Where the study is: (purpose, command) pairs."""
+    """Returns how to see a study: (purpose, command) pairs."""
     page = f"/#/experiments/{experiment_id}/runs/{run_id}"
     look = f"mlflow ui --backend-store-uri {quote(uri)}   # then open http://127.0.0.1:5000{page}"
     return [
@@ -72,10 +69,10 @@ def see_commands(uri: str, experiment_id: str, run_id: str) -> list[tuple[str, s
 
 
 def registry_commands(info: StudyInfo, run_id: str, last: Registration | None) -> list[tuple[str, str]]:
-    """How the best model gets into the registry and is served: (purpose, command) pairs.
+    """Returns how to register and serve the best model: (purpose, command) pairs.
 
     Args:
-        last: how the last registration came out.
+        last: the outcome of the last attempt to register it; None: there was none.
     """
     if last and last.version:
         return [("serve it", serve_command(last.uri))]
@@ -88,5 +85,5 @@ def registry_commands(info: StudyInfo, run_id: str, last: Registration | None) -
 
 
 def serve_command(model: str) -> str:
-    """The command that serves a registered model."""
+    """Returns the command that serves a registered model."""
     return f"mlflow models serve -m {quote(model)} --env-manager local --port 5001"

@@ -17,11 +17,11 @@ Progress = Callable[[int], None]  # is told how many trials were read so far
 
 @dataclass(frozen=True)
 class RankingQuery:
-    """What is to be ranked, and how.
+    """A request for a ranking.
 
     Attributes:
         studies: names; none: all of the experiment.
-        where: a filter in MLflow's own syntax; empty: all trials.
+        where: a filter in MLflow's syntax; empty: all trials.
         metrics: see `Ranking`.
     """
 
@@ -32,54 +32,54 @@ class RankingQuery:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is the whole of one study."""
+        """Tells whether it is the whole of one study."""
         return len(self.studies) == 1 and not (self.experiment or self.where)
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the whole of one study, by its own metric."""
+        """Tells whether it is the whole of one study, by its own metric."""
         return self.is_whole and not self.metrics
 
 
 def studies_of(connection: Connection, query: RankingQuery) -> list[StudyRun]:
-    """The studies, each once, as they were named; those of an experiment by age.
+    """Finds the studies, each once, in the order of their names; those of an experiment by age.
 
     Raises:
         StudyError: there is none.
     """
-    named = [find_study(connection, name) for name in query.studies]
-    found = named + (find_studies(connection, query.experiment) if query.experiment else [])
-    return list({study.run_id: study for study in found}.values())  # each once, however often it is named
+    studies = [find_study(connection, name) for name in query.studies]
+    studies += find_studies(connection, query.experiment) if query.experiment else []
+    return list({study.run_id: study for study in studies}.values())
 
 
 def read(
     studies: Sequence[StudyRun], query: RankingQuery, progress: Progress = lambda count: None
 ) -> tuple[list[Entry], Ranking]:
-    """Every trial that is wished for.
+    """Reads every trial that a query asks for.
 
     Raises:
         ConfigError: the studies optimise different metrics, and no other is named; or the filter names
             what no trial has.
-        StoreError: the filter is none.
+        StoreError: the filter is not valid.
     """
-    known = [info_of(study) for study in studies]
-    ranking = _ranking(studies, known, query)
-    found: list[Entry] = []
-    for study, info in zip(studies, known, strict=True):
-        found += _entries(study, info, query, partial(_from, progress, len(found)))
-    if query.where and not found:
+    infos = [info_of(study) for study in studies]
+    ranking = _ranking(studies, infos, query)
+    trials: list[Entry] = []
+    for study, info in zip(studies, infos, strict=True):
+        trials += _entries(study, info, query, partial(_from, progress, len(trials)))
+    if query.where and not trials:
         _check_names(studies, query.where)
-    return found, ranking
+    return trials, ranking
 
 
 def _check_names(studies: Sequence[StudyRun], where: str) -> None:
-    """Raise ConfigError where a filter names a param, a metric or a tag that no trial has."""
+    """Raises ConfigError if a filter names a param, a metric or a tag that no trial has."""
     runs = [run for study in studies for _, run in study.trials.runs()]
     for kind, name in filter_names(where):
-        known = {n for run in runs for n in getattr(run.data, kind)}
-        if runs and name not in known:
-            shown = ", ".join(sorted(n for n in known if not n.startswith(NOT_SHOWN)))
-            raise ConfigError(f"where {where!r}: no trial has {kind}.{name}: known are {shown or 'none'}")
+        names = {n for run in runs for n in getattr(run.data, kind)}
+        if runs and name not in names:
+            listed = ", ".join(sorted(n for n in names if not n.startswith(NOT_SHOWN)))
+            raise ConfigError(f"where {where!r}: no trial has {kind}.{name}: known are {listed or 'none'}")
 
 
 def _from(progress: Progress, before: int, count: int) -> None:
@@ -87,20 +87,20 @@ def _from(progress: Progress, before: int, count: int) -> None:
 
 
 def _entries(study: StudyRun, info: StudyInfo, query: RankingQuery, progress: Progress) -> list[Entry]:
-    seen = study.trials.runs(query.where, progress)
-    trials = [trial for trial, _ in seen]
-    metrics = {trial.run_id: run.data.metrics for trial, run in seen}
+    runs = study.trials.runs(query.where, progress)
+    trials = [trial for trial, _ in runs]
+    metrics = {trial.run_id: run.data.metrics for trial, run in runs}
     first: Trial | None = None
-    if query.where:  # which the baseline need not meet
+    if query.where:  # the baseline need not meet the filter
         first = next((t for t, _ in study.trials.runs(f"tags.`{keys.NUMBER}` = '0'") if t.losses), None)
     return entries(info, trials, first, study.name, metrics)
 
 
-def _ranking(studies: Sequence[StudyRun], known: Sequence[StudyInfo], query: RankingQuery) -> Ranking:
+def _ranking(studies: Sequence[StudyRun], infos: Sequence[StudyInfo], query: RankingQuery) -> Ranking:
     several = len(studies) > 1
-    if len({info.metric for info in known}) == 1:
-        return Ranking(known[0].metric, query.metrics, several)
+    if len({info.metric for info in infos}) == 1:
+        return Ranking(infos[0].metric, query.metrics, several)
     if not query.metrics:
-        named = ", ".join(f"{s.name} {i.metric.name}" for s, i in zip(studies, known, strict=True))
+        named = ", ".join(f"{s.name} {i.metric.name}" for s, i in zip(studies, infos, strict=True))
         raise ConfigError(f"the studies optimise different metrics ({named}): give --sort METRIC")
     return Ranking(Metric("own_metric", True), query.metrics, several)

@@ -19,7 +19,7 @@ class Entry:
 
     Attributes:
         value, gain: the metric of its study, and by how much it is better than that study's baseline.
-        metrics: every metric of its run, the last value of each.
+        metrics: the last value of every metric of its run.
     """
 
     trial: Trial
@@ -34,19 +34,19 @@ class Ranking:
     """The order of a ranking, and what it shows.
 
     Attributes:
-        own: the studies' own metric, whose values head a column.
-        metrics: those that it is ordered by: one; two, by dominance; none, by the studies' own.
+        optimised: the metric that the studies optimised.
+        metrics: the metrics that order the trials: one; two, by dominance; none, by the optimised one.
         several: the trials are of several studies.
     """
 
-    own: Metric
+    optimised: Metric
     metrics: tuple[Metric, ...] = ()
     several: bool = False
 
     def keys(self, entries: Sequence[Entry]) -> list[tuple[float, ...] | None]:
         """Returns what each trial is sorted by (see `metric.order`); None for those without a place."""
         losses = [self._losses(entry) for entry in entries]
-        placed = [i for i, of_one in enumerate(losses) if of_one is not None]
+        placed = [i for i, loss in enumerate(losses) if loss is not None]
         keys = dict(zip(placed, order([losses[i] or () for i in placed]), strict=True))
         return [keys.get(i) for i in range(len(entries))]
 
@@ -54,7 +54,7 @@ class Ranking:
         if entry.trial.state is State.FAILED:
             return None
         if not self.metrics:
-            return None if entry.value is None else (self.own.loss(entry.value),)
+            return None if entry.value is None else (self.optimised.loss(entry.value),)
         losses = tuple(metric.loss_in(entry.metrics) for metric in self.metrics)
         return None if None in losses else losses  # type: ignore[return-value]
 
@@ -76,41 +76,35 @@ def entries(
     study: str = "",
     metrics: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Entry]:
-    """A study's trials as they are ranked.
+    """Makes a study's trials entries of a ranking.
 
     Args:
-        baseline: what gains are measured against; None: it is among the trials, or there is none.
-        metrics: those of each trial, by its run.
+        baseline: the trial that gains are measured against; None: it is among the trials, or there is none.
+        metrics: run id -> metrics.
     """
-    first = baseline or summary.baseline(trials)
-    known, given = metrics or {}, [first] if first else []
+    first, metrics = baseline or summary.baseline(trials), metrics or {}
+    others = [first] if first else []
     return [
-        Entry(
-            t,
-            info.value(t),
-            summary.gain(info, t, given),
-            study,
-            known.get(t.run_id, {}),
-        )
+        Entry(t, info.value(t), summary.gain(info, t, others), study, metrics.get(t.run_id, {}))
         for t in trials
     ]
 
 
-def ranked(found: Sequence[Entry], ranking: Ranking) -> pd.DataFrame:
-    """Trials, best first; those without a place last, as they came.
+def ranked(entries: Sequence[Entry], ranking: Ranking) -> pd.DataFrame:
+    """Ranks trials, best first; those without a place last, as they came.
 
     Returns:
-        Columns rank (empty where there is no place), front (of two aims), study (of several), trial, the
-        metric, gain (over the baseline, positive is better), the aims, epochs, seconds, status, then the
-        hyperparameters and run_id.
+        Columns rank (empty without a place), front (for two metrics), study (of several), trial, the
+        optimised metric, gain (over the baseline; positive is better), the ranking's metrics, epochs,
+        seconds, status, then the hyperparameters and run_id.
     """
-    keys = ranking.keys(found)
+    keys = ranking.keys(entries)
     placed = [i for i, key in enumerate(keys) if key is not None]
-    placed.sort(key=lambda i: (keys[i], found[i].trial.number))
+    placed.sort(key=lambda i: (keys[i], entries[i].trial.number))
     rest = [i for i, key in enumerate(keys) if key is None]
-    rows = [_row(found[i], place, keys[i], ranking) for place, i in enumerate(placed, 1)]
-    rows += [_row(found[i], None, None, ranking) for i in rest]
-    names = list(dict.fromkeys(name for e in found for name in e.trial.config))
+    rows = [_row(entries[i], place, keys[i], ranking) for place, i in enumerate(placed, 1)]
+    rows += [_row(entries[i], None, None, ranking) for i in rest]
+    names = list(dict.fromkeys(name for e in entries for name in e.trial.config))
     frame = pd.DataFrame(rows, columns=[*_columns(ranking), *names, "run_id"])
     for whole in {"rank", FRONT} & {*frame.columns}:
         frame[whole] = frame[whole].astype("Int64")
@@ -120,28 +114,28 @@ def ranked(found: Sequence[Entry], ranking: Ranking) -> pd.DataFrame:
 
 
 def _columns(ranking: Ranking) -> list[str]:
-    own = [ranking.own.name, "gain"]
+    optimised = [ranking.optimised.name, "gain"]
     front = [FRONT] if len(ranking.metrics) == 2 else []
     study = ["study"] if ranking.several else []
-    more = [m.name for m in ranking.metrics if m.name not in own]
-    return ["rank", *front, *study, "trial", *own, *more, "epochs", "seconds", "status"]
+    more = [m.name for m in ranking.metrics if m.name not in optimised]
+    return ["rank", *front, *study, "trial", *optimised, *more, "epochs", "seconds", "status"]
 
 
 def _row(
     entry: Entry, place: int | None, key: tuple[float, ...] | None, ranking: Ranking
 ) -> dict[str, object]:
     trial = entry.trial
-    known: dict[str, object] = {m.name: entry.metrics.get(m.name) for m in ranking.metrics}
-    known |= {
+    row: dict[str, object] = {m.name: entry.metrics.get(m.name) for m in ranking.metrics}
+    row |= {
         "rank": place,
         FRONT: int(key[0]) if key and len(ranking.metrics) == 2 else None,
         "study": entry.study,
         "trial": trial.number,
-        ranking.own.name: entry.value,
+        ranking.optimised.name: entry.value,
         "gain": entry.gain,
         "epochs": trial.epochs,
         "seconds": round(trial.seconds, 2) if trial.epochs else None,
         "status": f"{trial.state}: {trial.reason}" if trial.reason else str(trial.state),
         "run_id": trial.run_id,
     }
-    return {**trial.config, **known}
+    return {**trial.config, **row}

@@ -1,4 +1,4 @@
-"""All that the page says of a study, read from the store once, as frozen data."""
+"""Reads all that the page says of a study from the store, once, as frozen data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.store.registrations import Registration
 from mlflow_hpo.trial import State, Trial
 
-MOST_READ = 200  # trials that are looked at closely: a query for each curve, and one for when units ran
+MOST_READ = 200  # trials whose curve is read: that takes a query each, and one for when its units ran
 MILLI = 1e-3
 
 
@@ -22,9 +22,9 @@ class TrialView:
     """A trial, and what its run shows.
 
     Attributes:
-        value: the study's metric after its last recorded epoch; None where there is none, or it failed.
+        value: the study's metric after its last recorded epoch; None if there is none, or it failed.
         spans: when its units were trained, in order; seconds since the study began.
-        curve: (epoch, value) pairs; empty where it was not read.
+        curve: (epoch, value) pairs; empty if it was not read.
         used: of cpu_seconds, peak_memory_mb and gpu_memory_mb, those that were measured.
         machine: what it ran on, by the names of `hardware.machine`.
     """
@@ -42,7 +42,7 @@ class TrialView:
         return self.trial.number
 
     def stopped(self, info: StudyInfo) -> bool:
-        """Whether it was ended, or rests, before the last epoch; one that ended by itself was not."""
+        """Tells whether it ended, or rests, before the last epoch; not if its training ended by itself."""
         over = self.trial.ended_itself or self.trial.epochs >= info.max_epochs
         return self.value is not None and not over
 
@@ -54,10 +54,10 @@ class StudySnapshot:
     Attributes:
         began: when, in seconds since 1970.
         seconds: from there to its end, or to what came last.
-        seen: its trials, by number.
+        views: its trials, by number.
         curves_read: of how many trials the learning curves were read.
-        final_uri: the model of the final training; empty where there was none.
-        registrations: how its registrations came out, the newest first.
+        final_uri: the model of the final training; empty if there was none.
+        registrations: the outcomes of its registrations, the newest first.
     """
 
     name: str
@@ -69,7 +69,7 @@ class StudySnapshot:
     seconds: float
     info: StudyInfo
     space: Space
-    seen: tuple[TrialView, ...]
+    views: tuple[TrialView, ...]
     curves_read: int
     final_uri: str = ""
     registrations: tuple[Registration, ...] = ()
@@ -77,35 +77,38 @@ class StudySnapshot:
     @cached_property
     def trials(self) -> list[Trial]:
         """The trials alone."""
-        return [s.trial for s in self.seen]
+        return [view.trial for view in self.views]
 
     @cached_property
     def scored(self) -> list[TrialView]:
-        """Those with a value, by number."""
-        return [s for s in self.seen if s.value is not None]
+        """The trials with a value, by number."""
+        return [view for view in self.views if view.value is not None]
+
+    @cached_property
+    def values(self) -> list[float]:
+        """The values of `scored`."""
+        return [view.value for view in self.scored if view.value is not None]
 
     @cached_property
     def ranked(self) -> list[TrialView]:
-        """Those with a value, the best first."""
+        """The trials with a value, best first."""
         views = {view.number: view for view in self.scored}
-        return [views[trial.number] for trial in rank(v.trial for v in self.scored)]
+        return [views[trial.number] for trial in rank(view.trial for view in self.scored)]
 
     @cached_property
     def failed(self) -> list[TrialView]:
-        """Those that failed."""
-        return [s for s in self.seen if s.trial.state is State.FAILED]
+        """The trials that failed, by number."""
+        return [view for view in self.views if view.trial.state is State.FAILED]
 
     @property
     def registration(self) -> Registration | None:
-        """The newest version that was made of it; without any, the newest refusal."""
-        return next(
-            (o for o in self.registrations if o.version),
-            self.registrations[0] if self.registrations else None,
-        )
+        """The newest registered version; if there is none, the newest refusal."""
+        newest = self.registrations[0] if self.registrations else None
+        return next((r for r in self.registrations if r.version), newest)
 
     @property
     def model_uri(self) -> str:
-        """Where its best model is loaded from; empty where there is none."""
+        """The URI that loads its best model; empty if there is none."""
         registered = self.registration.uri if self.registration else ""
         return registered or self.final_uri or (self.best.trial.model_uri if self.best else "")
 
@@ -116,17 +119,16 @@ class StudySnapshot:
 
     @property
     def baseline(self) -> TrialView | None:
-        """Trial 0, where it has a value."""
-        return next((s for s in self.scored if s.number == 0), None)
+        """Trial 0, if it has a value."""
+        return next((view for view in self.scored if view.number == 0), None)
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """Epochs at which trials were compared; none without a scheduler."""
-        pruned = self.info.settings.scheduler != "none"
-        return self.info.plan.rungs if pruned else ()
+        """The epochs at which trials were compared; none without a scheduler."""
+        return self.info.plan.rungs if self.info.settings.scheduler != "none" else ()
 
     def better(self, one: float, other: float) -> bool:
-        """Whether a value of the metric is better than another."""
+        """Tells whether a value of the metric is better than another."""
         return self.info.metric.loss(one) < self.info.metric.loss(other)
 
 
@@ -137,11 +139,11 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         StudyError: its space is gone.
         ConfigError: its settings are not known here.
     """
-    info, about = info_of(run), run.connection.client.get_run(run.run_id).info
-    seen = _views(run, info)
-    began = min([about.start_time * MILLI, *(s.spans[0].begin for s in seen if s.spans)])
-    ends = [s.spans[-1].end for s in seen if s.spans] or [began]
-    seen = [replace(s, spans=tuple(_since(span, began) for span in s.spans)) for s in seen]
+    info, mlflow_run = info_of(run), run.connection.client.get_run(run.run_id).info
+    views = _views(run, info)
+    units = [span for view in views for span in view.spans]
+    began = min([mlflow_run.start_time * MILLI, *(span.begin for span in units)])
+    ended = [mlflow_run.end_time * MILLI] if mlflow_run.end_time else []
     return StudySnapshot(
         name=run.name,
         run_id=run.run_id,
@@ -149,45 +151,41 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         uri=run.connection.uri,
         experiment_id=run.experiment_id,
         began=began,
-        seconds=max([*ends, *_ended(about)]) - began,
+        seconds=max([began, *(span.end for span in units), *ended]) - began,
         info=info,
         space=parse_space(run.artifacts.space_text, keys.SPACE_FILE),
-        seen=tuple(seen),
-        curves_read=sum(bool(s.curve) for s in seen),
-        final_uri=final[2] if (final := run.final) else "",
+        views=tuple(replace(view, spans=_since(view.spans, began)) for view in views),
+        curves_read=sum(bool(view.curve) for view in views),
+        final_uri=final.model_uri if (final := run.final) else "",
         registrations=tuple(run.registrations),
     )
 
 
 def chosen(trials: Sequence[Trial], most: int = MOST_READ) -> set[int]:
-    """The trials to look at closely: the baseline, the best, and as many of the others, spread evenly."""
+    """Returns the trials whose curves are read: the baseline, the best, and of the others an even sample."""
     ranked = sorted(rank(trials), key=lambda trial: trial.number != 0)
     if len(ranked) <= most:
-        return {t.number for t in ranked}
+        return {trial.number for trial in ranked}
     first, rest = ranked[: most // 2], ranked[most // 2 :]
     places = (i * len(rest) // (most - len(first)) for i in range(most - len(first)))
-    return {t.number for t in (*first, *(rest[place] for place in places))}
+    return {trial.number for trial in (*first, *(rest[place] for place in places))}
 
 
 def _views(run: StudyRun, info: StudyInfo) -> list[TrialView]:
     pairs = run.trials.runs()
-    near = chosen([trial for trial, _ in pairs])
-    return [_view(run, info, *pair, pair[0].number in near) for pair in pairs]
+    read = chosen([trial for trial, _ in pairs])
+    return [_view(run, info, *pair, pair[0].number in read) for pair in pairs]
 
 
-def _view(run: StudyRun, info: StudyInfo, trial: Trial, trial_run: Any, closely: bool) -> TrialView:
+def _view(run: StudyRun, info: StudyInfo, trial: Trial, trial_run: Any, with_curve: bool) -> TrialView:
     value = None if trial.state is State.FAILED else info.value(trial)
     last = history.last_span(trial, trial_run)
-    spans: tuple[UnitSpan, ...] = (last,) if last else ()
-    if closely and len(trial.losses) > 1:  # more than one unit, perhaps
-        spans = history.unit_spans(run, trial) or spans
-    curve = history.learning_curve(run, trial, info.metric.name) if closely else ()
-    return TrialView(trial, value, spans, curve, history.used_by(trial_run), history.machine_of(trial_run))
+    units: tuple[UnitSpan, ...] = (last,) if last else ()
+    if with_curve and len(trial.losses) > 1:  # more than one unit, perhaps
+        units = history.unit_spans(run, trial) or units
+    curve = history.learning_curve(run, trial, info.metric.name) if with_curve else ()
+    return TrialView(trial, value, units, curve, history.used_by(trial_run), history.machine_of(trial_run))
 
 
-def _since(span: UnitSpan, began: float) -> UnitSpan:
-    return UnitSpan(span.begin - began, span.end - began, span.epochs)
-
-
-def _ended(info: Any) -> list[float]:
-    return [info.end_time * MILLI] if info.end_time else []
+def _since(units: Sequence[UnitSpan], began: float) -> tuple[UnitSpan, ...]:
+    return tuple(UnitSpan(unit.begin - began, unit.end - began, unit.epochs) for unit in units)

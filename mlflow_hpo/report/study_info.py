@@ -1,7 +1,7 @@
-"""What is known of a study without loading its model: what was asked, and what followed from it."""
+"""Reads from a study's run what was asked, and what followed from it, without loading its model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -54,19 +54,9 @@ class StudyInfo:
         return cls(read_settings(settings), **{**plan, "metrics": metrics})
 
     def record(self) -> dict[str, Any]:
-        """Returns what `read` needs beside the settings, as JSON's types."""
-        names = (
-            "max_epochs",
-            "max_trials",
-            "data",
-            "warm_start",
-            "code",
-            "data_content",
-            "data_digest",
-            "commit",
-        )
-        metrics = [[metric.name, metric.maximize] for metric in self.metrics]
-        return {"metrics": metrics, **{name: getattr(self, name) for name in names}}
+        """Returns all that `read` needs except for the settings, as JSON's types."""
+        record = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "settings"}
+        return record | {"metrics": [[metric.name, metric.maximize] for metric in self.metrics]}
 
     def params(self) -> dict[str, Any]:
         """Returns the settings for people, with what was left open in them filled in."""

@@ -1,4 +1,4 @@
-"""What a study came to, in words: the gain, the description in the MLflow UI, the plan."""
+"""Says in words what a study came to: gain, best trials, description in the MLflow UI, and the plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid
-from mlflow_hpo.metric import best
+from mlflow_hpo.metric import best, rank
 from mlflow_hpo.report.next_commands import rank_command, register_command
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import Plan
@@ -16,14 +16,17 @@ from mlflow_hpo.trial import Config, State, Trial
 if TYPE_CHECKING:
     from mlflow_hpo.store.registrations import Registration
 
+MAX_CELL = 60  # characters of a value in a table
+MISSING = "–"
+
 
 def baseline(trials: Sequence[Trial]) -> Trial | None:
-    """Trial 0, where it has a loss."""
+    """Returns trial 0, if it has a loss."""
     return next((t for t in trials if t.number == 0 and t.loss is not None), None)
 
 
 def gain(info: StudyInfo, trial: Trial, trials: Sequence[Trial]) -> float | None:
-    """By how much a trial is better than the baseline, in the metric; negative where it is worse."""
+    """Returns by how much a trial is better than the baseline, in the metric; negative if it is worse."""
     first = baseline(trials)
     if first is None or first.loss is None or trial.loss is None:
         return None
@@ -31,7 +34,7 @@ def gain(info: StudyInfo, trial: Trial, trials: Sequence[Trial]) -> float | None
 
 
 def headline(info: StudyInfo, trials: Sequence[Trial]) -> str:
-    """The best trial and its gain in one line."""
+    """Returns the best trial and its gain in one line."""
     winner = best(trials)
     if winner is None:
         return "no trial finished"
@@ -48,46 +51,42 @@ def headline(info: StudyInfo, trials: Sequence[Trial]) -> str:
 def describe(
     info: StudyInfo, run_id: str, trials: Sequence[Trial], registrations: Sequence[Registration] = ()
 ) -> str:
-    """The study's description, as Markdown for the MLflow UI.
-
-    Args:
-        registrations: how its registrations came out.
-    """
+    """Returns the study's description, as Markdown for the MLflow UI."""
     winner = best(trials)
-    begun = sum(t.result_count > 0 for t in trials)
+    with_results = sum(t.result_count > 0 for t in trials)
     failed = sum(t.state is State.FAILED for t in trials)
     lines = [
         f"**{headline(info, trials)}**",
         "",
-        *(f"- {one.sentence}" for one in registrations),
+        *(f"- {registration.sentence}" for registration in registrations),
         *([""] if registrations else []),
-        f"{begun} of {info.max_trials} trials have results, {failed} failed.",
+        f"{with_results} of {info.max_trials} trials have results, {failed} failed.",
     ]
     if winner:
         lines += ["", "| hyperparameter | value |", "|---|---|"]
-        lines += [f"| {name} | {shown(v)} |" for name, v in winner.config.items()]
-        lines += ["", f"Its run: `{winner.run_id}`.", *_of_model(info, run_id, winner.model_uri)]
+        lines += [f"| {name} | {text(value)} |" for name, value in winner.config.items()]
+        lines += ["", f"Its run: `{winner.run_id}`.", *_model_lines(info, run_id, winner.model_uri)]
     return "\n".join(lines)
 
 
-def _of_model(info: StudyInfo, run_id: str, uri: str) -> list[str]:
-    """How to load the best model and to register it, where it has one; and how to rank the trials."""
-    rank = rank_command(run_id)
+def _model_lines(info: StudyInfo, run_id: str, uri: str) -> list[str]:
+    """Returns how to load and register the best model, if there is one, and how to rank the trials."""
+    ranks = rank_command(run_id)
     if not uri:
-        return ["Rank:", "", "```", rank, "```"]
+        return ["Rank:", "", "```", ranks, "```"]
     load = ["```python", "import mlflow", f'model = mlflow.pyfunc.load_model("{uri}")', "```"]
     register = register_command(info, run_id)
-    return ["Load it:", "", *load, "", "Rank and register:", "", "```", rank, register, "```"]
+    return ["Load it:", "", *load, "", "Rank and register:", "", "```", ranks, register, "```"]
 
 
 def plan_lines(info: StudyInfo, space: Space, given: Sequence[Config], plan: Plan) -> list[str]:
-    """What a study is about to do, where its algorithm or scheduler knows."""
+    """Returns what a study is about to do, as far as its algorithm and scheduler know."""
     grid = [grid_line(info, space, given)] if info.settings.algorithm == GRID else []
     return grid + ([plan_line(info, plan)] if info.settings.scheduler != "none" else [])
 
 
 def plan_line(info: StudyInfo, plan: Plan) -> str:
-    """What the scheduler is about to do, and what that saves."""
+    """Returns what the scheduler is about to do, and what that saves."""
     full = info.budget.full
     share = f"{100 * plan.typical / full:.0f}% of the {full} that training every trial fully takes"
     spent = f"{plan.most} epochs" if plan.most == plan.typical else f"about {plan.typical} epochs"
@@ -100,14 +99,14 @@ def plan_line(info: StudyInfo, plan: Plan) -> str:
 
 
 def spent_line(info: StudyInfo, trials: Sequence[Trial]) -> str:
-    """How many epochs were trained, and how many were saved."""
+    """Returns how many epochs were trained, and how many were saved, in words."""
     spent, full = epochs_spent(info, trials)
     saved = full - spent
     return f"{spent} epochs trained; {saved} of {full} saved ({100 * saved / max(full, 1):.0f}%)"
 
 
 def epochs_spent(info: StudyInfo, trials: Sequence[Trial]) -> tuple[int, int]:
-    """Epochs that were trained, and those of training to the end whatever did not fail and was not cut."""
+    """Returns the epochs trained, and those of training each to the end unless it failed or was cut."""
     spent = {t.number: t.epochs - t.start if t.losses else 0 for t in trials}
     lost = [t.number for t in trials if t.state in (State.FAILED, State.KILLED)]
     full = sum(spent[number] if number in lost else info.max_epochs for number in spent)
@@ -115,17 +114,35 @@ def epochs_spent(info: StudyInfo, trials: Sequence[Trial]) -> tuple[int, int]:
 
 
 def grid_line(info: StudyInfo, space: Space, given: Sequence[Config]) -> str:
-    """How large the grid is, and how much of it will be tried.
+    """Returns how large the grid is, and how much of it will be tried.
 
     Args:
-        given: configs to be tried first; those that are not on the grid take the place of one that is.
+        given: configs to be tried first; one that is not on the grid takes the place of one that is.
     """
     size, points = grid_size(space, info.settings.grid_points), info.settings.grid_points
-    elsewhere = sum(not is_on_grid(space, config, points) for config in given)
-    tried = max(0, min(size, info.max_trials - 1 - elsewhere))
+    off_grid = sum(not is_on_grid(space, config, points) for config in given)
+    tried = max(0, min(size, info.max_trials - 1 - off_grid))
     return f"grid: {size} combinations, of which {tried} are tried beside the baseline"
 
 
-def shown(item: object) -> str:
-    """A hyperparameter's value for people: floats to four digits."""
-    return f"{item:.4g}" if isinstance(item, float) else str(item)
+def best_rows(info: StudyInfo, trials: Sequence[Trial], count: int) -> tuple[list[str], list[list[str]]]:
+    """Returns the head and the rows of a table of the best trials, best first."""
+    top = rank(trials)[:count]
+    names = list(dict.fromkeys(name for trial in top for name in trial.config))
+    rows = [
+        [str(place), str(t.number), f"{info.value(t):.4f}", str(t.epochs), f"{t.seconds:.1f}"]
+        + [cell(t.config.get(name, MISSING)) for name in names]
+        for place, t in enumerate(top, 1)
+    ]
+    return ["rank", "trial", info.metric.name, "epochs", "seconds", *names], rows
+
+
+def cell(value: object) -> str:
+    """Returns a value as text for a table, cut if it is too long."""
+    words = text(value)
+    return words if len(words) <= MAX_CELL else words[: MAX_CELL - 1] + "…"
+
+
+def text(value: object) -> str:
+    """Returns a hyperparameter's value as text: floats to four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

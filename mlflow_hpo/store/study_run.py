@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 from mlflow.entities import Run
@@ -14,7 +14,7 @@ from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.driver_mark import driver_mark, other_driver
 from mlflow_hpo.store.extra_runs import ExtraRuns
 from mlflow_hpo.store.nested_runs import NestedRuns
-from mlflow_hpo.store.registrations import Registration
+from mlflow_hpo.store.registrations import FinalTraining, Registration
 from mlflow_hpo.store.study_artifacts import StudyArtifacts
 from mlflow_hpo.store.trials import Trials
 from mlflow_hpo.trial import State
@@ -127,15 +127,15 @@ class StudyRun:
         self.connection.write(self.run_id, metrics=best, step=results, tags={keys.NOTE: note})
 
     @property
-    def final(self) -> tuple[int, str, str] | None:
-        """Of the final training: the trial's number, the run, the model's URI; None where there was none."""
-        known = self.connection.client.get_run(self.run_id).data.tags.get(keys.FINAL)
-        return tuple(json.loads(known)) if known else None
+    def final(self) -> FinalTraining | None:
+        """The newest final training; None if there was none."""
+        record = self.connection.client.get_run(self.run_id).data.tags.get(keys.FINAL)
+        return FinalTraining(*json.loads(record)) if record else None
 
-    def keep_final(self, number: int, run_id: str, uri: str) -> None:
-        """The final training ended well."""
-        self.connection.client.set_terminated(run_id)
-        self._tag({keys.FINAL: to_json([number, run_id, uri])})
+    def keep_final(self, final: FinalTraining) -> None:
+        """Records a final training that ended well."""
+        self.connection.client.set_terminated(final.run_id)
+        self._tag({keys.FINAL: to_json(astuple(final))})
 
     @property
     def registrations(self) -> list[Registration]:

@@ -18,6 +18,7 @@ from rich.console import Console
 from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
 from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.projects import variables
+from mlflow_hpo.report.console import print_line
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.crew import Crew, study_folder
 from mlflow_hpo.study.setup import Given, StudyPlan, plan
@@ -186,7 +187,7 @@ def _finish(study: "Study", console: Console, signals: Signals) -> None:
     elif settings.wants_final and winner:
         with _page_after(run, console):
             final = registry.train_final(study.dispatcher, winner)
-        says(console)(f"trained trial {final.trial} on all rows: {final.uri}")
+        says(console)(f"trained trial {final.trial} on all rows: {final.model_uri}")
 
 
 def register_best(
@@ -280,5 +281,5 @@ def _mlflow_process() -> int:
 
 
 def says(console: Console) -> Callable[[str], None]:
-    """Returns a function that prints a line as it is: a name may look like markup."""
-    return partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    """Returns a function that prints a line on the console."""
+    return partial(print_line, console)

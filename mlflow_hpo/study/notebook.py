@@ -56,10 +56,11 @@ class NotebookDisplay:
     def began(self, study: "Study") -> None:
         """Prints the plan and draws the first block."""
         from mlflow_hpo.report import summary
+        from mlflow_hpo.report.console import print_line
 
         self._study = study
         for line in summary.plan_lines(study.info, study.space, study.first, study.plan):
-            self._console.print(Text(line), soft_wrap=True)
+            print_line(self._console, line)
         self._draw()
 
     def changed(self, trial: "Trial") -> None:

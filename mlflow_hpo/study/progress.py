@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mlflow_hpo.metric import best, rank
+from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.study.driver import Study
@@ -76,21 +76,18 @@ class Progress:
 
     def best_table(self) -> Table:
         """Returns a table of the best trials so far, best first."""
-        trials = rank(self.trials)[:BEST_SHOWN]
-        names = list(dict.fromkeys(name for trial in trials for name in trial.config))
+        head, rows = summary.best_rows(self.info, self.trials, BEST_SHOWN)
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for name in ["trial", self.info.metric.name, "epochs", *names] if trials else []:
+        for name in head if rows else []:
             table.add_column(Text(name), justify="right", no_wrap=True)
-        for trial in trials:
-            cells = [str(trial.number), f"{self.info.value(trial):.4f}", str(trial.epochs)]
-            cells += [summary.shown(trial.config[name]) if name in trial.config else "" for name in names]
-            table.add_row(*map(Text, cells))
+        for row in rows:
+            table.add_row(*map(Text, row))
         return table
 
 
 def config_text(config: Config) -> str:
     """Returns a config in one line."""
-    return " ".join(f"{name}={summary.shown(value)}" for name, value in config.items())
+    return " ".join(f"{name}={summary.text(value)}" for name, value in config.items())
 
 
 def _clock(seconds: float) -> str:

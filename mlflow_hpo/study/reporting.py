@@ -9,7 +9,7 @@ from rich.console import Console
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.projects import variables
 from mlflow_hpo.registry import RegistrationRequest
-from mlflow_hpo.report import command, formats, page, plots
+from mlflow_hpo.report import command, formats, page
 from mlflow_hpo.report.query import RankingQuery, studies_of
 from mlflow_hpo.report.ranking import Entry, Ranking
 from mlflow_hpo.report.study_info import info_of
@@ -64,7 +64,7 @@ def _write_page(
     options: Mapping[str, Any],
     console: Console,
 ) -> None:
-    fronts = [command.front(entries, ranking)] if query.metrics else []
-    page.write_page(run, options["html"], [plots.front.plot(one) for one in fronts])
+    more = [command.front_plot(entries, ranking)] if query.metrics else []
+    page.write_page(run, options["html"], more)
     if options["style"] == "table":  # the other formats are read by programs
         says(console)(f"page with plots: {options['html']}")

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import next_commands, summary
+from mlflow_hpo.report.console import print_line
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.ledger import Observer
 from mlflow_hpo.study.progress import Progress, config_text
@@ -69,7 +70,7 @@ class Display(Observer):
             self._live.update(Progress.of(self._study))
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)  # a name may look like markup
+        print_line(self._console, line)
 
 
 def _task(study: Study) -> str:
@@ -95,15 +96,15 @@ def print_end(console: Console, study: Study) -> None:
     """Prints the best trial, its gain over the baseline, and what to do next."""
     info, run, winner = study.info, study.run, best(study.known)
     console.print()
-    console.print(Text(summary.headline(info, study.known), "bold"), soft_wrap=True)
+    print_line(console, summary.headline(info, study.known), "bold")
     if info.settings.scheduler != "none":
-        console.print(Text(summary.spent_line(info, study.known)), soft_wrap=True)
+        print_line(console, summary.spent_line(info, study.known))
     has_model = winner is not None and bool(winner.model_uri)
     for purpose, command in next_commands.next_commands(
         info, run.connection.uri, run.experiment_id, run.run_id, has_model
     ):
-        console.print(Text(f"  # {purpose}", "dim"))
-        console.print(Text(f"  {command}"), soft_wrap=True)
+        print_line(console, f"  # {purpose}", "dim")
+        print_line(console, f"  {command}")
 
 
 def print_registered(registration: "Registration | None", say: Callable[[str], None]) -> None:
@@ -111,8 +112,7 @@ def print_registered(registration: "Registration | None", say: Callable[[str], N
     if registration is None:
         return
     name, alias = registration.name, registration.alias
-    say(
-        f"registered trial {registration.trial} as {name} version {registration.version}{registration.tested}"
-    )
+    version = f"{name} version {registration.version}"
+    say(f"registered trial {registration.trial} as {version}{registration.scores_text}")
     say(f"it has the alias {alias}: {registration.why}")
     say(f"load it with mlflow.pyfunc.load_model('models:/{name}@{alias}')")

@@ -12,15 +12,14 @@ from mlflow_hpo.report.plots import (
     parallel,
     slices,
     timeline,
-    wall,
 )
-from mlflow_hpo.report.plots.base import Plot, Shown
+from mlflow_hpo.report.plots.base import Plot, PlotData
 
-__all__ = ["PLOTS", "Plot", "Shown", "front", "timeline"]
+__all__ = ["PLOTS", "Plot", "PlotData", "front", "timeline"]
 
 PLOTS: tuple[Plot[Any], ...] = (
     history.PLOT,
-    wall.PLOT,
+    history.WALL_TIME,
     curves.PLOT,
     importance.PLOT,
     contours.PLOT,

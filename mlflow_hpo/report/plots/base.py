@@ -1,4 +1,4 @@
-"""What the plots have in common: their shape, the page's colours by name, axes, thinning.
+"""Shared by the plots: their shape, the page's colours by name, axes, thinning.
 
 A figure names its colours as CSS variables, `var(--best)`; the page's script puts in those of the theme.
 """
@@ -19,14 +19,15 @@ COLORSCALE = [[i / (len(SCALE) - 1), colour] for i, colour in enumerate(SCALE)]
 MOST_POINTS = 600  # in one figure's cloud: more cannot be told apart, and makes the page slow
 DIGITS = 5
 AXIS_LETTERS = 34
+NO_VALUE = "No trial has a value yet."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """What a plot shows.
+class PlotData:
+    """The data of a plot.
 
     Attributes:
-        missing: why there is nothing to draw; empty where there is.
+        missing: why there is nothing to draw; empty if there is.
         note: what to know when reading it.
     """
 
@@ -34,7 +35,7 @@ class Shown:
     note: str = ""
 
 
-Data = TypeVar("Data", bound=Shown)
+Data = TypeVar("Data", bound=PlotData)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Plot(Generic[Data]):
 
     Attributes:
         name: its anchor in the page.
-        width: the least width in pixels that it can be read at, for what it shows; narrower, it is scrolled.
+        width: the least width in pixels that it can be read at; on a narrower page it is scrolled.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Plot(Generic[Data]):
 def figure(
     x: str, y: str, height: int = 340, log_x: bool = False, log_y: bool = False, legend: bool = True
 ) -> Any:
-    """An empty figure with named axes; of a long name there is as much as a narrow screen has room for."""
+    """Makes an empty figure with named axes; a long name is shortened to fit a narrow screen."""
     import plotly.graph_objects as go
 
     empty = go.Figure()
@@ -67,7 +68,7 @@ def figure(
 
 
 def rounded(value: float | None, digits: int = DIGITS) -> float | int | None:
-    """A number with as many digits as a screen can show, so that the page stays small; None for NaN."""
+    """Rounds a number to what a screen can show, so that the page stays small; returns None for NaN."""
     if value is None or not isfinite(value):
         return None
     short = float(f"{value:.{digits}g}")
@@ -75,33 +76,34 @@ def rounded(value: float | None, digits: int = DIGITS) -> float | int | None:
 
 
 def rounds(values: Sequence[float | None], digits: int = DIGITS) -> list[float | int | None]:
-    """Each of them rounded."""
-    return [rounded(v, digits) for v in values]
+    """Rounds each of the values."""
+    return [rounded(value, digits) for value in values]
 
 
 def thinned(count: int, most: int = MOST_POINTS, keep: Sequence[int] = ()) -> list[int]:
-    """At most so many places of a sequence, spread evenly, in order; those of `keep` in any case."""
+    """Returns at most so many indices of a sequence, spread evenly, in order, and those of `keep`."""
     if count <= most:
         return list(range(count))
     return sorted({floor(i * count / most) for i in range(most)} | set(keep))
 
 
-def of_all(shown: int, count: int, what: str = "trials") -> str:
-    """A sentence where not all is shown; else nothing."""
-    return f"{shown:,} of {count:,} {what} are drawn." if shown < count else ""
+def of_all(drawn: int, count: int) -> str:
+    """Returns a sentence that says how many trials are drawn; empty if all are."""
+    return f"{drawn:,} of {count:,} trials are drawn." if drawn < count else ""
 
 
 def cloud(snapshot: StudySnapshot) -> list[TrialView]:
-    """Trials with a value for a scatter, by number; of many a sample, with the best ten and the baseline."""
-    chosen = {s.number for s in snapshot.ranked[:10]} | {0}
-    keep = [i for i, s in enumerate(snapshot.scored) if s.number in chosen]
+    """Returns the trials with a value, by number; of many a sample, with the best ten and the baseline."""
+    chosen = {view.number for view in snapshot.ranked[:10]} | {0}
+    keep = [i for i, view in enumerate(snapshot.scored) if view.number in chosen]
     return [snapshot.scored[i] for i in thinned(len(snapshot.scored), MOST_POINTS, keep)]
 
 
 def clear_range(values: Sequence[float], maximize: bool) -> tuple[float, float] | None:
-    """The axis for a metric where a few values are so bad that the rest would be one line; None otherwise.
+    """Returns an axis for a metric that leaves out values so bad that the rest would be one line.
 
-    Beyond is what lies further from the median, on the bad side, than five times the good half's breadth.
+    Left out is what lies further from the median, on the bad side, than five times the good half's breadth.
+    Returns None if that is nothing.
     """
     if len(values) < 5:
         return None
@@ -117,7 +119,7 @@ def clear_range(values: Sequence[float], maximize: bool) -> tuple[float, float] 
 
 
 def beyond(values: Sequence[float], limits: tuple[float, float] | None) -> str:
-    """A sentence on what the axis leaves out."""
+    """Returns a sentence on what the axis leaves out; empty if that is nothing."""
     if limits is None:
         return ""
     out = [v for v in values if not limits[0] <= v <= limits[1]]
@@ -130,17 +132,17 @@ UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """What to divide by, and its name, so that a duration is a number that people read."""
+    """Returns the unit to show a duration in: its length in seconds, and its name."""
     return next(((size, name) for size, name in UNITS if seconds > 3 * size), (1.0, "seconds"))
 
 
 def escaped(text: str) -> str:
-    """A user's word within a figure: plotly takes some HTML in its texts."""
+    """Escapes a user's word for a figure: plotly takes some HTML in its texts."""
     return escape(text, quote=False)
 
 
 def short(text: str, most: int) -> str:
-    """A user's word as there is room for it; of a longer one the middle is left out, for ends tell apart."""
+    """Escapes a user's word, and leaves out the middle if it is too long: words differ at their ends."""
     if len(text) > most:
         ahead = most // 2
         text = f"{text[:ahead]}…{text[len(text) - most + ahead + 1 :]}"
@@ -148,20 +150,22 @@ def short(text: str, most: int) -> str:
 
 
 def sentences(*parts: str) -> str:
-    """Those that are not empty, in one line."""
+    """Joins the parts that are not empty."""
     return " ".join(part for part in parts if part)
 
 
-def add_baseline(drawn: Any, value: float) -> None:
-    """A line across the figure at the baseline's value."""
-    drawn.add_hline(rounded(value), line={"dash": "dash", "color": BASELINE, "width": 1.5})
+def add_baseline(figure: Any, value: float | None) -> None:
+    """Adds a line across the figure at the baseline's value, if there is one."""
+    if value is None:
+        return
     line = {"dash": "dash", "color": BASELINE, "width": 1.5}
-    drawn.add_scatter(x=[None], y=[None], mode="lines", name="baseline", line=line)  # for the legend
+    figure.add_hline(rounded(value), line=line)
+    figure.add_scatter(x=[None], y=[None], mode="lines", name="baseline", line=line)  # for the legend
 
 
-def add_failed(drawn: Any, numbers: Sequence[int]) -> None:
-    """Crosses at the foot of the figure for the trials that failed."""
-    drawn.add_scatter(
+def add_failed(figure: Any, numbers: Sequence[int]) -> None:
+    """Adds crosses at the foot of the figure for the trials that failed."""
+    figure.add_scatter(
         x=list(numbers),
         y=[0.02] * len(numbers),
         yaxis="y2",
@@ -170,4 +174,4 @@ def add_failed(drawn: Any, numbers: Sequence[int]) -> None:
         marker={"symbol": "x", "color": FAILED, "size": 8},
         hovertemplate="trial %{x}: failed<extra></extra>",
     )
-    drawn.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+    figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})

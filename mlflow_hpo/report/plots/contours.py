@@ -1,4 +1,4 @@
-"""Contours of the two hyperparameters that matter most."""
+"""Draws contours of the two hyperparameters that matter most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Axis:
     """One of the two hyperparameters.
 
     Attributes:
-        values: where it was looked at; the options of a choice.
+        values: the values at which the forest was asked; the options of a choice.
     """
 
     title: str
@@ -31,8 +31,8 @@ class Axis:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contours(base.Shown):
-    """What a forest predicts over the two.
+class Contours(base.PlotData):
+    """A forest's predictions over two hyperparameters.
 
     Attributes:
         better: the share of trials that are better than one there, rows by `y`, from 0 to 1.
@@ -46,22 +46,24 @@ class Contours(base.Shown):
 
 
 def compute(snapshot: StudySnapshot) -> Contours:
-    """The data of the plot: the partial dependence (Friedman 2001) of a forest on all trials."""
-    found = importance(snapshot)
-    if found.missing:
+    """Returns the plot's data: the partial dependence (Friedman 2001) of a forest on all trials."""
+    ranking = importance(snapshot)
+    if ranking.missing:
         return Contours(missing="Which two matter most is not known: see above.")
-    if len(found.labels) < 2:
+    if len(ranking.labels) < 2:
         return Contours(missing="Only one hyperparameter was varied.")
-    shown = {c.label: c for c in columns(snapshot)}
-    one, other = (shown[label] for label in found.labels[:2])
-    both = [s for s in base.cloud(snapshot) if s.number in one.parts and s.number in other.parts]
+    by_label = {column.label: column for column in columns(snapshot)}
+    one, other = (by_label[label] for label in ranking.labels[:2])
+    numbers = [view.number for view in base.cloud(snapshot)]
     return Contours(
-        note=f"What a random forest on {found.trials} trials predicts, averaged over the other "
+        note=f"What a random forest on {ranking.trials} trials predicts, averaged over the other "
         "hyperparameters.",
         x=_axis(one),
         y=_axis(other),
         better=_predicted(table(snapshot), one, other),
-        points=tuple((s.number, _shown(one, s.number), _shown(other, s.number)) for s in both),
+        points=tuple(
+            (n, one.place(n), other.place(n)) for n in numbers if n in one.parts and n in other.parts
+        ),
     )
 
 
@@ -71,36 +73,31 @@ def _axis(column: Column) -> Axis:
 
 
 def _parts(column: Column) -> list[float]:
-    """Places in the range: the middles of the options, or evenly from end to end."""
+    """Returns places in the range: the middles of the options, or evenly from end to end."""
     if column.is_choice:
         return [(i + 0.5) / len(column.options) for i in range(len(column.options))]
     places = [i / (STEPS - 1) for i in range(STEPS)]
     return list({column.at(part): part for part in places}.values())  # a whole number may come twice
 
 
-def _shown(column: Column, number: int) -> float | int | str:
-    value = column.values[number]
-    return column.shown(value) if column.is_choice else value
-
-
-def _predicted(found: Table, one: Column, other: Column) -> tuple[tuple[float, ...], ...]:
-    model = forest(found)
-    rows = np.unique(np.linspace(0, len(found.places) - 1, BACKGROUND).astype(int))
+def _predicted(trials: Table, one: Column, other: Column) -> tuple[tuple[float, ...], ...]:
+    model = forest(trials)
+    rows = np.unique(np.linspace(0, len(trials.places) - 1, BACKGROUND).astype(int))
     xs, ys = _parts(one), _parts(other)
-    grids = [_with(found, found.inputs[rows], ((one, x), (other, y))) for y in ys for x in xs]
+    grids = [_with(trials, trials.inputs[rows], ((one, x), (other, y))) for y in ys for x in xs]
     means = model.predict(np.concatenate(grids)).reshape(len(ys), len(xs), len(rows)).mean(axis=2)
     return tuple(tuple(float(v) for v in row) for row in means)
 
 
-def _with(found: Table, inputs: Array, places: Sequence[tuple[Column, float]]) -> Array:
+def _with(trials: Table, inputs: Array, places: Sequence[tuple[Column, float]]) -> Array:
     changed = inputs.copy()
     for column, part in places:
-        changed[:, found.groups[column.label]] = encoded(column, part)
+        changed[:, trials.groups[column.label]] = encoded(column, part)
     return changed
 
 
 def draw(data: Contours) -> list[Any]:
-    """The figure: contours over two numbers, a field of cells where one is a choice."""
+    """Returns the figure: contours over two numbers, or cells if one is a choice."""
     assert data.x is not None
     assert data.y is not None
     drawn = base.figure(_title(data.x), _title(data.y), 440, data.x.log, data.y.log, legend=False)
@@ -128,7 +125,7 @@ def draw(data: Contours) -> list[Any]:
 
 
 def _places(axis: Axis, cells: bool) -> list[float | int | str | None]:
-    """Where a field's values are; of its cells the edges, which plotly would guess wrongly on a log axis."""
+    """Returns the places of the values; of cells the edges, which plotly guesses wrongly on a log axis."""
     if axis.is_choice or not cells:
         return _texts(axis.values)
     values = [float(v) for v in axis.values]

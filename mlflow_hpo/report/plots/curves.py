@@ -1,4 +1,4 @@
-"""Learning curves, with the rungs at which trials were compared and the places where they stopped."""
+"""Draws learning curves, with the rungs at which trials were compared and the places where they stopped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from mlflow_hpo.report.snapshot import MOST_READ, StudySnapshot, TrialView
 Curve = tuple[tuple[int, float], ...]
 MOST_POINTS = 40  # of one curve
 GAP = (None, None)
-LOG_FROM = 9  # times: where the rungs span more, the axis of epochs is logarithmic
+LOG_FROM = 9  # the axis of epochs is logarithmic if the rungs span more than so many times the first
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curves(base.Shown):
+class Curves(base.PlotData):
     """Each trial's metric by epoch.
 
     Attributes:
         whole, stopped, failed: trial -> (epoch, value) pairs, the best and the baseline left out.
-        best, baseline: of those two; empty where there is none.
+        best, baseline: the curves of these two; empty if there is none.
     """
 
     metric: str = ""
@@ -35,23 +35,23 @@ class Curves(base.Shown):
 
 
 def compute(snapshot: StudySnapshot) -> Curves:
-    """The data of the plot."""
-    known = [s for s in snapshot.seen if s.curve]
+    """Returns the plot's data."""
+    views = [view for view in snapshot.views if view.curve]
     best, first = snapshot.best, snapshot.baseline
-    apart = {s.number for s in (best, first) if s}
-    early = [s for s in known if s.stopped(snapshot.info)]
-    failed = [s for s in known if s.value is None]
-    over = [s for s in known if s not in early and s not in failed]
-    values = [value for s in known for _, value in s.curve]
+    apart = {view.number for view in (best, first) if view}
+    early = [view for view in views if view.stopped(snapshot.info)]
+    failed = [view for view in views if view.value is None]
+    whole = [view for view in views if view not in early and view not in failed]
+    values = [value for view in views for _, value in view.curve]
     limits = base.clear_range(values, snapshot.info.metric.maximize)
     return Curves(
-        missing=_missing(snapshot, bool(known)),
+        missing=_missing(snapshot, bool(views)),
         note=base.sentences(_marks(snapshot, early), _sample(snapshot), base.beyond(values, limits)),
         metric=snapshot.info.metric.name,
         max_epochs=snapshot.info.max_epochs,
         rungs=snapshot.rungs,
-        whole=_thin(s for s in over if s.number not in apart),
-        stopped=_thin(s for s in early if s.number not in apart),
+        whole=_thin(view for view in whole if view.number not in apart),
+        stopped=_thin(view for view in early if view.number not in apart),
         failed=_thin(failed),
         best=_points(best.curve) if best else (),
         best_number=best.number if best else -1,
@@ -60,10 +60,10 @@ def compute(snapshot: StudySnapshot) -> Curves:
     )
 
 
-def _missing(snapshot: StudySnapshot, known: bool) -> str:
+def _missing(snapshot: StudySnapshot, has_curves: bool) -> str:
     if snapshot.info.max_epochs == 1:
         return "A trial has one epoch: there are no curves."
-    return "" if known else "No trial has a learning curve yet."
+    return "" if has_curves else "No trial has a learning curve yet."
 
 
 def _marks(snapshot: StudySnapshot, early: Sequence[TrialView]) -> str:
@@ -75,13 +75,13 @@ def _sample(snapshot: StudySnapshot) -> str:
     if snapshot.curves_read >= len(snapshot.scored):
         return ""
     return (
-        f"{snapshot.curves_read:,} of {len(snapshot.seen):,} curves are drawn: those of the best "
+        f"{snapshot.curves_read:,} of {len(snapshot.views):,} curves are drawn: those of the best "
         f"{MOST_READ // 2} trials, and a sample of the others."
     )
 
 
-def _thin(seen: Iterable[TrialView]) -> dict[int, Curve]:
-    return {s.number: _points(s.curve) for s in seen}
+def _thin(views: Iterable[TrialView]) -> dict[int, Curve]:
+    return {view.number: _points(view.curve) for view in views}
 
 
 def _points(curve: Curve) -> Curve:
@@ -90,7 +90,7 @@ def _points(curve: Curve) -> Curve:
 
 
 def draw(data: Curves) -> list[Any]:
-    """The figure."""
+    """Returns the figure."""
     log = bool(data.rungs) and data.max_epochs >= LOG_FROM * data.rungs[0]
     drawn = base.figure("epoch (log scale)" if log else "epoch", data.metric, 420, log_x=log)
     drawn.update_yaxes(range=data.limits)
@@ -108,7 +108,7 @@ def draw(data: Curves) -> list[Any]:
 
 
 def _lines(drawn: Any, data: Curves, curves: Mapping[int, Curve], name: str, colour: str) -> None:
-    """Many curves as one line with gaps: a browser draws that much faster."""
+    """Adds many curves as one line with gaps: a browser draws that much faster."""
     points = [(*p, n) for n, curve in curves.items() for p in (*curve, GAP)]
     if points:
         x, y, numbers = zip(*points, strict=True)
@@ -120,7 +120,7 @@ def _lines(drawn: Any, data: Curves, curves: Mapping[int, Curve], name: str, col
 
 
 def _ends(drawn: Any, data: Curves) -> None:
-    """A mark where a trial was stopped."""
+    """Adds a mark where a trial was stopped."""
     ends = [(*curve[-1], n) for n, curve in data.stopped.items()]
     if ends:
         x, y, numbers = zip(*ends, strict=True)

@@ -1,4 +1,4 @@
-"""Time and hardware by trial."""
+"""Draws time and hardware by trial."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mlflow_hpo.store import keys
 
 
 @dataclass(frozen=True)
-class Measure:
+class Quantity:
     """One quantity by trial, with its unit in the title."""
 
     title: str
@@ -18,63 +18,62 @@ class Measure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hardware(base.Shown):
-    """What was measured."""
+class Hardware(base.PlotData):
+    """The quantities that were measured."""
 
-    measures: tuple[Measure, ...] = ()
-
-
-def _seconds(seen: TrialView) -> float | None:
-    return seen.trial.seconds or None
+    quantities: tuple[Quantity, ...] = ()
 
 
-def _per_epoch(seen: TrialView) -> float | None:
-    epochs = seen.trial.epochs - seen.trial.start
-    return seen.trial.seconds / epochs if epochs > 0 and seen.trial.seconds else None
+def _seconds(view: TrialView) -> float | None:
+    return view.trial.seconds or None
 
 
-def _cores(seen: TrialView) -> float | None:
-    """CPU seconds are those of the last unit."""
-    if keys.CPU_SECONDS not in seen.used or not seen.spans:
+def _per_epoch(view: TrialView) -> float | None:
+    epochs = view.trial.epochs - view.trial.start
+    return view.trial.seconds / epochs if epochs > 0 and view.trial.seconds else None
+
+
+def _cores(view: TrialView) -> float | None:
+    if keys.CPU_SECONDS not in view.used or not view.spans:
         return None
-    return seen.used[keys.CPU_SECONDS] / max(seen.spans[-1].end - seen.spans[-1].begin, 1e-3)
+    last = view.spans[-1]  # the CPU seconds are those of the last unit
+    return view.used[keys.CPU_SECONDS] / max(last.end - last.begin, 1e-3)
 
 
-QUANTITIES: tuple[tuple[str, Callable[[TrialView], float | None]], ...] = (
+MEASURED: tuple[tuple[str, Callable[[TrialView], float | None]], ...] = (
     ("wall time (seconds)", _seconds),
     ("wall time of an epoch (seconds)", _per_epoch),
     ("CPU cores kept busy", _cores),
-    ("peak memory (MB)", lambda seen: seen.used.get(keys.PEAK_MEMORY)),
-    ("GPU memory (MB)", lambda seen: seen.used.get(keys.GPU_MEMORY)),
+    ("peak memory (MB)", lambda view: view.used.get(keys.PEAK_MEMORY)),
+    ("GPU memory (MB)", lambda view: view.used.get(keys.GPU_MEMORY)),
 )
 
 
 def compute(snapshot: StudySnapshot) -> Hardware:
-    """The data of the plot."""
-    drawn = [snapshot.seen[i] for i in base.thinned(len(snapshot.seen))]
-    found = [(title, [(s.number, quantity(s)) for s in drawn]) for title, quantity in QUANTITIES]
-    measures = tuple(
-        Measure(title, tuple((n, v) for n, v in points if v is not None))
-        for title, points in found
-        if any(v is not None for _, v in points)
-    )
-    missing = "" if measures else "Nothing has been measured yet."
-    return Hardware(missing=missing, note=base.of_all(len(drawn), len(snapshot.seen)), measures=measures)
+    """Returns the plot's data."""
+    views = [snapshot.views[i] for i in base.thinned(len(snapshot.views))]
+    quantities = [
+        Quantity(title, tuple((v.number, value) for v in views if (value := measured(v)) is not None))
+        for title, measured in MEASURED
+    ]
+    drawn = tuple(quantity for quantity in quantities if quantity.points)
+    missing = "" if drawn else "Nothing has been measured yet."
+    return Hardware(missing=missing, note=base.of_all(len(views), len(snapshot.views)), quantities=drawn)
 
 
 def draw(data: Hardware) -> list[Any]:
-    """A figure for each quantity."""
-    return [_figure(measure) for measure in data.measures]
+    """Returns a figure for each quantity."""
+    return [_figure(quantity) for quantity in data.quantities]
 
 
-def _figure(measure: Measure) -> Any:
-    drawn = base.figure("trial", measure.title, 260, legend=False)
-    x, y = zip(*measure.points, strict=True)
+def _figure(quantity: Quantity) -> Any:
+    figure = base.figure("trial", quantity.title, 260, legend=False)
+    x, y = zip(*quantity.points, strict=True)
     marker = {"color": base.PLAIN, "size": 6}
     hover = "trial %{x}: %{y}<extra></extra>"
-    drawn.add_scatter(x=x, y=base.rounds(y, 4), mode="markers", marker=marker, hovertemplate=hover)
-    drawn.update_yaxes(rangemode="tozero")
-    return drawn
+    figure.add_scatter(x=x, y=base.rounds(y, 4), mode="markers", marker=marker, hovertemplate=hover)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
 
 
 PLOT = base.Plot("hardware", "Time and hardware by trial", compute, draw)

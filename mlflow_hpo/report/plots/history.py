@@ -1,19 +1,22 @@
-"""The best value over trials."""
+"""Draws the best value so far, over trials and over wall time."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from mlflow_hpo.report.plots import base
 from mlflow_hpo.report.snapshot import StudySnapshot
 
+LINE = {"color": base.BEST, "shape": "hv", "width": 2.5}
+
 
 @dataclass(frozen=True, kw_only=True)
-class History(base.Shown):
-    """Values by trial.
+class History(base.PlotData):
+    """The values by trial.
 
     Attributes:
         whole, stopped: (number, value) of trials trained to the end, and of those that were not.
-        steps: (number, value) wherever the best so far changed, and at the end.
-        failed: numbers of the trials that failed.
+        steps: (number, value) at each trial that was better than all before it, and at the last trial.
+        failed: the numbers of the trials that failed.
     """
 
     metric: str = ""
@@ -26,57 +29,128 @@ class History(base.Shown):
 
 
 def compute(snapshot: StudySnapshot) -> History:
-    """The data of the plot."""
+    """Returns the data of the plot over trials."""
     if not snapshot.scored:
-        return History(missing="No trial has a value yet.")
-    shown = base.cloud(snapshot)
-    early = {s.number for s in shown if s.stopped(snapshot.info)}
-    pairs = [(s.number, s.value) for s in shown if s.value is not None]
-    values = [s.value for s in snapshot.scored if s.value is not None]
-    limits = base.clear_range(values, snapshot.info.metric.maximize)
-    failed = [s.number for s in snapshot.failed]
+        return History(missing=base.NO_VALUE)
+    views = base.cloud(snapshot)
+    early = {view.number for view in views if view.stopped(snapshot.info)}
+    points = [(view.number, view.value) for view in views if view.value is not None]
+    limits = base.clear_range(snapshot.values, snapshot.info.metric.maximize)
+    failed = [view.number for view in snapshot.failed]
+    drawn = base.of_all(len(views), len(snapshot.scored))
     return History(
-        note=base.sentences(base.of_all(len(shown), len(snapshot.scored)), base.beyond(values, limits)),
+        note=base.sentences(drawn, base.beyond(snapshot.values, limits)),
         metric=snapshot.info.metric.name,
-        whole=tuple(p for p in pairs if p[0] not in early),
-        stopped=tuple(p for p in pairs if p[0] in early),
-        steps=steps(snapshot),
+        whole=tuple(p for p in points if p[0] not in early),
+        stopped=tuple(p for p in points if p[0] in early),
+        steps=_steps(snapshot),
         failed=tuple(failed[i] for i in base.thinned(len(failed))),
         baseline=snapshot.baseline.value if snapshot.baseline else None,
         limits=limits,
     )
 
 
-def steps(snapshot: StudySnapshot) -> tuple[tuple[int, float], ...]:
-    """(number, value) wherever the best so far changed, in order of the numbers, and at the last trial."""
-    found = list[tuple[int, float]]()
-    for seen in snapshot.scored:
-        if seen.value is not None and (not found or snapshot.better(seen.value, found[-1][1])):
-            found.append((seen.number, seen.value))
-    return (*found, (snapshot.seen[-1].number, found[-1][1])) if found else ()
+def _steps(snapshot: StudySnapshot) -> tuple[tuple[int, float], ...]:
+    steps = list[tuple[int, float]]()
+    for view, value in zip(snapshot.scored, snapshot.values, strict=True):
+        if not steps or snapshot.better(value, steps[-1][1]):
+            steps.append((view.number, value))
+    return (*steps, (snapshot.views[-1].number, steps[-1][1]))
 
 
-def draw(data: History) -> list[object]:
-    """The figure."""
-    drawn = base.figure("trial", data.metric)
-    drawn.update_yaxes(range=data.limits)
+def draw(data: History) -> list[Any]:
+    """Returns the figure over trials."""
+    figure = base.figure("trial", data.metric)
+    figure.update_yaxes(range=data.limits)
     hover = f"trial %{{x}}: {data.metric} %{{y}}<extra></extra>"
-    kinds = (("trained to the end", data.whole, "circle"), ("stopped early", data.stopped, "circle-open"))
-    for name, pairs, symbol in kinds:
-        if pairs:
-            x, y = zip(*pairs, strict=True)
-            marker = {"symbol": symbol, "color": base.PLAIN if symbol == "circle" else base.STOPPED}
-            drawn.add_scatter(
+    for name, points, symbol, colour in (
+        ("trained to the end", data.whole, "circle", base.PLAIN),
+        ("stopped early", data.stopped, "circle-open", base.STOPPED),
+    ):
+        if points:
+            x, y = zip(*points, strict=True)
+            marker = {"symbol": symbol, "color": colour}
+            figure.add_scatter(
                 x=x, y=base.rounds(y), mode="markers", name=name, marker=marker, hovertemplate=hover
             )
     x, y = zip(*data.steps, strict=True)
-    line = {"color": base.BEST, "shape": "hv", "width": 2.5}
-    drawn.add_scatter(x=x, y=base.rounds(y), mode="lines", name="best so far", line=line, hovertemplate=hover)
+    figure.add_scatter(
+        x=x, y=base.rounds(y), mode="lines", name="best so far", line=LINE, hovertemplate=hover
+    )
     if data.failed:
-        base.add_failed(drawn, data.failed)
-    if data.baseline is not None:
-        base.add_baseline(drawn, data.baseline)
-    return [drawn]
+        base.add_failed(figure, data.failed)
+    base.add_baseline(figure, data.baseline)
+    return [figure]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WallTime(base.PlotData):
+    """The best value so far by the time since the study began.
+
+    Attributes:
+        seconds, values, numbers: of each improvement its time, its value and its trial; the last entry is the
+            end of the study.
+    """
+
+    metric: str = ""
+    seconds: tuple[float, ...] = ()
+    values: tuple[float, ...] = ()
+    numbers: tuple[int, ...] = ()
+    baseline: float | None = None
+    limits: tuple[float, float] | None = None
+
+
+def compute_wall_time(snapshot: StudySnapshot) -> WallTime:
+    """Returns the data of the plot over wall time: each unit's value at its end, in the order of time."""
+    steps = list[tuple[float, float, int]]()
+    for result in _results(snapshot):
+        if not steps or snapshot.better(result[1], steps[-1][1]):
+            steps.append(result)
+    if not steps:
+        return WallTime(missing=base.NO_VALUE)
+    end = max(snapshot.seconds, steps[-1][0])
+    seconds, values, numbers = zip(*steps, (end, *steps[-1][1:]), strict=True)
+    limits = base.clear_range(values, snapshot.info.metric.maximize)
+    rungs = "Counted are the values after each unit, also at rungs." if snapshot.rungs else ""
+    return WallTime(
+        note=base.sentences(rungs, base.beyond(values, limits)),
+        metric=snapshot.info.metric.name,
+        seconds=seconds,
+        values=values,
+        numbers=numbers,
+        baseline=snapshot.baseline.value if snapshot.baseline else None,
+        limits=limits,
+    )
+
+
+def _results(snapshot: StudySnapshot) -> list[tuple[float, float, int]]:
+    """Returns (seconds, value, trial) of every unit that ended with a value, by time."""
+    return sorted(
+        (span.end, snapshot.info.metric.value(view.trial.losses[span.epochs]), view.number)
+        for view in snapshot.scored
+        for span in view.spans
+        if span.epochs in view.trial.losses
+    )
+
+
+def draw_wall_time(data: WallTime) -> list[Any]:
+    """Returns the figure over wall time."""
+    size, unit = base.time_unit(data.seconds[-1])
+    figure = base.figure(f"{unit} since the study began", data.metric)
+    figure.update_yaxes(range=data.limits)
+    figure.update_xaxes(rangemode="tozero")
+    figure.add_scatter(
+        x=base.rounds([seconds / size for seconds in data.seconds]),
+        y=base.rounds(data.values),
+        customdata=data.numbers,
+        mode="lines+markers",
+        name="best so far",
+        line=LINE,
+        hovertemplate=f"%{{x}} {unit}: {data.metric} %{{y}}, trial %{{customdata}}<extra></extra>",
+    )
+    base.add_baseline(figure, data.baseline)
+    return [figure]
 
 
 PLOT = base.Plot("history", "The best value over trials", compute, draw)
+WALL_TIME = base.Plot("wall", "The best value over wall time", compute_wall_time, draw_wall_time)

@@ -1,4 +1,4 @@
-"""How much each hyperparameter matters, with intervals."""
+"""Draws how much each hyperparameter matters, with intervals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ MOST_LETTERS = 22  # of a hyperparameter's name: the bars need room on a narrow 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bars(base.Shown):
+class Bars(base.PlotData):
     """The fall of R² for each hyperparameter, the most important first."""
 
     titles: tuple[str, ...] = ()
@@ -21,23 +21,23 @@ class Bars(base.Shown):
 
 
 def compute(snapshot: StudySnapshot) -> Bars:
-    """The data of the plot."""
-    found = importance(snapshot)
-    if found.missing:
-        return Bars(missing=found.missing[0].upper() + found.missing[1:] + ".")
+    """Returns the plot's data."""
+    ranking = importance(snapshot)
+    if ranking.missing:
+        return Bars(missing=ranking.missing[0].upper() + ranking.missing[1:] + ".")
     low, high = INTERVAL
     note = (
         f"Permutation importance on random forests, which predict a trial's place in the ranking at epoch "
-        f"{found.epochs} (those stopped before come after) from its hyperparameters: by how much R², "
-        f"{found.fit:.2f} on trials they have not seen, falls when one is shuffled. {found.trials} trials, "
-        f"{SPLITS} splits; the lines reach from the {low}th to the {high}th percentile of the splits. "
-        "What reaches 0 may not matter."
+        f"{ranking.epochs} (those stopped before come after) from its hyperparameters: by how much R², "
+        f"{ranking.fit:.2f} on trials they have not seen, falls when one is shuffled. "
+        f"{ranking.trials} trials, {SPLITS} splits; the lines reach from the {low}th to the {high}th "
+        "percentile of the splits. What reaches 0 may not matter."
     )
-    return Bars(note=note, titles=found.titles, means=found.means, lows=found.lows, highs=found.highs)
+    return Bars(note=note, titles=ranking.titles, means=ranking.means, lows=ranking.lows, highs=ranking.highs)
 
 
 def draw(data: Bars) -> list[Any]:
-    """The figure."""
+    """Returns the figure."""
     drawn = base.figure("fall of R² when shuffled", "", 110 + 34 * len(data.titles), legend=False)
     above = [high - mean for high, mean in zip(data.highs, data.means, strict=True)]
     below = [mean - low for low, mean in zip(data.lows, data.means, strict=True)]

@@ -1,4 +1,4 @@
-"""Parallel coordinates: a line for each trial through its hyperparameters to its value."""
+"""Draws parallel coordinates: a line for each trial through its hyperparameters to its value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ Line = tuple[int, float, tuple[float | None, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parallel(base.Shown):
+class Parallel(base.PlotData):
     """Lines over axes, all from 0 to 1.
 
     Attributes:
         axes: titles, the metric last.
-        ticks: of each axis, (place, text).
+        ticks: (place, text) pairs of each axis.
         lines: for each trial, the best first: (number, its place in the ranking from 0 to 1, its place on
-            each axis; None where the hyperparameter is not active).
+            each axis; None if the hyperparameter is not active).
     """
 
     axes: tuple[str, ...] = ()
@@ -34,25 +34,24 @@ class Parallel(base.Shown):
 
 
 def compute(snapshot: StudySnapshot) -> Parallel:
-    """The data of the plot."""
-    shown = columns(snapshot)
+    """Returns the plot's data."""
     if not snapshot.scored:
-        return Parallel(missing="No trial has a value yet.")
+        return Parallel(missing=base.NO_VALUE)
+    varied, values = columns(snapshot), snapshot.values
     places = base.thinned(len(snapshot.ranked), MOST, range(10))
-    values = [s.value for s in snapshot.scored if s.value is not None]
     limits = base.clear_range(values, snapshot.info.metric.maximize) or (min(values), max(values))
-    gaps = any(len(c.values) < len(snapshot.seen) for c in shown)
+    gaps = any(len(column.values) < len(snapshot.views) for column in varied)
     last = max(len(snapshot.ranked) - 1, 1)
     return Parallel(
         note=base.sentences(
             base.of_all(len(places), len(snapshot.ranked)),
             "A line has a gap where a hyperparameter is not active." if gaps else "",
         ),
-        axes=(*(c.title for c in shown), snapshot.info.metric.name),
-        ticks=(*(_ticks(c) for c in shown), _value_ticks(limits)),
+        axes=(*(column.title for column in varied), snapshot.info.metric.name),
+        ticks=(*map(_ticks, varied), _value_ticks(limits)),
         lines=tuple(
-            (s.number, i / last, _line(shown, s, limits))
-            for i, s in ((i, snapshot.ranked[i]) for i in places)
+            (view.number, i / last, _line(varied, view, limits))
+            for i, view in ((i, snapshot.ranked[i]) for i in places)
         ),
     )
 
@@ -70,11 +69,11 @@ def _value_ticks(limits: tuple[float, float]) -> tuple[tuple[float, str], ...]:
     return tuple((i / 4, f"{low + i / 4 * (high - low):.4g}") for i in range(5))
 
 
-def _line(shown: Sequence[Column], seen: TrialView, limits: tuple[float, float]) -> tuple[float | None, ...]:
+def _line(varied: Sequence[Column], view: TrialView, limits: tuple[float, float]) -> tuple[float | None, ...]:
     low, high = limits
-    value = low if seen.value is None else seen.value
+    value = low if view.value is None else view.value
     place = min(max((value - low) / max(high - low, 1e-12), 0.0), 1.0)
-    return (*(c.parts.get(seen.number) for c in shown), place)
+    return (*(column.parts.get(view.number) for column in varied), place)
 
 
 def draw(data: Parallel) -> list[Any]:
@@ -117,15 +116,15 @@ def _group(drawn: Any, data: Parallel, group: int) -> None:
 
 
 def _alone(drawn: Any, lines: Sequence[Line], group: int) -> None:
-    """A dot where a value stands between two gaps, and no line shows it."""
-    found = list[tuple[int, float, int]]()
+    """Adds a dot where a value stands between two gaps, and no line shows it."""
+    dots = list[tuple[int, float, int]]()
     for number, _, places in lines:
         padded = (None, *places, None)
         for axis, place in enumerate(places):
             if place is not None and padded[axis] is None and padded[axis + 2] is None:
-                found.append((axis, place, number))
-    if found:
-        x, y, numbers = zip(*found, strict=True)
+                dots.append((axis, place, number))
+    if dots:
+        x, y, numbers = zip(*dots, strict=True)
         drawn.add_scatter(
             x=x, y=base.rounds(y, 3), customdata=numbers, mode="markers", showlegend=False,
             marker={"color": base.SCALE[group], "size": 5},
@@ -134,14 +133,14 @@ def _alone(drawn: Any, lines: Sequence[Line], group: int) -> None:
 
 
 def _broken(title: str) -> str:
-    """A title in two lines where it says what it hangs on, each with room beside its neighbours'."""
+    """Breaks a title that names the option it belongs to into two lines, each as short as its axis needs."""
     name, bracket, rest = title.partition(" (")
     below = f"<br>{base.short('(' + rest, TITLE_LETTERS)}" if bracket else ""
     return base.short(name, TITLE_LETTERS) + below
 
 
 def width(data: Parallel) -> int:
-    """Room for each axis."""
+    """Returns the width that leaves room for each axis."""
     return AXIS_PIXELS * len(data.axes)
 
 

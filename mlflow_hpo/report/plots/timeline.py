@@ -1,4 +1,4 @@
-"""When each worker trained which trial."""
+"""Draws when each worker trained which trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from mlflow_hpo.report.plots import base
 from mlflow_hpo.report.snapshot import StudySnapshot
 
-MOST = 1500  # bars: of more, those that follow each other closely in a lane are drawn as one
+MOST = 1500  # bars; of more, neighbours in a lane are drawn as one
 KINDS = ("trained to the end", "stopped early", "failed or cut")
 COLOURS = (base.PLAIN, base.STOPPED, base.FAILED)
 SLACK = 0.02  # seconds: clocks are read to a thousandth, and at two places
@@ -19,8 +19,8 @@ class Bar:
     """A unit in its lane.
 
     Attributes:
-        kind: a place in `KINDS`: what became of its trial.
-        trials: how many it stands for.
+        kind: an index of `KINDS`.
+        trials: how many units it stands for.
     """
 
     lane: int
@@ -32,12 +32,12 @@ class Bar:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timeline(base.Shown):
+class Timeline(base.PlotData):
     """Units over time.
 
     Attributes:
         bars: in seconds since the study began.
-        lanes: how many there are.
+        lanes: their number.
         seconds: how long the study took.
     """
 
@@ -47,11 +47,11 @@ class Timeline(base.Shown):
 
 
 def compute(snapshot: StudySnapshot) -> Timeline:
-    """The data of the plot; lanes are filled from the first on."""
+    """Returns the plot's data; lanes are filled from the first on."""
     units = sorted(
-        (span.begin, span.end, _kind(snapshot, i), s.number)
-        for i, s in enumerate(snapshot.seen)
-        for span in s.spans
+        (span.begin, span.end, 2 if view.value is None else int(view.stopped(snapshot.info)), view.number)
+        for view in snapshot.views
+        for span in view.spans
     )
     if not units:
         return Timeline(missing="No unit has ended yet.")
@@ -68,15 +68,8 @@ def compute(snapshot: StudySnapshot) -> Timeline:
     )
 
 
-def _kind(snapshot: StudySnapshot, place: int) -> int:
-    seen = snapshot.seen[place]
-    if seen.value is None:
-        return 2
-    return int(seen.stopped(snapshot.info))
-
-
 def _laid(bars: Sequence[Bar]) -> list[Bar]:
-    """Each in the lowest lane that is free when it begins."""
+    """Puts each bar into the lowest lane that is free when it begins."""
     free, busy, laid = list[int](), list[tuple[float, int]](), list[Bar]()
     for bar in bars:
         while busy and busy[0][0] <= bar.begin + SLACK:
@@ -88,7 +81,7 @@ def _laid(bars: Sequence[Bar]) -> list[Bar]:
 
 
 def _merged(bars: Sequence[Bar], seconds: float) -> list[Bar]:
-    """Neighbours of one kind in a lane as one bar, where the gap between them could not be seen."""
+    """Joins neighbours of one kind in a lane into one bar if the gap between them could not be seen."""
     last, merged = dict[int, int](), list[Bar]()
     for bar in bars:
         place = last.get(bar.lane)
@@ -109,7 +102,7 @@ def _merged(bars: Sequence[Bar], seconds: float) -> list[Bar]:
 
 
 def draw(data: Timeline) -> list[Any]:
-    """The figure."""
+    """Returns the figure."""
     size, unit = base.time_unit(data.seconds)
     height = 150 + min(26 * data.lanes, 700)
     drawn = base.figure(f"{unit} since the study began", "worker", height)

@@ -1,0 +1,9 @@
+"""Prints lines on a console."""
+
+from rich.console import Console
+from rich.text import Text
+
+
+def print_line(console: Console, line: str, style: str = "") -> None:
+    """Prints a line as it is: a name in it may look like markup, and it is not broken, however long."""
+    console.print(Text(line, style), soft_wrap=True)
