@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mlflow_hpo.store.registrations import Registration
     from mlflow_hpo.study.driver import Study
-    from mlflow_hpo.study.setup import Given
+    from mlflow_hpo.study.source import Given
 
 GIVEN_DATA = "given:data"
 
@@ -112,7 +112,7 @@ def run_project(
     """
     from mlflow_hpo.settings import read_settings
     from mlflow_hpo.study.lifecycle import start
-    from mlflow_hpo.study.setup import Given
+    from mlflow_hpo.study.source import Given
 
     folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
     given = Given(Path(folder.name).resolve(), space_text=_text(space))
@@ -229,7 +229,7 @@ class TunedStudy:
 def _given(model: Any, space: Any, data: Any, target: Any, folder: Path) -> tuple[dict[str, Any], "Given"]:
     """Returns the settings that name model and data, and what is given by content."""
     from mlflow_hpo.data import save_data
-    from mlflow_hpo.study.setup import Given
+    from mlflow_hpo.study.source import Given
     from mlflow_hpo.user_code import GIVEN, save_code
 
     names: dict[str, Any] = {"model": model, "data": None if data is None else str(data)}

@@ -29,7 +29,8 @@ from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection, StudyRun
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.resumption import given_again, resumed_settings
-from mlflow_hpo.study.setup import Given, StudyPlan, plan
+from mlflow_hpo.study.setup import StudyPlan, plan
+from mlflow_hpo.study.source import Given
 from mlflow_hpo.trial import Trial
 from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.process import environment as warm_environment

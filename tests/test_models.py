@@ -11,7 +11,8 @@ from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.study.checks import check_space
-from mlflow_hpo.study.setup import Given, plan
+from mlflow_hpo.study.setup import plan
+from mlflow_hpo.study.source import Given
 from mlflow_hpo.trial import Config
 
 

@@ -11,7 +11,7 @@ from project_folders import project
 from mlflow_hpo.projects.spec import given_project
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import read_settings
-from mlflow_hpo.study.setup import Given, Source, find_source
+from mlflow_hpo.study.source import Given, Source, find_source
 
 AWAY = "https://example.invalid/repository"  # git is told to look for it in a folder
 

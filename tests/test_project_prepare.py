@@ -20,7 +20,7 @@ from mlflow_hpo.settings import read_settings
 from mlflow_hpo.space import parse_space, space_text
 from mlflow_hpo.study import checks
 from mlflow_hpo.study.crew import study_folder
-from mlflow_hpo.study.setup import Given, find_source
+from mlflow_hpo.study.source import Given, find_source
 
 ELASTICNET = str(PROJECT / "examples/projects/elasticnet")
 RATES = {"alpha": {"type": "float", "low": 0.1, "high": 1.0}}

@@ -15,7 +15,7 @@ from mlflow_hpo.errors import Interrupted
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import LATEST, Connection, find_study
 from mlflow_hpo.study.lifecycle import resume, start
-from mlflow_hpo.study.setup import Given
+from mlflow_hpo.study.source import Given
 from mlflow_hpo.trial import State, Trial
 
 OPTIONS = {

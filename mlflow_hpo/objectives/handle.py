@@ -106,21 +106,12 @@ class Handle:
     @property
     def ended_itself(self) -> bool:
         """Whether the training, which has returned, ended by itself before `max_epochs`, for good."""
-        progress, reached = self.progress, self.reached
-        if reached >= self.max_epochs:
-            return False
-        untold = reached < self.epochs and progress.stop_epoch is None
-        return progress.ended_itself or reached == progress.epoch_limit or untold
+        return _ended_itself(self)
 
     @property
     def reason(self) -> str:
         """Says why the training ended by itself or was stopped; empty if it did not."""
-        if self.progress.stopped:
-            return self.progress.reason
-        if not self.ended_itself:
-            return ""
-        limited = self.reached == self.progress.epoch_limit
-        return self.progress.reason or (f"trained for its {self.reached} epochs" if limited else self.where)
+        return _reason(self)
 
     @property
     def where(self) -> str:
@@ -175,3 +166,21 @@ class Handle:
             self.progress.end(reason)
             return False
         return self.reporter.goes_on(epoch, metrics)
+
+
+def _ended_itself(trial: Handle) -> bool:
+    progress, reached = trial.progress, trial.reached
+    if reached >= trial.max_epochs:
+        return False
+    untold = reached < trial.epochs and progress.stop_epoch is None
+    return progress.ended_itself or reached == progress.epoch_limit or untold
+
+
+def _reason(trial: Handle) -> str:
+    progress = trial.progress
+    if progress.stopped:
+        return progress.reason
+    if not trial.ended_itself:
+        return ""
+    limited = trial.reached == progress.epoch_limit
+    return progress.reason or (f"trained for its {trial.reached} epochs" if limited else trial.where)

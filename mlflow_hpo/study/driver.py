@@ -41,33 +41,28 @@ class Study:
         self.dispatcher = Dispatcher(run, plan.info, plan.spec, executor)
         self.rules = StopRules(plan.info)
         self._executor, self._observer = executor, observer
-        self._ledger, self._proposer = Ledger(run, plan, observer), Proposer(plan)
+        self.ledger, self._proposer = Ledger(run, plan, observer), Proposer(plan)
         self._scheduler, self._metric_is_sure = plan.info.scheduler, plan.metric_is_sure
         # How many setup errors are a single trial's: none until one trial has succeeded, because until then
         # every trial would fail alike.
         self._spared = 0
-        self._units = RunningUnits(self.dispatcher, self._ledger, self._proposer, plan.model.constants)
+        self._units = RunningUnits(self.dispatcher, self.ledger, self._proposer, plan.model.constants)
         self._signals = Signals() if signals is None else signals
-
-    @property
-    def ledger(self) -> Ledger:
-        """The trials, and since when they run."""
-        return self._ledger
 
     @property
     def trials(self) -> dict[int, Trial]:
         """Every trial, by number."""
-        return self._ledger.trials
+        return self.ledger.trials
 
     @property
     def known(self) -> list[Trial]:
         """The trials, in order."""
-        return self._ledger.known
+        return self.ledger.known
 
     @property
     def running(self) -> list[Trial]:
         """The trials that are being trained."""
-        return self._ledger.running
+        return self.ledger.running
 
     @property
     def started(self) -> float:
@@ -89,9 +84,9 @@ class Study:
         try:
             self._loop()
             self._check_signals()
-            reason = self._stop_reason() or self.rules.patience_reason(self._ledger.seen)
+            reason = self._stop_reason() or self.rules.patience_reason(self.ledger.seen)
             self._units.cut(reason)
-            self._ledger.finish(reason)
+            self.ledger.finish(reason)
         except Interrupted as cut:
             self._cut(cut.reason, State.KILLED)
             raise
@@ -101,9 +96,9 @@ class Study:
             raise
 
     def _loop(self) -> None:
-        self._ledger.adopt()
+        self.ledger.adopt()
         self._observer.began(self)
-        self._ledger.make_room()
+        self.ledger.make_room()
         while True:
             self._check_signals()
             if self._stop_reason() or (not self._submit() and not self._units):
@@ -126,10 +121,10 @@ class Study:
 
     def _capacity(self) -> int:
         """Returns how many units may run: one until it is known that training reports the metric."""
-        return self._executor.workers if self._metric_is_sure or self._ledger.losses else 1
+        return self._executor.workers if self._metric_is_sure or self.ledger.losses else 1
 
     def _next_unit(self) -> Unit | None:
-        seen = self._ledger.seen
+        seen = self.ledger.seen
         more = not (self._proposer.is_exhausted or self.rules.is_out_of_patience(seen))
         return self._scheduler.next(seen, more) or self._baseline_unit()
 
@@ -138,28 +133,28 @@ class Study:
             result = future.result()
         except TimeoutError:
             limit = self.info.settings.trial_timeout
-            self._ledger.fail(trial, f"took longer than the trial_timeout of {limit:g} s")
+            self.ledger.fail(trial, f"took longer than the trial_timeout of {limit:g} s")
         except WorkerLost as lost:
             self._wait_for_signals()
-            self._ledger.fail(trial, str(lost))
+            self.ledger.fail(trial, str(lost))
         except TrialError as error:
-            self._ledger.fail(trial, str(error), error.details or str(error.__cause__).strip())
+            self.ledger.fail(trial, str(error), error.details or str(error.__cause__).strip())
         except SetupError as error:
             self._spared -= 1
             if self._spared < 0:
-                self._ledger.end(trial, State.FAILED, str(error))
+                self.ledger.end(trial, State.FAILED, str(error))
                 raise  # the next trial would meet it as well
-            self._ledger.fail(trial, str(error))
+            self.ledger.fail(trial, str(error))
         else:
             self._spared = HOPELESS
-            self._ledger.record(trial, result)
+            self.ledger.record(trial, result)
 
     def _cut(self, reason: str, state: State) -> None:
         self._units.cut(reason)
         self.run.end(state, reason)
 
     def _stop_reason(self) -> str:
-        return self.rules.reason(self._ledger.losses)
+        return self.rules.reason(self.ledger.losses)
 
     def _baseline_unit(self) -> Unit | None:
         """Returns, when nothing else is to be done, the baseline's way to the end: gains are told from it."""

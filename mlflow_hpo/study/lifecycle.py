@@ -21,8 +21,9 @@ from mlflow_hpo.projects import variables
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.crew import Crew, study_folder
-from mlflow_hpo.study.setup import Given, StudyPlan, plan
+from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.signals import Signals
+from mlflow_hpo.study.source import Given
 
 if TYPE_CHECKING:
     from mlflow_hpo.registry import RegistrationRequest

@@ -11,7 +11,7 @@ from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import Connection, StudyRun, find_trial, history, keys, store_errors
 from mlflow_hpo.study.crew import study_folder
 from mlflow_hpo.study.resumption import recorded_workers
-from mlflow_hpo.study.setup import Given
+from mlflow_hpo.study.source import Given
 from mlflow_hpo.trial import Dropped, State, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher
 

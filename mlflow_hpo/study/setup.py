@@ -8,42 +8,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 from mlflow_hpo.algorithms import GRID, Algorithm, algorithm, grid_size, is_on_grid
-from mlflow_hpo.data import DataSpec
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.metric import Metric
-from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo, is_builtin
+from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
-from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.report.study_info import StudyInfo
-from mlflow_hpo.settings import ALL, DEFAULT_DATA, Settings
-from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_given, parse_space, same
+from mlflow_hpo.settings import ALL, Settings
+from mlflow_hpo.space import Space, parse_given, parse_space, same
 from mlflow_hpo.study import checks
+from mlflow_hpo.study.source import Given, Source, find_source
 from mlflow_hpo.trial import Config, Trial
 
 FALLBACK_METRIC = "loss"
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a plan takes beside the settings: what Python gave, or what a study that goes on has kept.
-
-    Attributes:
-        folder: of this study alone, for contents and what is fetched; its caller removes it.
-        code, data: digests of the model and the data that Python gave, in the folder; empty if it gave none.
-        space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
-        record: of a study that goes on, what was recorded of its plan.
-    """
-
-    folder: Path
-    code: str = ""
-    data: str = ""
-    space_text: str = ""
-    start_text: str = ""
-    record: StudyInfo | None = None
 
 
 class Inspector(Protocol):
@@ -60,27 +39,6 @@ class Inspector(Protocol):
 
     def earlier_trials(self, info: StudyInfo, space: Space) -> tuple[str, list[Trial]]:
         """Returns the run id of the study that `warm_start` names, and its trials that fit this one."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is tuned, before it is loaded.
-
-    Attributes:
-        name: how the model is named to people.
-        space: the space that was given; None: the model's own.
-        tags: of the study's run: where a project came from.
-    """
-
-    spec: ObjectiveSpec
-    name: str
-    data: str
-    space: Space | None
-    space_text: str
-    start_text: str
-    project: Prepared | None = None
-    commit: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,105 +75,27 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     source = find_source(settings, given)
     model, data = inspector.describe(source.spec, source.name)
     space = source.space or _own_space(source, model)
-    info = _filled_in(settings, given, source, model, data, space)
     first = _first_configs(settings, source, model, space)
-    info = replace(info, max_trials=_trial_count(settings, model, space, first))
+    count = _trial_count(settings, model, space, first)
+    info = _filled_in(settings, given, source, model, data, space, count)
     checks.check_same_data(info, given.record)
     checks.check_fit(info, model, data, space, len(first))
     spec = replace(source.spec, metric=info.metric)
     inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
+    proposes = algorithm(settings.algorithm, settings.grid_points, settings.seed)
+    proposes.check(space)
     made = StudyPlan(
         info=info,
         spec=spec,
         model=model,
         space=space,
-        algorithm=algorithm(settings.algorithm, settings.grid_points, settings.seed),
+        algorithm=proposes,
         first=first,
         space_text=source.space_text or model.space_text,
         start_text=source.start_text,
         tags=source.tags,
     )
-    made.algorithm.check(space)
     return _informed(_tried(made, given, inspector), inspector)
-
-
-def find_source(settings: Settings, given: Given) -> Source:
-    """Finds what is tuned, and refuses what can be told to be wrong before anything is loaded."""
-    checks.check_asked(settings, given.code, given.data)
-    space, space_text = _given_space(settings, given)
-    start_text = given.start_text or (load_given(settings.start_from) if settings.start_from else "")
-    if settings.project is not None:
-        return _project(settings, given, space, space_text, start_text)
-    data = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "")
-    every_epoch = settings.resource == "auto" and settings.scheduler == "none"
-    spec = ObjectiveSpec(
-        model=settings.model,
-        code=given.code,
-        data=checks.data_spec(settings, data, given.data),
-        preprocess=settings.preprocess,
-        resource="none" if every_epoch else settings.resource,
-        metric=checks.asked_metric(settings),
-        folds=settings.folds,
-        repeats=settings.repeats,
-        early_stopping=settings.early_stopping,
-    )
-    return Source(spec, settings.model, data, space, space_text, start_text)
-
-
-def _given_space(settings: Settings, given: Given) -> tuple[Space | None, str]:
-    if given.space_text:
-        return parse_space(given.space_text, settings.space or "space"), given.space_text
-    return load_space(settings.space) if settings.space else (None, "")
-
-
-def _project(
-    settings: Settings, given: Given, space: Space | None, space_text: str, start_text: str
-) -> Source:
-    from mlflow_hpo.projects.prepare import commit_of, prepare, source_tags
-
-    assert settings.project is not None
-    if space is None:
-        raise ConfigError("space: a project brings none: name a YAML file over its entry point's parameters")
-    searched = _without(space, settings.project.parameters)
-    space_text = space_text if searched is space else dump_space(searched)
-    asked = settings.project
-    if given.record and given.record.commit:
-        asked = asked.model_copy(update={"version": given.record.commit})
-    resource = "" if settings.resource == "auto" else settings.resource
-    prepared = prepare(asked, searched, resource, given.folder)
-    spec = ObjectiveSpec(
-        model=asked.name,
-        data=DataSpec(""),
-        metric=checks.asked_metric(settings),
-        early_stopping=settings.early_stopping,
-        project=prepared.text,
-    )
-    commit = commit_of(prepared, given.folder)
-    return Source(
-        spec=spec,
-        name=asked.name,
-        data="",
-        space=searched,
-        space_text=space_text,
-        start_text=start_text,
-        project=prepared,
-        commit=commit,
-        tags=source_tags(asked, prepared),
-    )
-
-
-def _without(space: Space, fixed: Mapping[str, str]) -> Space:
-    """Returns the space without the parameters that are fixed."""
-    if not space.names() & set(fixed):
-        return space
-    searched = Space({name: p for name, p in space.parameters.items() if name not in fixed})
-    if inner := sorted(searched.names() & set(fixed)):
-        raise ConfigError(
-            f"space: {inner[0]!r} is below an option of another parameter, and cannot be fixed by -P"
-        )
-    if not searched.parameters:
-        raise ConfigError("space: it has nothing to search beside what -P fixes")
-    return searched
 
 
 def _own_space(source: Source, model: ModelInfo) -> Space:
@@ -227,7 +107,13 @@ def _own_space(source: Source, model: ModelInfo) -> Space:
 
 
 def _filled_in(
-    settings: Settings, given: Given, source: Source, model: ModelInfo, data: DataInfo, space: Space
+    settings: Settings,
+    given: Given,
+    source: Source,
+    model: ModelInfo,
+    data: DataInfo,
+    space: Space,
+    max_trials: int,
 ) -> StudyInfo:
     """Fills in what the settings leave open: the metric, and the epochs of a fully trained trial."""
     if model.needs_data and not data.task:
@@ -237,7 +123,7 @@ def _filled_in(
         settings=settings,
         metrics=(Metric.directed(name, settings.direction),),
         max_epochs=_max_epochs(settings, source, model, space),
-        max_trials=1,
+        max_trials=max_trials,
         data=source.data,
         code=given.code,
         data_content=given.data,
