@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +12,10 @@ from mlflow_hpo import cli
 from mlflow_hpo.settings import OPTIONS, read_settings
 
 README = (PROJECT / "README.md").read_text()
+PAGES = sorted(
+    p for folder in (".", "docs", "docs/examples", "benchmarks") for p in PROJECT.glob(f"{folder}/*.md")
+)
+NAMED_FILE = r"(?<![\w/.(\[])(?:mlflow_hpo|tests|examples|benchmarks|docs)/[\w./]*\w"  # links aside
 MLPROJECT = yaml.safe_load((PROJECT / "MLproject").read_text())
 
 
@@ -42,18 +47,19 @@ def test_every_setting_has_a_help_text_and_is_explained_in_the_documents() -> No
         assert f"`{name}`" in table, f"{name} is not explained"
 
 
-def test_every_document_is_linked_and_every_link_leads_somewhere() -> None:
-    links = set(re.findall(r"\]\(((?:docs|benchmarks)/[^)#]+)\)", README))
-    assert all((PROJECT / link).exists() for link in links)
-    assert {str(p.relative_to(PROJECT)) for p in (PROJECT / "docs").rglob("*.md")} <= links
+def test_readme_links_every_document() -> None:
+    links = set(re.findall(r"\]\(([^)#]+\.md)\)", README))
+    assert {str(page.relative_to(PROJECT)) for page in PAGES} <= links | {"README.md"}
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for page in (PROJECT / "docs").rglob("*.md"):
-        for link, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", page.read_text()):
-            other = (page.parent / link).resolve() if link else page
-            assert other.exists(), f"{page}: {link}"
-            assert not anchor or anchor in anchors(other.read_text()), f"{page}: {link}#{anchor}"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_links_and_names_of_files_in_documents_lead_somewhere(page: Path) -> None:
+    for link, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+        other = (page.parent / link).resolve() if link else page
+        assert other.exists(), link
+        assert not anchor or anchor in anchors(other.read_text()), f"{link}#{anchor}"
+    for name in re.findall(NAMED_FILE, page.read_text()):
+        assert (PROJECT / name).exists(), name
 
 
 def anchors(text: str) -> set[str]:
