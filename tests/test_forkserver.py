@@ -24,17 +24,34 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are for
 SLOW = "import pathlib, time\npathlib.Path({file!r}).touch()\ntime.sleep({seconds})\n"
 
 
-def driver(scenario: Any, *arguments: Any) -> subprocess.Popen[str]:
-    """Play a scenario in a process that has started no worker yet."""
-    code = f"import sys\nsys.path[:0] = [{str(Path(__file__).parent)!r}]\nimport server_scenarios as s\n"
+LINGER = """
+import time
+class Lingering:
+    def __del__(self, sleep=time.sleep):
+        sleep({seconds})
+lingering = Lingering()
+"""
+
+
+def driver(scenario: Any, *arguments: Any, linger: float = 0) -> subprocess.Popen[str]:
+    """Play a scenario in a process that has started no worker yet.
+
+    Args:
+        linger: for so many seconds it is still there when its semaphores are gone and its threads stand.
+    """
+    code = LINGER.format(seconds=linger)
+    code += f"import sys\nsys.path[:0] = [{str(Path(__file__).parent)!r}]\nimport server_scenarios as s\n"
     code += f"s.{scenario.__name__}(*{arguments!r})"
     command = [sys.executable, "-c", code]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def play(scenario: Any, *arguments: Any) -> None:
     with driver(scenario, *arguments) as process:
-        assert process.wait(WAIT) == 0, "its error stream says why"
+        _, errors = process.communicate(timeout=WAIT)
+        assert (process.returncode, errors) == (0, "")
 
 
 def about() -> tuple[str, str, str | None]:
@@ -88,6 +105,15 @@ def test_neither_a_shutdown_nor_the_driver_s_end_waits_for_what_is_being_loaded(
         assert process.wait(WAIT) == 0
     assert time.monotonic() - began < 5
     assert until(lambda: gone(*children), 30), "the server ends when it has loaded"
+
+
+def test_a_worker_that_is_forked_while_the_driver_ends_says_nothing(tmp_path: Path) -> None:
+    slow_to_load(tmp_path, 3)
+    with driver(
+        scenarios.a_shutdown_does_not_wait_for_what_is_being_loaded, str(tmp_path), linger=6
+    ) as process:
+        _, errors = process.communicate(timeout=WAIT)
+    assert errors == ""
 
 
 def test_ctrl_c_reaches_neither_server_nor_workers(tmp_path: Path) -> None:

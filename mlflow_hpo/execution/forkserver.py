@@ -42,6 +42,7 @@ class ForkedProcess(WorkerProcess, ForkServerProcess):
 
     @override
     def run(self) -> None:
+        sys.excepthook = sys.__excepthook__
         if numpy := sys.modules.get("numpy"):  # a fork copies the state of its random numbers
             numpy.random.seed()
         super().run()

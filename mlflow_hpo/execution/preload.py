@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 
 ORDER = "MLFLOW_HPO_PRELOAD"  # the environment variable that says what is to be done
 ALONE = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # of Arrow, which pandas loads
@@ -57,6 +58,12 @@ def set_environment(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
+def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Shows what went wrong, but not that a driver which ends has removed what a new worker opens."""
+    if not issubclass(kind, OSError | EOFError):
+        sys.__excepthook__(kind, error, trace)
+
+
 def _load(modules: Sequence[str], environment: Mapping[str, str], path: list[str]) -> None:
     sys.path[:] = path  # the driver's: what lies in the working folder is not to pass for a library
     os.environ.update(environment)
@@ -73,6 +80,7 @@ def _load(modules: Sequence[str], environment: Mapping[str, str], path: list[str
         del os.environ[name]
     gc.freeze()  # to collect these would write to every object, and so end the sharing of their memory
     gc.enable()
+    sys.excepthook = _show  # until a worker runs
 
 
 if ORDER in os.environ:
