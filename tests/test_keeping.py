@@ -160,7 +160,7 @@ def registered(study: Study, executor: LocalExecutor, name: str, **gate: Any) ->
     said, force = list[str](), gate.pop("force", False)
     with suppress(GateError):
         request = RegistrationRequest(name, "champion", force)
-        register(changed(study, top_k=2, **gate), study.known, request, said.append)
+        register(changed(study, **{"top_k": 2, **gate}), study.known, request, said.append)
     return said
 
 
