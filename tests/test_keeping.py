@@ -126,7 +126,7 @@ def test_a_resume_after_the_end_trains_one_that_lost_its_checkpoint_from_its_beg
         assert [m.step for m in history] == list(range(1, one.epochs + 1))
         before = study.known[one.number].losses
         assert {epoch: one.losses[epoch] for epoch in before} == pytest.approx(before, abs=0.02)
-    assert all(t.state is State.FINISHED for t in more.known)
+    assert {t.state for t in more.known} <= {State.FINISHED, State.STOPPED}
     winner = best(more.known)
     assert winner is not None
     assert [m.source_run_id for m in models(connection, more)] == [winner.run_id]
