@@ -245,7 +245,7 @@ def _given(model: Any, space: Any, data: Any, target: Any, folder: Path) -> tupl
 
 
 def _with_structure(model: Any, space: Any) -> Any:
-    """A function of Hyperopt's: it takes what the expression gives, nested as it may be."""
+    """Calls a function of Hyperopt's: it takes what the expression gives, nested as it may be."""
     from mlflow_hpo.objectives.function import CONFIG_FORM, FunctionObjective, form_of
     from mlflow_hpo.space import Structure, is_expression
 

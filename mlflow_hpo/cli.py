@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from typing_extensions import override
 
 from mlflow_hpo import __version__
 from mlflow_hpo.settings import DEFAULT_ALIAS, OPTIONS, check_registration, read_settings
@@ -59,7 +60,7 @@ def _help(name: str) -> str:
 
 
 def project_options(function: Any) -> Any:
-    """Those that name a project to tune, as `mlflow run` has them."""
+    """Adds the options that name a project to tune, as `mlflow run` has them."""
     for names, how in reversed(PROJECT_OPTIONS):
         function = click.option(*names, **how)(function)
     return function
@@ -71,8 +72,8 @@ class Size(click.IntRange):
     def __init__(self) -> None:
         super().__init__(min=1)
 
+    @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See `click.ParamType.convert`."""
         return None if value == "" else super().convert(value, param, ctx)
 
 
@@ -80,7 +81,7 @@ class Switching(click.Command):
     """A command whose switches may be followed by true or false; alone they mean true."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Join each switch with its word, so that no other argument is taken for that."""
+        """Joins each switch with its word, so that no other argument is taken for that."""
         joined = list[str]()
         for word in args:
             if joined and joined[-1] in SWITCHES and word.lower() in ("true", "false", ""):
@@ -229,7 +230,7 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that a user can cause is one line and a non-zero exit."""
+    """Runs the command line; an error that a user can cause is one line and a non-zero exit."""
     from mlflow_hpo.errors import HpoError
 
     try:

@@ -41,7 +41,7 @@ def _words_or_count(*words: str, least: int = 1) -> Callable[[Any], Any]:
 
 
 def _setting(default: Any, help_text: str, resumable: bool = False, **constraints: Any) -> Any:
-    """A field of `Settings`.
+    """Makes a field of `Settings`.
 
     Args:
         resumable: a resume may give it another value, as it changes none of the trials there are.

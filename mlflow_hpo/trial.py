@@ -119,7 +119,7 @@ class Unit:
     thresholds: Mapping[int, float] = field(default_factory=dict)
 
     def goes_on(self, epoch: int, loss: float) -> bool:
-        """Whether the unit trains on after an epoch."""
+        """Tells whether the unit trains on after an epoch."""
         return epoch < self.stop and (epoch not in self.thresholds or loss < self.thresholds[epoch])
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_snapshot import failed, finished, many, snapshot
 
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.report.page import script_json
 from mlflow_hpo.report.plots import (
     PLOTS,
@@ -216,19 +217,19 @@ def test_time_and_memory_are_those_of_the_trial() -> None:
 
 
 def test_one_value_that_diverged_does_not_flatten_the_others() -> None:
-    limits = base.clear_range([0.5, 0.6, 0.7, 0.8, 1e9], maximize=False)
+    limits = base.clear_range([0.5, 0.6, 0.7, 0.8, 1e9], Metric("loss", False))
     assert limits is not None
     assert limits[0] < 0.5 < 0.8 < limits[1] < 1
     assert (
         base.beyond([0.5, 0.6, 0.7, 0.8, 1e9], limits)
         == "1 worse value lies outside the axis, as far as 1e+09."
     )
-    assert base.clear_range([0.5, 0.6, 0.7, 0.8, 0.9], maximize=False) is None
+    assert base.clear_range([0.5, 0.6, 0.7, 0.8, 0.9], Metric("loss", False)) is None
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=5), st.booleans())
 def test_the_better_half_is_always_within_the_axis(values: list[float], maximize: bool) -> None:
-    limits = base.clear_range(values, maximize)
+    limits = base.clear_range(values, Metric("m", maximize))
     good = sorted(values, reverse=maximize)[: len(values) // 2]
     assert limits is None or all(limits[0] <= v <= limits[1] for v in good)
     assert ("worse value" in base.beyond(values, limits)) == (limits is not None)
@@ -236,7 +237,7 @@ def test_the_better_half_is_always_within_the_axis(values: list[float], maximize
 
 def test_an_axis_that_just_takes_in_the_worst_value_is_no_cut() -> None:
     values = [0.0, 1.0, 1.0, 1.0, 5.99, 6.01]  # the limit is 6, and a margin reaches beyond it
-    assert base.clear_range(values, maximize=False) is None
+    assert base.clear_range(values, Metric("loss", False)) is None
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300))

@@ -135,7 +135,7 @@ class _Member:
         self._file.write_text(json.dumps(state | {"last": dict(self.metrics[self.reached])}))
 
     def knows(self, epoch: int) -> bool:
-        """Whether its metrics at an epoch are known: not every objective reports each epoch."""
+        """Tells whether its metrics at an epoch are known: not every objective reports each epoch."""
         return epoch in self.metrics or epoch > max(self.metrics)
 
     def at(self, epoch: int) -> Mapping[str, float]:

@@ -105,7 +105,7 @@ class Handle:
 
     @property
     def ended_itself(self) -> bool:
-        """Whether the training, which has returned, ended by itself before `max_epochs`, for good."""
+        """Tells whether the training, which has returned, ended by itself before `max_epochs`, for good."""
         return _ended_itself(self)
 
     @property

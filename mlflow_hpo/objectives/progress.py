@@ -34,11 +34,11 @@ class Progress:
     child_peak_bytes: int = 0
 
     def end(self, reason: str) -> None:
-        """Note that the training has ended by itself."""
+        """Notes that the training has ended by itself."""
         self.ended_itself, self.reason = True, reason
 
     def stop(self, reason: str) -> None:
-        """Note that the training was stopped for good."""
+        """Notes that the training was stopped for good."""
         self.stopped, self.reason = True, reason
 
     def value(self, metric: str, epoch: int) -> float:

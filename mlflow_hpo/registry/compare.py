@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_hpo.metric import Metric
+
 RESAMPLES, SEED = 2000, 0
 CELLS = 2_000_000  # numbers that are drawn at once, so that many rows do not fill the memory
 Array = np.ndarray[Any, Any]
@@ -21,30 +23,27 @@ def _r2(squared: Array, target: Array) -> Any:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A number by which two models are compared.
+class Measure(Metric):
+    """A metric by which two models are compared.
 
     Attributes:
         rows: the name of the values of each row that it is computed from.
         of: computes it from these values and the targets of the same rows, both (..., rows).
-        maximize: more of it is better.
     """
 
-    name: str
     rows: str
     of: Callable[[Array, Array], Any]
-    maximize: bool
 
 
 MEASURES = {
     m.name: m
     for m in (
-        Measure("accuracy", "accuracy", _mean, True),
-        Measure("loss", "loss", _mean, False),
-        Measure("mse", "squared", _mean, False),
-        Measure("rmse", "squared", lambda rows, target: _mean(rows, target) ** 0.5, False),
-        Measure("mae", "absolute", _mean, False),
-        Measure("r2", "squared", _r2, True),
+        Measure("accuracy", True, "accuracy", _mean),
+        Measure("loss", False, "loss", _mean),
+        Measure("mse", False, "squared", _mean),
+        Measure("rmse", False, "squared", lambda rows, target: _mean(rows, target) ** 0.5),
+        Measure("mae", False, "absolute", _mean),
+        Measure("r2", True, "squared", _r2),
     )
 }
 # Part of a metric's name -> the measure that stands for it on the test part; the first that fits.
@@ -112,8 +111,7 @@ def compare(new: Rows, old: Rows, measure: Measure, confidence: float) -> Compar
     samples, count = (ours, theirs, new.get("target", np.zeros(len(ours)))), len(ours)
 
     def gain(ours: Array, theirs: Array, target: Array, axis: int = -1) -> Any:
-        difference = measure.of(ours, target) - measure.of(theirs, target)
-        return difference if measure.maximize else -difference
+        return measure.loss(measure.of(theirs, target)) - measure.loss(measure.of(ours, target))
 
     low = high = value = float(gain(*samples))
     if count > 1:  # a single row has no spread

@@ -41,7 +41,7 @@ class Column:
 
     @property
     def options(self) -> list[str]:
-        """The options of a choice, as text; none for a number."""
+        """Returns the options of a choice, as text; none for a number."""
         if not isinstance(self.parameter, Choice):
             return []
         return [summary.text(option.value) for option in self.parameter.options]

@@ -63,7 +63,7 @@ def rank(info: StudyInfo, trials: Sequence[Trial], top: int | None = None) -> pd
     """Ranks the trials of a study, best first; those without a loss come last, by number.
 
     Returns:
-        See `ranked`.
+        The table that `ranked` returns.
     """
     frame = ranked(entries(info, trials), Ranking(info.metric))
     return frame.head(top) if top else frame

@@ -50,7 +50,7 @@ STOPPING: Mapping[str, Callable[[Budget], Scheduler]] = {  # of trials that leav
 
 
 def check_scheduler(name: str, resting: bool = True) -> None:
-    """Raise ConfigError where no scheduler has this name, or it is none for trials that cannot rest."""
+    """Raises ConfigError if no scheduler has this name, or if it is none for trials that cannot rest."""
     if name not in SCHEDULERS:
         raise unknown("scheduler", name, SCHEDULERS)
     if not resting and name not in STOPPING:
@@ -61,7 +61,7 @@ def check_scheduler(name: str, resting: bool = True) -> None:
 
 
 def scheduler(name: str, budget: Budget, resting: bool = True) -> Scheduler:
-    """The scheduler with this name.
+    """Returns the scheduler with this name.
 
     Args:
         resting: whether a trial can go on from where it stopped.

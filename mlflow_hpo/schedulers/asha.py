@@ -35,7 +35,7 @@ class Asha:
         return Plan(rungs, self.budget.full, typical)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
-        """See `Scheduler.next`."""
+        """Returns the next rung of a trial that may go on, else the first rung of a new trial."""
         chosen = cut(trials, self.budget.rungs) or self._promotable(trials)
         if chosen:
             return self._unit(chosen, trials)
@@ -58,7 +58,7 @@ class Asha:
         return Unit(unit.trial, unit.start, unit.stop, unit.source, thresholds)
 
     def _bar(self, others: Sequence[Trial], rung: int) -> float:
-        """The loss to stay below, to be one of the top 1/eta of the rung, oneself included."""
+        """Returns the loss to stay below, to be one of the top 1/eta of the rung, oneself included."""
         at = rank(others, at=rung)
         places = (len(at) + 1) // self.budget.eta
         return at[places - 1].losses[rung] if places else -inf

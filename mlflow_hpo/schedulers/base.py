@@ -63,7 +63,7 @@ class Scheduler(Protocol):
     """Decides how many epochs each trial deserves: a pure function of the trials."""
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
-        """The unit to start now; None while there is nothing to start.
+        """Returns the unit to start now; None while there is nothing to start.
 
         A study is over when this gives None and no unit runs. A trial whose unit was cut (KILLED) is
         given that unit again before anything else, so that a resumed study leaves none behind.
@@ -87,7 +87,7 @@ def _between(trial: Trial, rungs: Sequence[int]) -> bool:
 
 
 def onward(trial: Trial, stop: int) -> Unit:
-    """The unit that takes a trial from its last checkpoint, or its source's, to epoch `stop`.
+    """Returns the unit that takes a trial from its last checkpoint, or its source's, to epoch `stop`.
 
     Where its checkpoint was deleted, it is trained from its beginning: with its seed it comes to the same.
     """
@@ -102,7 +102,7 @@ def rests(trial: Trial, epochs: int) -> bool:
 
 
 def since_better(trials: Iterable[Trial], rungs: Sequence[int], firsts: Sequence[int] = ()) -> int:
-    """How many trials, the last ones, were no better than all before them, each at the first rung it was at.
+    """Counts the last trials that were no better than all before them, each at its first rung.
 
     A promotion changes nothing about that: it would make every promoted trial a better one.
 

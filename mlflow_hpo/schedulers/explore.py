@@ -13,7 +13,7 @@ FACTORS = (0.8, 1.2)  # the others are multiplied by one of these; numbers on a 
 
 
 def explore(space: Space, config: Config, names: Collection[str], number: int, seed: int) -> dict[str, Any]:
-    """The config with those hyperparameters changed that `names` has; a pure function of its arguments."""
+    """Returns the config with the named hyperparameters changed; a pure function of its arguments."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, number, 1]))
     changed = dict(config)
     for name, parameter in space.searched(config):
@@ -24,7 +24,7 @@ def explore(space: Space, config: Config, names: Collection[str], number: int, s
 
 
 def _leads_on(parameter: Searched) -> bool:
-    """Whether other hyperparameters hang on its options: another one would want other hyperparameters."""
+    """Tells whether a choice has hyperparameters below its options: another option would need others."""
     return isinstance(parameter, Choice) and any(option.space for option in parameter.options)
 
 

@@ -24,12 +24,12 @@ class Bracket:
 
     @property
     def epochs(self) -> int:
-        """What it spends."""
+        """Returns the epochs that the bracket trains."""
         steps = pairwise((0, *self.rungs))
         return sum(n * (high - low) for n, (low, high) in zip(self.sizes, steps, strict=True))
 
     def promotion(self, members: Sequence[Trial], complete: bool) -> Unit | None:
-        """The next promotion, once all trials of a rung have got there or failed.
+        """Returns the next promotion, once all trials of a rung have got there or failed.
 
         Args:
             complete: whether no more trials will join.
@@ -47,12 +47,12 @@ class Bracket:
         return None
 
     def next_rung(self, trial: Trial) -> int:
-        """Where a unit of the trial ends."""
+        """Returns the epoch at which a unit of the trial ends."""
         return next(rung for rung in self.rungs if rung > trial.epochs)
 
 
 def _is_on_the_way(trial: Trial, rung: int) -> bool:
-    """Whether its loss at a rung is yet to come: one that passed it without a word is not waited for."""
+    """Tells whether a trial's loss at a rung is yet to come; one that passed it without a value has none."""
     return rung not in trial.losses and trial.epochs < rung and trial.state is not State.FAILED
 
 
@@ -72,7 +72,7 @@ class Hyperband:
         return self._brackets(self.budget.max_trials)
 
     def _brackets(self, trials: int) -> list[Bracket]:
-        """In order: n = ceil(B/R * eta^s / (s + 1)), r = R / eta^s; the last as large as trials are left."""
+        """Returns the brackets: n = ceil(B/R * eta^s / (s + 1)), r = R / eta^s; the last has what is left."""
         rungs, eta = self.budget.rungs, self.budget.eta
         if self.single:
             return [Bracket(trials, rungs, eta)]
@@ -96,7 +96,7 @@ class Hyperband:
         return Plan(self.budget.rungs, epochs, epochs, f"brackets: {shown}", firsts=firsts)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
-        """See `Scheduler.next`."""
+        """Returns the next unit of the first bracket that has one."""
         first, parts = 0, list[tuple[Bracket, Sequence[Trial]]]()
         for bracket in self.brackets if more else self._brackets(len(trials)):
             parts.append((bracket, trials[first : first + bracket.size]))
@@ -113,5 +113,5 @@ class Hyperband:
 
 
 def halving(budget: Budget) -> Hyperband:
-    """Successive halving of all trials."""
+    """Makes successive halving of all trials."""
     return Hyperband(budget, single=True)

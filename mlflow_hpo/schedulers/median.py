@@ -29,7 +29,7 @@ class MedianStopping:
         return Plan(self.budget.rungs, self.budget.full, typical)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
-        """See `Scheduler.next`."""
+        """Returns the next part of a trial that is not below the median, else a new trial."""
         if chosen := cut(trials, self.budget.rungs):
             return onward(chosen, self._after(chosen.epochs))
         averages = {rung: _running_averages(trials, rung) for rung in self.budget.rungs[:-1]}
@@ -46,7 +46,7 @@ class MedianStopping:
 
 
 def _running_averages(trials: Sequence[Trial], rung: int) -> list[float]:
-    """Of the losses up to the rung, of every trial that got there, in order of size."""
+    """Returns each trial's mean loss up to the rung, of those that got there, in order of size."""
     return sorted(_average(t, rung) for t in trials if rung in t.losses)
 
 
@@ -55,7 +55,7 @@ def _average(trial: Trial, rung: int) -> float:
 
 
 def _good(trial: Trial, averages: list[float]) -> bool:
-    """Whether the trial's best loss is no worse than the median of the others' averages."""
+    """Tells whether the trial's best loss is no worse than the median of the others' averages."""
     own = bisect_left(averages, _average(trial, trial.epochs))
     others, middle = len(averages) - 1, (len(averages) - 2) // 2
     if others < FEWEST_OTHERS:

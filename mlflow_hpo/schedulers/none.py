@@ -16,11 +16,11 @@ class FullTraining:
 
     @property
     def plan(self) -> Plan:
-        """See `Scheduler.plan`."""
+        """Returns a single rung at the last epoch."""
         return Plan((self.budget.max_epochs,), self.budget.full, self.budget.full, resting=self.resting)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
-        """See `Scheduler.next`."""
+        """Returns all epochs of a trial that was interrupted, else of a new one."""
         if chosen := cut(trials, self.plan.rungs, self.resting):
             return onward(chosen, self.budget.max_epochs)
         if more and len(trials) < self.budget.max_trials:

@@ -54,7 +54,7 @@ class PopulationBasedTraining:
         return Plan(self.steps, epochs, epochs, note, fresh=self.population)
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
-        """See `Scheduler.next`."""
+        """Returns the next generation of a trial, a new trial, or None if neither can go on now."""
         if chosen := cut(trials, self.steps):
             return onward(chosen, self._after(max(chosen.epochs, chosen.start)))
         living = [t for t in trials if t.source is None][: self.population]
@@ -76,7 +76,7 @@ class PopulationBasedTraining:
         return None
 
     def _toward(self, living: Sequence[Trial], step: int) -> Unit | None:
-        """The unit for one that rests before the step."""
+        """Returns the unit for a trial that rests before the step."""
         for trial in living:
             if trial.epochs and trial.epochs < step and rests(trial, trial.epochs):
                 return onward(trial, step)
@@ -87,7 +87,7 @@ class PopulationBasedTraining:
 
 
 def _selection(living: Sequence[Trial], step: int, share: int) -> tuple[list[Trial], list[Trial]]:
-    """Those to be copied, and those that live on; whoever failed before is the first to be replaced."""
+    """Returns the trials to copy and those to replace; one that failed is the first to be replaced."""
     alive = rank(living, at=step)
     lost = len(living) - len(alive)
     worst = max(0, min(share, len(alive) // 2) - lost)

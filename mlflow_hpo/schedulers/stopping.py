@@ -35,7 +35,7 @@ class Stopping:
         )
 
     def next(self, trials: Sequence[Trial], more: bool = True) -> Unit | None:
-        """See `Scheduler.next`."""
+        """Returns an interrupted trial or a new one, to be trained to the end or to a bar it misses."""
         chosen = next((t for t in trials if t.state is State.KILLED), None)
         if chosen is None and not (more and len(trials) < self.budget.max_trials):
             return None
@@ -45,7 +45,7 @@ class Stopping:
 
 
 def top_share(trials: Sequence[Trial], rung: int, eta: int) -> float:
-    """Asynchronous successive halving's stopping rule: be in the top 1/eta of those that came to the rung.
+    """Returns the loss to stay below by ASHA: to be in the top 1/eta of those that came to the rung.
 
     Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", as it is used where trials
     are not paused: with fewer than eta trials at a rung, oneself included, nobody is ended there.
@@ -56,9 +56,9 @@ def top_share(trials: Sequence[Trial], rung: int, eta: int) -> float:
 
 
 def median_average(trials: Sequence[Trial], rung: int, eta: int) -> float:
-    """The median stopping rule (Golovin et al. 2017, "Google Vizier", section 3.2.2).
+    """Returns the loss to stay below by the median rule: the median of the others' running averages.
 
-    Be no worse than the median of the others' running averages up to the rung.
+    Golovin et al. 2017, "Google Vizier", section 3.2.2.
     """
     at = rank(trials, at=rung)
     if len(at) < FEWEST_OTHERS:
@@ -67,10 +67,10 @@ def median_average(trials: Sequence[Trial], rung: int, eta: int) -> float:
 
 
 def stopping_asha(budget: Budget) -> Stopping:
-    """ASHA's stopping rule."""
+    """Makes a scheduler of ASHA's stopping rule."""
     return Stopping(budget, top_share)
 
 
 def stopping_median(budget: Budget) -> Stopping:
-    """The median stopping rule."""
+    """Makes a scheduler of the median stopping rule."""
     return Stopping(budget, median_average)

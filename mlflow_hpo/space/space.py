@@ -90,7 +90,7 @@ class Space:
 
     @cached_property
     def leaves(self) -> Mapping[str, Searched]:
-        """Every searched hyperparameter by label, those below options included."""
+        """Returns every searched hyperparameter by label, those below options included."""
         return {label: p for label, _, p in self._everywhere() if not isinstance(p, Fixed)}
 
     def walk(self, pick: Callable[[str, Searched], Any]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _trained(dispatcher: Dispatcher, trial: Trial) -> str:
 
 
 def _source(run: StudyRun, trial: Trial) -> str | None:
-    """The run whose checkpoint a copy began from; None for a trial that began afresh."""
+    """Returns the run whose checkpoint a copy began from; None for a trial that began afresh."""
     if trial.source is None:
         return None
     source = next(t for t in run.trials.load() if t.number == trial.source)

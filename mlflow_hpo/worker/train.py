@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @own_errors()
 def train(assignment: Assignment) -> Result:
-    """Run one unit: restore, train, log, store the checkpoint.
+    """Trains one unit: restore, train, log, store the checkpoint.
 
     Raises:
         TrialError: the trial failed.
@@ -83,11 +83,11 @@ class _Run:
         )
 
     def _user_code(self) -> AbstractContextManager[None]:
-        """Where it is the user's code that runs; a project's runs elsewhere, and all here is the store's."""
+        """Marks errors as the user's code's; not for a project, whose code runs in another process."""
         return user_errors() if self._rests else nullcontext()
 
     def _values(self, handle: Handle) -> dict[int, float]:
-        """The study's metric at the end, at the thresholds on the way, and where it was to end."""
+        """Returns the metric by epoch: at thresholds passed, where a target stopped it, and last."""
         if self._assignment.final:
             return {handle.reached: math.nan}
         own, progress = self._assignment.source_run_id == self._assignment.run_id, handle.progress

@@ -43,7 +43,7 @@ class Builder(Protocol):
 
     @property
     def has_own_fit(self) -> bool:
-        """Whether the user's code decides what is trained on, and what is reported."""
+        """Tells whether the user's code decides what is trained on, and what is reported."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _scaled(model: Any, data: Data) -> tuple[Any, float]:
 
 
 def is_filled(parameters: Mapping[str, inspect.Parameter]) -> bool:
-    """Whether every argument without a default is one that the data fill in."""
+    """Tells whether every argument without a default is one that the data fill in."""
     required = {
         n
         for n, p in parameters.items()

@@ -95,7 +95,7 @@ class Epochs:
             _ = self.test
 
     def is_for(self, rows: Rows, held_out: Rows | None, batch: int) -> bool:
-        """Whether they train with these very tensors, and the model was not compiled again since."""
+        """Tells whether they train with these very tensors, and the model was not compiled again since."""
         mine = (*self._compiled, *self.rows, *(self.held_out or ()))
         theirs = (*_compiled(self.model), *rows, *(held_out or ()))
         same = len(mine) == len(theirs) and all(m is t for m, t in zip(mine, theirs, strict=True))
@@ -139,7 +139,7 @@ def epochs_of(model: Any, rows: Rows, held_out: Rows | None, batch: int) -> Epoc
 
 
 def is_plain(model: Any, given: Mapping[str, Any], callbacks: Sequence[Any]) -> bool:
-    """Whether nothing of the user's looks at a model's steps or says how they are made.
+    """Tells whether nothing of the user's looks at a model's steps or says how they are made.
 
     Args:
         given: the arguments of `fit` besides rows and callbacks.

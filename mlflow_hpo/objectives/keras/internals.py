@@ -19,7 +19,7 @@ _SUM = "_all_reduce_sum_gradients"  # a method of Keras's optimizers
 
 
 def is_fast() -> bool:
-    """Whether private names may be used."""
+    """Tells whether private names may be used."""
     return os.environ.get(SWITCH) != "0"
 
 

@@ -85,7 +85,7 @@ def _answers(model: Any, example: Any) -> Any:
 
 
 def _is_foreign(model: Any) -> bool:
-    """Whether Keras would need the user's code to load it from a file, or would not load it for safety."""
+    """Tells whether Keras needs the user's code to load it from a file, or refuses to, for safety."""
     layers = layers_of(model)
     losses = [loss for loss in _listed(model.loss) if not isinstance(loss, str)]
     homes = [_home(part) for part in (model, *layers, *losses, model.optimizer) if part is not None]
@@ -101,7 +101,7 @@ def _listed(loss: Any) -> list[Any]:
 
 
 def _home(part: Any) -> str:
-    """The module that a layer's class, or a function, comes from."""
+    """Returns the module that a layer's class, or a function, comes from."""
     return str(
         getattr(part, "__module__", None)
         if callable(part) and hasattr(part, "__name__")

@@ -15,7 +15,7 @@ class RawRows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Preprocesses rows, then predicts."""
 
     def load_context(self, context: Any) -> None:
-        """Load both parts; the model is a file of Keras's, or a folder with its graph."""
+        """Loads both parts; the model is a file of Keras's, or a folder with its graph."""
         import joblib
 
         self.preprocess = joblib.load(context.artifacts["preprocess"])

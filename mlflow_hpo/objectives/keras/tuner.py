@@ -22,7 +22,7 @@ SHOWN_ROWS = 8  # to a hypermodel's own `fit` while its hyperparameters are look
 
 
 def is_hypermodel(target: Any) -> bool:
-    """Whether it is one of KerasTuner's: a class, an instance, or a function of `hp`."""
+    """Tells whether it is one of KerasTuner's: a class, an instance, or a function of `hp`."""
     if any(
         c.__name__ == "HyperModel"
         for c in getattr(target if inspect.isclass(target) else type(target), "__mro__", ())
@@ -83,7 +83,7 @@ class Tuner(Builder):
     @property
     @override
     def has_own_fit(self) -> bool:
-        """Whether the hypermodel overrides `fit`."""
+        """Tells whether the hypermodel overrides `fit`."""
         from keras_tuner import HyperModel
 
         kind: Any = self.target if inspect.isclass(self.target) else type(self.target)

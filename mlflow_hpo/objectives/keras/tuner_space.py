@@ -81,7 +81,7 @@ def tuner_space(
 
 
 def _belongs(hp: Any, chosen: Mapping[str, Any]) -> bool:
-    """Whether it exists under these options; of its conditions the innermost must be decided by now."""
+    """Tells whether it exists under these options; of its conditions the innermost must be decided by now."""
     known = [c for c in hp.conditions if c.name in chosen]
     innermost = not hp.conditions or hp.conditions[-1].name in chosen
     return innermost and all(chosen[c.name] in c.values for c in known)

@@ -92,7 +92,7 @@ class Command:
         return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
 
     def _gone(self) -> bool:
-        """Whether nothing of the group is left."""
+        """Tells whether nothing of the group is left."""
         self.ends(0)
         try:
             os.killpg(self._process.pid, 0)

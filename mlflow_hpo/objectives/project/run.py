@@ -83,7 +83,7 @@ class EntryPointRun:
         """Returns the value that counts: the last or the best one."""
         if self._prepared.at == "last":
             return values[-1]
-        return max(values) if self._metric.maximize else min(values)
+        return min(values, key=self._metric.loss)
 
     def _conclude(self, values: list[float]) -> None:
         """Reports the remaining steps, and the value that counts as that of the last step."""

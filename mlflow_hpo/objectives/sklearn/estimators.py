@@ -10,7 +10,7 @@ EXAMPLE_ROWS = 2
 
 
 def is_estimator(target: Any) -> bool:
-    """Whether it is an estimator, or a class of them."""
+    """Tells whether it is an estimator, or a class of them."""
     return callable(getattr(target, "fit", None)) and callable(getattr(target, "get_params", None))
 
 

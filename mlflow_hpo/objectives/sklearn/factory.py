@@ -31,7 +31,7 @@ class EstimatorFactory:
 
     @property
     def makes_pipelines(self) -> bool:
-        """Whether it makes Pipelines, which bring their own preprocessing."""
+        """Tells whether it makes Pipelines, which bring their own preprocessing."""
         return hasattr(self.make({}), "steps")
 
     def make(self, config: Config, seed: int | None = None) -> Any:

@@ -9,6 +9,7 @@ from html import escape
 from math import floor, isfinite
 from typing import Any, Generic, TypeVar
 
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 
 BEST, BASELINE, PLAIN, STOPPED = "var(--best)", "var(--baseline)", "var(--plain)", "var(--stopped)"
@@ -99,7 +100,7 @@ def cloud(snapshot: StudySnapshot) -> list[TrialView]:
     return [snapshot.scored[i] for i in thinned(len(snapshot.scored), MOST_POINTS, keep)]
 
 
-def clear_range(values: Sequence[float], maximize: bool) -> tuple[float, float] | None:
+def clear_range(values: Sequence[float], metric: Metric) -> tuple[float, float] | None:
     """Returns an axis for a metric that leaves out values so bad that the rest would be one line.
 
     Left out is what lies further from the median, on the bad side, than five times the good half's breadth.
@@ -107,7 +108,7 @@ def clear_range(values: Sequence[float], maximize: bool) -> tuple[float, float] 
     """
     if len(values) < 5:
         return None
-    losses = sorted(-v if maximize else v for v in values)
+    losses = sorted(map(metric.loss, values))
     good, middle = losses[0], losses[len(losses) // 2]
     limit = middle + 5 * max(middle - good, 1e-3 * abs(middle), 1e-12)
     within = max(v for v in losses if v <= limit)
@@ -115,7 +116,8 @@ def clear_range(values: Sequence[float], maximize: bool) -> tuple[float, float] 
     low, high = good - margin, within + margin
     if losses[-1] <= high:  # nothing lies beyond
         return None
-    return (-high, -low) if maximize else (low, high)
+    low, high = sorted((metric.value(low), metric.value(high)))
+    return low, high
 
 
 def beyond(values: Sequence[float], limits: tuple[float, float] | None) -> str:

@@ -43,7 +43,7 @@ def compute(snapshot: StudySnapshot) -> Curves:
     failed = [view for view in views if view.value is None]
     whole = [view for view in views if view not in early and view not in failed]
     values = [value for view in views for _, value in view.curve]
-    limits = base.clear_range(values, snapshot.info.metric.maximize)
+    limits = base.clear_range(values, snapshot.info.metric)
     return Curves(
         missing=_missing(snapshot, bool(views)),
         note=base.sentences(_marks(snapshot, early), _sample(snapshot), base.beyond(values, limits)),

@@ -35,7 +35,7 @@ def compute(snapshot: StudySnapshot) -> History:
     views = base.cloud(snapshot)
     early = {view.number for view in views if view.stopped(snapshot.info)}
     points = [(view.number, view.value) for view in views if view.value is not None]
-    limits = base.clear_range(snapshot.values, snapshot.info.metric.maximize)
+    limits = base.clear_range(snapshot.values, snapshot.info.metric)
     failed = [view.number for view in snapshot.failed]
     drawn = base.of_all(len(views), len(snapshot.scored))
     return History(
@@ -110,7 +110,7 @@ def compute_wall_time(snapshot: StudySnapshot) -> WallTime:
         return WallTime(missing=base.NO_VALUE)
     end = max(snapshot.seconds, steps[-1][0])
     seconds, values, numbers = zip(*steps, (end, *steps[-1][1:]), strict=True)
-    limits = base.clear_range(values, snapshot.info.metric.maximize)
+    limits = base.clear_range(values, snapshot.info.metric)
     rungs = "Counted are the values after each unit, also at rungs." if snapshot.rungs else ""
     return WallTime(
         note=base.sentences(rungs, base.beyond(values, limits)),

@@ -39,7 +39,7 @@ def compute(snapshot: StudySnapshot) -> Parallel:
         return Parallel(missing=base.NO_VALUE)
     varied, values = columns(snapshot), snapshot.values
     places = base.thinned(len(snapshot.ranked), MOST, range(10))
-    limits = base.clear_range(values, snapshot.info.metric.maximize) or (min(values), max(values))
+    limits = base.clear_range(values, snapshot.info.metric) or (min(values), max(values))
     gaps = any(len(column.values) < len(snapshot.views) for column in varied)
     last = max(len(snapshot.ranked) - 1, 1)
     return Parallel(
@@ -77,7 +77,7 @@ def _line(varied: Sequence[Column], view: TrialView, limits: tuple[float, float]
 
 
 def draw(data: Parallel) -> list[Any]:
-    """The figure: drawn as plain lines, since plotly's own trace needs WebGL and knows no gaps."""
+    """Draws the figure as plain lines, since plotly's own trace needs WebGL and knows no gaps."""
     drawn = base.figure("", "", 420)
     n = len(data.axes)
     names = [_broken(a) for a in data.axes]

@@ -50,7 +50,7 @@ def compute(snapshot: StudySnapshot) -> Slices:
     varied = [c for c in columns(snapshot) if any(view.number in c.values for view in views)]
     if not varied:
         return Slices(missing=base.NO_VALUE)
-    limits = base.clear_range(snapshot.values, snapshot.info.metric.maximize)
+    limits = base.clear_range(snapshot.values, snapshot.info.metric)
     drawn = base.of_all(len(views), len(snapshot.scored))
     return Slices(
         note=base.sentences(drawn, base.beyond(snapshot.values, limits)),
