@@ -31,7 +31,7 @@ from mlflow_hpo.space import parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
 from mlflow_hpo.trial import Config, Unit
 from mlflow_hpo.worker.messages import Assignment, Task
-from mlflow_hpo.worker.process import warm_up
+from mlflow_hpo.worker.startup import warm_up
 from mlflow_hpo.worker.train import train
 
 RUNGS = (1, 3, 9, 27)

@@ -33,8 +33,8 @@ from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.source import Given
 from mlflow_hpo.trial import Trial
 from mlflow_hpo.worker.dispatch import Dispatcher
-from mlflow_hpo.worker.process import environment as warm_environment
-from mlflow_hpo.worker.process import warm_up
+from mlflow_hpo.worker.startup import environment as warm_environment
+from mlflow_hpo.worker.startup import warm_up
 
 # Keras looks for its cache where this says when it is imported, here and in the workers.
 KERAS_HOME = Path(tempfile.mkdtemp(prefix="keras-home-"))

@@ -12,9 +12,9 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.space import Space
 from mlflow_hpo.study.checks import is_builtin_study
-from mlflow_hpo.study.crew import NAMED_DATA
 from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.source import Given
+from mlflow_hpo.study.workers import NAMED_DATA
 from mlflow_hpo.trial import Config, Trial
 from mlflow_hpo.worker.inspect import describe, dry_run
 

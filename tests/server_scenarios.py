@@ -16,7 +16,7 @@ from mlflow_hpo.execution.executor import WorkerLost, answered
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
 from mlflow_hpo.objectives.spec import ObjectiveSpec
-from mlflow_hpo.worker.process import environment, warm_up
+from mlflow_hpo.worker.startup import environment, warm_up
 
 NUMPY = Preload(("numpy",), {"OPENBLAS_NUM_THREADS": "1"})
 FUNCTION = ObjectiveSpec("nothing.py:objective", DataSpec(""))

@@ -19,8 +19,8 @@ from mlflow_hpo.projects.spec import given_project
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.space import parse_space, space_text
 from mlflow_hpo.study import checks
-from mlflow_hpo.study.crew import study_folder
 from mlflow_hpo.study.source import Given, find_source
+from mlflow_hpo.study.workers import study_folder
 
 ELASTICNET = str(PROJECT / "examples/projects/elasticnet")
 RATES = {"alpha": {"type": "float", "low": 0.1, "high": 1.0}}
@@ -207,7 +207,7 @@ def test_a_worker_for_projects_loads_no_framework() -> None:
         code = (
             "import sys\n"
             "from mlflow_hpo.data import DataSpec\n"
-            "from mlflow_hpo.worker.process import warm_up\n"
+            "from mlflow_hpo.worker.startup import warm_up\n"
             "from mlflow_hpo.objectives.spec import ObjectiveSpec\n"
             "from mlflow_hpo.metric import Metric\n"
             f"text = {project.text!r}\n"

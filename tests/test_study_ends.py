@@ -19,7 +19,7 @@ from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.earlier import earlier_trials
 from mlflow_hpo.trial import State, Trial
-from mlflow_hpo.worker.process import environment, load
+from mlflow_hpo.worker.startup import environment, load
 
 Start = Callable[..., Study]
 SPACE = "x: {type: float, low: 0, high: 1}"

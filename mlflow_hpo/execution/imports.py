@@ -16,7 +16,7 @@ ALWAYS = tuple(
     for name in (
         "worker.train",
         "worker.inspect",
-        "worker.process",
+        "worker.startup",
         "hardware",
         "store.checkpoints",
         "trial",

@@ -1,11 +1,11 @@
-"""Makes versions of a registered model; moves the alias to a new version, and back."""
+"""Makes versions of a registered model."""
 
 from collections.abc import Sequence
 
 from mlflow.exceptions import MlflowException
 
-from mlflow_hpo.errors import StudyError
-from mlflow_hpo.registry.gate import MAX_REASON, MISSING, Verdict, champion_of, classes_tag
+from mlflow_hpo.registry.alias import move
+from mlflow_hpo.registry.gate import MAX_REASON, MISSING, Verdict, classes_tag
 from mlflow_hpo.registry.testing import Challenger
 from mlflow_hpo.report import summary
 from mlflow_hpo.store import Connection, default_store, keys
@@ -37,7 +37,7 @@ def new_version(
             description=_description(dispatcher, trials, challenger, verdict),
             model_id=uri.removeprefix(LOGGED) if uri.startswith(LOGGED) else None,
         )
-    connection.client.set_registered_model_alias(name, alias, version.version)
+    move(connection, name, alias, version.version)
     why = verdict.why if verdict.moves else f"it was forced, though {verdict.why}"
     return Registration(name, alias, challenger.trial, why, str(version.version), dict(challenger.scores))
 
@@ -78,32 +78,6 @@ def _description(
         verdict.note,
     ]
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def rollback(connection: Connection, name: str, alias: str) -> tuple[str, str]:
-    """Moves the alias back to the version that held it before.
-
-    Returns:
-        The version that held it, and the one that holds it now.
-
-    Raises:
-        StudyError: no version holds it, or none held it before, or that version is gone.
-    """
-    champion = champion_of(connection, name, alias)
-    if champion is None:
-        raise StudyError(f"model {name!r} has no version with the alias {alias!r}: nothing to roll back")
-    before = champion.tags.get(keys.BEFORE + alias)
-    if not before:
-        raise StudyError(
-            f"version {champion.version} of {name!r} is the first known to hold the alias {alias!r}: "
-            "there is none before it to go back to"
-        )
-    try:
-        connection.client.get_model_version(name, before)
-    except MlflowException as error:
-        raise StudyError(f"version {before} of {name!r}, which held {alias!r} before, is gone") from error
-    connection.client.set_registered_model_alias(name, alias, before)
-    return str(champion.version), before
 
 
 def _create_model(connection: Connection, name: str) -> None:

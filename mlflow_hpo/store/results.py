@@ -1,15 +1,26 @@
-"""Writes a trial's results as tags of its run, and reads them: JSON by metric and epochs."""
+"""Writes a trial's results to its run, and reads them: tags with JSON by metric and epochs."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import to_json
-from mlflow_hpo.trial import Results
+from mlflow_hpo.store.connection import Connection, to_json
+from mlflow_hpo.trial import Dropped, Result, Results, Trial
 
 IN_A_TAG = 200  # results: each takes some 30 characters, of the 8,000 that a tag holds
+MEGABYTE = 1e6
+
+
+def write_results(connection: Connection, trial: Trial, result: Result, metrics: Sequence[Metric]) -> Trial:
+    """Writes the results of a trial's unit and what it used; returns the trial with them."""
+    undropped = {keys.DROPPED: ""} if trial.dropped else {}
+    trial = _with_result(trial, result, metrics)
+    tags = _tags(trial, metrics) | undropped
+    connection.write(trial.run_id, metrics=_used(trial, result), step=trial.epochs, tags=tags)
+    return trial
 
 
 def losses_of(values: Results, metrics: Sequence[Metric]) -> Results:
@@ -57,3 +68,41 @@ def _by_metric(
     rows: Sequence[tuple[int, str, float]], metrics: Sequence[Metric]
 ) -> dict[str, dict[str, float]]:
     return {m.name: {str(e): value for e, name, value in rows if name == m.name} for m in metrics}
+
+
+def _with_result(trial: Trial, result: Result, metrics: Sequence[Metric]) -> Trial:
+    return replace(
+        trial,
+        results=joined(trial.results, losses_of(result.values, metrics)),
+        seconds=trial.seconds + result.seconds,
+        state=result.state,
+        reason=result.reason,
+        model_uri=result.model_uri or trial.model_uri,  # not every unit logs one
+        ended_itself=result.ended_itself,
+        dropped=Dropped.NOTHING,
+    )
+
+
+def _tags(trial: Trial, metrics: Sequence[Metric]) -> dict[str, str]:
+    tags = {
+        **results_tags(trial.results, metrics),
+        keys.SECONDS: repr(trial.seconds),
+        keys.MODEL: trial.model_uri,
+        keys.STATE: str(trial.state),
+    }
+    if trial.reason:
+        tags |= {keys.REASON: trial.reason, keys.NOTE: f"**{trial.state}**: {trial.reason}"}
+    if trial.ended_itself:
+        tags[keys.ENDED_ITSELF] = "true"
+    return tags
+
+
+def _used(trial: Trial, result: Result) -> dict[str, float]:
+    used = {
+        keys.WALL_SECONDS: trial.seconds,
+        keys.CPU_SECONDS: result.cpu_seconds,
+        keys.PEAK_MEMORY: result.peak_memory_bytes / MEGABYTE,
+    }
+    if result.gpu_memory_bytes is not None:
+        used[keys.GPU_MEMORY] = result.gpu_memory_bytes / MEGABYTE
+    return used

@@ -1,23 +1,21 @@
 """A study's trials in the tracking store: runs nested under the study's. Only the driver writes here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
 from mlflow.entities import Run
 
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import store_errors, to_json
 from mlflow_hpo.store.deletion import delete_models
 from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped, run_params
-from mlflow_hpo.store.results import joined, losses_of, results_tags
+from mlflow_hpo.store.results import write_results
 from mlflow_hpo.trial import Config, Dropped, Result, State, Trial
 
 STATUS = {state: state.name for state in (State.FINISHED, State.FAILED, State.KILLED)}
 STATUS |= {State.PAUSED: "SCHEDULED", State.STOPPED: "FINISHED"}
-MEGABYTE = 1e6
 TRACEBACK_SHOWN = 6000  # characters of a traceback in the run's description
 
 
@@ -92,10 +90,7 @@ class Trials:
 
     def record(self, trial: Trial, result: Result) -> Trial:
         """Records the results of a unit and what it used, once its checkpoint is stored."""
-        undropped = {keys.DROPPED: ""} if trial.dropped else {}
-        trial = _with_result(trial, result, self._nested.metrics)
-        tags = _tags(trial, self._nested.metrics) | undropped
-        self._connection.write(trial.run_id, metrics=_used(trial, result), step=trial.epochs, tags=tags)
+        trial = write_results(self._connection, trial, result, self._nested.metrics)
         self._terminate(trial)
         return trial
 
@@ -134,41 +129,3 @@ class Trials:
             self._connection.client.update_run(trial.run_id, status=STATUS[trial.state])
         elif trial.state in STATUS:
             self._connection.client.set_terminated(trial.run_id, STATUS[trial.state])
-
-
-def _with_result(trial: Trial, result: Result, metrics: Sequence[Metric]) -> Trial:
-    return replace(
-        trial,
-        results=joined(trial.results, losses_of(result.values, metrics)),
-        seconds=trial.seconds + result.seconds,
-        state=result.state,
-        reason=result.reason,
-        model_uri=result.model_uri or trial.model_uri,  # not every unit logs one
-        ended_itself=result.ended_itself,
-        dropped=Dropped.NOTHING,
-    )
-
-
-def _tags(trial: Trial, metrics: Sequence[Metric]) -> dict[str, str]:
-    tags = {
-        **results_tags(trial.results, metrics),
-        keys.SECONDS: repr(trial.seconds),
-        keys.MODEL: trial.model_uri,
-        keys.STATE: str(trial.state),
-    }
-    if trial.reason:
-        tags |= {keys.REASON: trial.reason, keys.NOTE: f"**{trial.state}**: {trial.reason}"}
-    if trial.ended_itself:
-        tags[keys.ENDED_ITSELF] = "true"
-    return tags
-
-
-def _used(trial: Trial, result: Result) -> dict[str, float]:
-    used = {
-        keys.WALL_SECONDS: trial.seconds,
-        keys.CPU_SECONDS: result.cpu_seconds,
-        keys.PEAK_MEMORY: result.peak_memory_bytes / MEGABYTE,
-    }
-    if result.gpu_memory_bytes is not None:
-        used[keys.GPU_MEMORY] = result.gpu_memory_bytes / MEGABYTE
-    return used

@@ -20,10 +20,10 @@ from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.projects import variables
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.settings import Settings
-from mlflow_hpo.study.crew import Crew, study_folder
 from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.signals import Signals
 from mlflow_hpo.study.source import Given
+from mlflow_hpo.study.workers import StudyWorkers, study_folder
 
 if TYPE_CHECKING:
     from mlflow_hpo.registry import RegistrationRequest
@@ -51,28 +51,28 @@ def start(
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with ExitStack() as stack:
         given = given or Given(stack.enter_context(study_folder()))
-        crew = stack.enter_context(Crew(settings, given.folder, says(console)))
-        planned = plan(settings, _with_record(settings, given, crew, run_id), crew)
+        workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console)))
+        planned = plan(settings, _with_record(settings, given, workers, run_id), workers)
         from mlflow_hpo.store import new_study, open_run, store_errors
 
         with store_errors():
-            run = open_run(crew.connection, run_id) if run_id else None
+            run = open_run(workers.connection, run_id) if run_id else None
             if run is not None and run.is_study:
                 from mlflow_hpo.study.resumption import check_same
 
                 check_same(run, settings, planned)
-                return _go_on(run, planned, crew, console, shown, of_project=True)
+                return _go_on(run, planned, workers, console, shown, of_project=True)
             with Signals() as signals:
-                run = run or new_study(crew.connection, planned.tags)
+                run = run or new_study(workers.connection, planned.tags)
                 with _ended(run, run_id is not None):
                     _begin(run, planned, given)
-                    study = _drive(run, planned, crew, console, signals, shown)
+                    study = _drive(run, planned, workers, console, signals, shown)
                 with _gated(run, run_id is not None):
                     _finish(study, console, signals)
     return study
 
 
-def _with_record(settings: Settings, given: Given, crew: Crew, run_id: str | None) -> Given:
+def _with_record(settings: Settings, given: Given, workers: StudyWorkers, run_id: str | None) -> Given:
     """Adds the record of a study that goes on: the name of an earlier one may mean another by now."""
     if not (run_id and settings.warm_start):
         return given
@@ -80,7 +80,7 @@ def _with_record(settings: Settings, given: Given, crew: Crew, run_id: str | Non
     from mlflow_hpo.store import open_run, store_errors
 
     with store_errors():
-        run = open_run(crew.connection, run_id)
+        run = open_run(workers.connection, run_id)
         return replace(given, record=info_of(run)) if run.is_study else given
 
 
@@ -118,15 +118,15 @@ def resume(
         run = find_study(Connection(), name)
         settings = resumed_settings(run, options)
         given = given_again(run, settings, options, given or Given(stack.enter_context(study_folder())))
-        crew = stack.enter_context(Crew(settings, given.folder, says(console), run.connection))
-        planned = plan(settings, given, crew)
-        return _go_on(run, planned, crew, console, shown)
+        workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console), run.connection))
+        planned = plan(settings, given, workers)
+        return _go_on(run, planned, workers, console, shown)
 
 
 def _go_on(
     run: "StudyRun",
     planned: StudyPlan,
-    crew: Crew,
+    workers: StudyWorkers,
     console: Console,
     shown: Shown | None,
     of_project: bool = False,
@@ -136,7 +136,7 @@ def _go_on(
             raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
         run.drive_again(planned.info.settings.dump(), planned.info.record())
         with _ended(run, of_project):
-            study = _drive(run, planned, crew, console, signals, shown)
+            study = _drive(run, planned, workers, console, signals, shown)
         with _gated(run, of_project):
             _finish(study, console, signals)
     return study
@@ -145,7 +145,7 @@ def _go_on(
 def _drive(
     run: "StudyRun",
     planned: StudyPlan,
-    crew: Crew,
+    workers: StudyWorkers,
     console: Console,
     signals: Signals,
     shown: Shown | None,
@@ -155,7 +155,7 @@ def _drive(
 
     try:
         with (shown or Display)(console) as display:
-            study = Study(run, planned, crew.workers, display, signals)
+            study = Study(run, planned, workers.executor, display, signals)
             study.drive()
     except StudyError:  # why trials failed is on its page
         log_page(run, console)

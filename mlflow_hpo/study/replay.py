@@ -9,9 +9,9 @@ from mlflow_hpo.projects import variables
 from mlflow_hpo.registry.extra_runs import result_of
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import Connection, StudyRun, find_trial, history, keys, store_errors
-from mlflow_hpo.study.crew import study_folder
 from mlflow_hpo.study.resumption import recorded_workers
 from mlflow_hpo.study.source import Given
+from mlflow_hpo.study.workers import study_folder
 from mlflow_hpo.trial import Dropped, State, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher
 

@@ -11,9 +11,9 @@ from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space
 from mlflow_hpo.store import StudyRun
-from mlflow_hpo.study.crew import study_workers
 from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.study.source import Given, find_source
+from mlflow_hpo.study.workers import study_workers
 from mlflow_hpo.worker.dispatch import Dispatcher
 
 FILES = ("space", "start_from")  # settings whose files count, not their names

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mlflow_hpo.errors import TrialError
-from mlflow_hpo.worker.process import data_of, own_errors, user_errors
+from mlflow_hpo.worker.startup import data_of, own_errors, user_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data

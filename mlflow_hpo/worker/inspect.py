@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow_hpo.worker.process import data_of, user_errors
+from mlflow_hpo.worker.startup import data_of, user_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.models import ModelInfo

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_hpo.errors import StoreError, TrialError
-from mlflow_hpo.worker.process import data_of, own_errors, user_errors
+from mlflow_hpo.worker.startup import data_of, own_errors, user_errors
 
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data

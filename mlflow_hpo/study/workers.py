@@ -22,7 +22,7 @@ from mlflow_hpo.study.checks import is_builtin_study
 from mlflow_hpo.trial import Config, Trial
 from mlflow_hpo.user_code import use_contents
 from mlflow_hpo.worker.inspect import describe, dry_run
-from mlflow_hpo.worker.process import environment, load, warm_up
+from mlflow_hpo.worker.startup import environment, load, warm_up
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import Connection
@@ -31,7 +31,7 @@ NAMED_DATA = DataInfo(task="classification")  # what all named data sets are
 FOLDER = "mlflow-hpo-"  # how the names of temporary folders begin
 
 
-class Crew:
+class StudyWorkers:
     """A study's workers, and the connection to its store; an `Inspector` for its plan.
 
     A context that ends the workers.
@@ -71,7 +71,7 @@ class Crew:
             return Connection()
 
     @property
-    def workers(self) -> Executor:
+    def executor(self) -> Executor:
         """The workers, once they were started."""
         assert self._executor is not None
         return self._executor
@@ -88,7 +88,7 @@ class Crew:
         if is_builtin_study(spec):
             return find_model(name), NAMED_DATA
         self.start(spec, worker_count(self._settings, self._settings.most_trials))
-        work = self.workers.submit(describe, spec, name)
+        work = self.executor.submit(describe, spec, name)
         _ = self.connection  # MLflow is imported while the worker loads the model
         model, data = answered(work, "it was loaded")
         return model, data
@@ -96,7 +96,7 @@ class Crew:
     def dry_run(self, spec: ObjectiveSpec, config: Config, epochs: int) -> tuple[str, ...] | None:
         """Has a worker try a config on a few rows."""
         metrics: tuple[str, ...] | None = answered(
-            self.workers.submit(dry_run, spec, config, epochs), "it was tried"
+            self.executor.submit(dry_run, spec, config, epochs), "it was tried"
         )
         return metrics
 
