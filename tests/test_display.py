@@ -123,9 +123,9 @@ def test_a_notebook_shows_the_same_and_the_five_best_without_a_script() -> None:
     assert "6/6 trials" in lines[1]
     assert lines[2].split()[:3] == ["trial", "6", "0:05"]
     assert lines[3].startswith("best: trial 0, val_accuracy 1.0000")
-    assert lines[4].split() == ["trial", "val_accuracy", "epochs", "units", "[red]"]
+    assert lines[4].split() == ["rank", "trial", "val_accuracy", "epochs", "seconds", "units", "[red]"]
     assert [line.split() for line in lines[5:]] == [
-        [str(n), f"{1 - n / 10:.4f}", "2", "32", "<script>"] for n in range(5)
+        [str(n + 1), str(n), f"{1 - n / 10:.4f}", "2", "0.0", "32", "<script>"] for n in range(5)
     ]
 
 

@@ -54,8 +54,9 @@ def test_a_function_of_the_notebooks_is_tuned_and_the_display_holds_the_best(uri
     assert lines[0].startswith("study ")
     assert "8/8 trials" in lines[1]
     assert lines[2].startswith("best: trial")  # below what runs: nothing
-    assert lines[3].split() == ["trial", "loss", "epochs", "x", "y"]
-    assert lines[4].split()[1:] == ["0.0000", "1", "3", "0"]  # the best one's value and config
+    assert lines[3].split() == ["rank", "trial", "loss", "epochs", "seconds", "x", "y"]
+    rank, _, value, epochs, _, *config = lines[4].split()
+    assert (rank, value, epochs, config) == ("1", "0.0000", "1", ["3", "0"])
     assert len(lines) == 9
     assert not texts(tuned, "stderr")
     assert "grid: 8 combinations, of which 7 are tried beside the baseline" in texts(tuned, "stdout")
