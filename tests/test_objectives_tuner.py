@@ -192,6 +192,16 @@ def test_a_silent_loop_of_the_users_own_is_promoted_too(tmp_path: Path) -> None:
         assert not handle.ended_itself
 
 
+def test_a_final_training_needs_no_name_for_the_number_that_fit_returns(tmp_path: Path) -> None:
+    class Silent(Looping):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().fit(hp, model, *args, **{**kwargs, "callbacks": []})
+
+    handle = TestFunction().handle(tmp_path, 0, 1, metric="")
+    objective(Silent).train(handle)
+    assert set(handle.progress.reported[1]) == {"loss"}
+
+
 def test_keras_tuners_own_applications_are_given_what_they_ask_for() -> None:
     from keras_tuner.applications import HyperResNet
 

@@ -141,6 +141,15 @@ def test_the_trials_that_are_read_closely_are_the_best_the_first_and_a_sample(co
         assert {0, min(trials, key=lambda t: (t.losses[1], t.number)).number} <= near
 
 
+def test_a_trial_that_failed_after_a_rung_is_read_closely_too() -> None:
+    trials = [
+        Trial(0, "", State.FINISHED, {}, {"loss": {1: 0.5, 3: 0.4}}),
+        Trial(1, "", State.FAILED, {}, {"loss": {1: 0.6}}),
+        Trial(2, "", State.FAILED, {}),
+    ]
+    assert chosen(trials) == {0, 1}
+
+
 def test_a_hyperparameter_that_is_not_active_is_a_gap() -> None:
     one: dict[str, Any] = {"units": 64, "learning_rate": 0.01, "dropout": 0.0}
     seen = [

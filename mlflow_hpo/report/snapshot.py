@@ -163,7 +163,8 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
 
 def chosen(trials: Sequence[Trial], most: int = MOST_READ) -> set[int]:
     """Returns the trials whose curves are read: the baseline, the best, and of the others an even sample."""
-    ranked = sorted(rank(trials), key=lambda trial: trial.number != 0)
+    failed = [trial for trial in trials if trial.state is State.FAILED and trial.losses]
+    ranked = sorted([*rank(trials), *failed], key=lambda trial: trial.number != 0)
     if len(ranked) <= most:
         return {trial.number for trial in ranked}
     first, rest = ranked[: most // 2], ranked[most // 2 :]

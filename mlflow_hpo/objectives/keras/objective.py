@@ -108,7 +108,7 @@ def _metrics(answer: Any, metric: str) -> dict[str, float]:
     if isinstance(answer, dict):
         return scalars(answer)
     if isinstance(answer, int | float):
-        return {metric: float(answer)}
+        return {metric or "loss": float(answer)}  # a final training has no metric
     raise SetupError(
         f"the model's fit reported no epoch and returned {type(answer).__name__}: return its metrics"
     )
