@@ -17,6 +17,7 @@ from mlflow_hpo.errors import ConfigError, HpoError, StudyError
 from mlflow_hpo.execution.executor import Executor, WorkerLost, answered
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.serial import SerialExecutor
+from mlflow_hpo.worker.startup import user_errors
 
 held: list[bytes] = []
 
@@ -92,6 +93,18 @@ class TestSerialExecutor(ExecutorContract):
             assert future.result() == threading.get_ident()
             here.submit(os.getpid)
             assert held == [b""], "the initializer is called once"
+
+    def test_ctrl_c_ends_the_command_and_not_only_the_unit(self) -> None:
+        def unit() -> None:
+            with user_errors():
+                signal.raise_signal(signal.SIGINT)
+
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                SerialExecutor().submit(unit)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_a_deadline_is_refused_as_nothing_could_keep_it(self) -> None:
         with pytest.raises(ConfigError, match=r"^trial-timeout: .* give workers of at least 1$"):

@@ -19,13 +19,22 @@ def use_store(uri: str) -> None:
 def fluent_run(connection: Connection, run_id: str) -> Iterator[None]:
     """Makes the fluent API write to a run for a while; it asks the store nothing until code logs something.
 
-    Runs that the code began end with it. The driver writes the run's status afterwards.
+    Runs that the code began end with it; one that was active before, in the process of a search without
+    workers, goes on. The driver writes the run's status afterwards.
     """
     use_store(connection.uri)
+    outer = _active_run_id()
     MLFLOW_RUN_ID.set(run_id)
     try:
+        if outer:  # it would count more than the variable
+            mlflow.start_run(run_id, nested=True)
         yield
     finally:
         MLFLOW_RUN_ID.unset()
-        while mlflow.active_run() is not None:
+        while _active_run_id() not in ("", outer):
             mlflow.end_run()
+
+
+def _active_run_id() -> str:
+    run = mlflow.active_run()
+    return str(run.info.run_id) if run else ""

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from signal import SIGINT, default_int_handler, getsignal
 from typing import TYPE_CHECKING
 
 from mlflow_hpo.errors import HpoError, StudyError, TrialError, worded
@@ -100,6 +101,8 @@ def user_errors(what: str = "") -> Iterator[None]:
     except HpoError:
         raise
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and getsignal(SIGINT) is default_int_handler:
+            raise  # a Ctrl-C, in the process of the search: workers ignore it
         if isinstance(error, OSError) and error.errno in OF_THE_DISK:  # each trial after it would meet it too
             raise StudyError(what + worded(error, lines=1)) from error
         raise TrialError(what + worded(error, lines=1)) from error
