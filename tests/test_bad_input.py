@@ -20,6 +20,7 @@ SEARCHES = [
     ),
     (["--start-from", "nowhere.yaml"], "start-from 'nowhere.yaml' cannot be read: No such file or directory"),
     (["--algorithm", "optuna:XYZ"], "unknown sampler of Optuna's 'XYZ': known are"),
+    (["--keep-data"], "keep-data: only data that Python gives are kept, and none were given"),
     (["--warm-start", "nobody"], "no study 'nobody' in sqlite"),
 ]
 

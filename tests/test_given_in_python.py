@@ -72,6 +72,42 @@ def test_python_goes_on_with_the_same_data_and_with_no_other() -> None:
         tuned((X + 1, Y), resume=study.run_id, max_trials=4)
 
 
+def test_code_that_a_resume_brings_is_kept_and_files_that_are_gone_are_not_missed(store: str) -> None:
+    def objective(factor: float) -> Callable[[dict[str, Any]], float]:
+        return lambda config: factor * float(config["depth"])
+
+    first = Path("first.yaml")
+    first.write_text("- depth: 4\n")
+    options: dict[str, Any] = {"workers": 0, "progress": False}
+    study = mlflow_hpo.tune(objective(1), SPACE, start_from=str(first), max_trials=2, **options)
+    first.unlink()
+    mlflow_hpo.tune(objective(2), SPACE, resume=study.run_id, max_trials=3, **options)
+    assert len(kept(store, study.run_id)) == 2
+    done = hpo(store, "resume", study.run_id, "--max-trials", "4")
+    assert done.returncode == 0, done.stderr
+    done = hpo(store, "replay", f"{study.run_id}:3")
+    assert "loss agrees exactly" in done.stdout, done.stderr
+
+
+def test_a_run_of_the_users_goes_on_around_a_study_without_workers() -> None:
+    def objective(config: dict[str, Any]) -> float:
+        mlflow.log_metric("mine", config["depth"])
+        return float(config["depth"])
+
+    with mlflow.start_run() as outer:
+        study = mlflow_hpo.tune(objective, SPACE, max_trials=2, workers=0, progress=False)
+        active = mlflow.active_run()
+        assert active is not None
+        assert active.info.run_id == outer.info.run_id
+        mlflow.log_metric("after", 1)
+    client = mlflow.MlflowClient()
+    assert client.get_run(outer.info.run_id).data.metrics == {"after": 1}
+    for trial in study.trials:
+        run = client.get_run(trial.run_id)
+        assert run.data.metrics["mine"] == trial.config["depth"]
+        assert run.info.status == "FINISHED"
+
+
 def test_with_no_workers_the_objective_runs_in_this_very_process() -> None:
     file = Path("pids")
     mlflow_hpo.tune(

@@ -10,6 +10,7 @@ from plans import make_plan
 from mlflow_hpo.algorithms import algorithm, observed_at, propose, warm_trials, watched
 from mlflow_hpo.algorithms.counts import standing
 from mlflow_hpo.errors import ConfigError, SpaceError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.schedulers.explore import explore
 from mlflow_hpo.space import parse_given, parse_space
 from mlflow_hpo.store import LATEST, Connection, find_study
@@ -67,6 +68,13 @@ def test_more_given_configs_than_a_population_are_refused() -> None:
     five = f"{four}\n- {{optimizer: sgd}}"
     with pytest.raises(ConfigError, match=r"5 configs and the baseline are more than the population of 5 "):
         make_plan(settings, start_text=five)
+
+
+def test_a_study_that_goes_on_keeps_its_metric_and_its_epochs_and_may_end_earlier() -> None:
+    record = replace(make_plan({}).info, metrics=(Metric("val_loss", maximize=False),), max_epochs=7)
+    text = "[" + ", ".join(f"{{units: {units}}}" for units in (32, 96, 128)) + "]"
+    later = make_plan({"max_trials": 2}, record=record, start_text=text)
+    assert (later.info.metrics, later.info.max_epochs) == (record.metrics, 7)
 
 
 def test_what_failed_in_an_earlier_study_is_left_out_and_named() -> None:

@@ -15,7 +15,7 @@ from conftest import hpo, one_line_error
 from plans import make_info
 
 from mlflow_hpo.errors import SetupError, StoreError, StudyError
-from mlflow_hpo.store import Connection, Recorder, StudyRun, find_study, keys
+from mlflow_hpo.store import Connection, Recorder, StudyRun, find_study, find_trial, keys
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import Result, State
 
@@ -105,8 +105,10 @@ def test_a_study_of_another_version_of_the_format_is_refused_by_name(
 ) -> None:
     run = start().run
     connection.client.set_tag(run.run_id, keys.STUDY, "1")
-    with pytest.raises(StudyError, match=f"study {run.run_id} is in version 1 of the format, and this"):
-        find_study(connection, run.run_id)
+    trial = run.trials.create(0, {}, 7)
+    for find, name in ((find_study, run.run_id), (find_trial, trial.run_id), (find_trial, f"{run.run_id}:0")):
+        with pytest.raises(StudyError, match=f"study {run.run_id} is in version 1 of the format, and this"):
+            find(connection, name)
 
 
 def test_a_driver_that_takes_over_finds_nothing_running(

@@ -102,6 +102,9 @@ def _study_of(connection: Connection, run_id: str) -> StudyRun:
         tags = connection.client.get_run(run_id).data.tags
     except MlflowException as error:
         raise StudyError(f"no run {run_id!r} in {connection.uri}: {TRIAL_HINT}") from error
-    if keys.NUMBER not in tags:
+    if keys.NUMBER not in tags or keys.PARENT not in tags:
         raise StudyError(f"run {run_id!r} is no trial: {TRIAL_HINT}")
-    return open_run(connection, tags[keys.PARENT])
+    study = open_run(connection, tags[keys.PARENT])
+    if not study.is_study:
+        raise StudyError(f"run {run_id!r} is no trial: {TRIAL_HINT}")
+    return study

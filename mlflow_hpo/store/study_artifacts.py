@@ -8,7 +8,7 @@ from mlflow.artifacts import download_artifacts, load_text
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from mlflow_hpo.errors import StudyError
+from mlflow_hpo.errors import StudyError, worded
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
 
@@ -60,4 +60,4 @@ class StudyArtifacts:
         try:
             yield
         except (MlflowException, OSError) as error:
-            raise StudyError(f"study {self._run_id} has lost {what}: {error}") from error
+            raise StudyError(f"study {self._run_id} has lost {what}: {worded(error, lines=1)}") from error

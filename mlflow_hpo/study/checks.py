@@ -39,6 +39,8 @@ def check_asked(settings: Settings, code: str, data: str) -> None:
     else:
         _check_model(settings, code, data)
     _check_search(settings)
+    if settings.keep_data and not data:
+        raise ConfigError("keep-data: only data that Python gives are kept, and none were given")
     name = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "")
     known = settings.project is None and is_builtin(settings.model) and is_named(name)
     if known and settings.task not in ("auto", CLASSIFICATION):
@@ -120,16 +122,11 @@ def is_builtin_study(spec: ObjectiveSpec) -> bool:
     return not spec.project and is_builtin(spec.model) and is_named(spec.data.name)
 
 
-def check_fit(info: StudyInfo, model: ModelInfo, data: DataInfo, space: Space, first: int) -> None:
-    """Raises HpoError if the settings do not fit the model, the data or the space.
-
-    Args:
-        first: how many configs are to be tried first.
-    """
+def check_fit(info: StudyInfo, model: ModelInfo, data: DataInfo, space: Space) -> None:
+    """Raises HpoError if the settings do not fit the model, the data or the space."""
     check_space(info.settings.scheduler, model, space)
     _check_epochs(info, model)
     check_min_epochs(info.settings, info.max_epochs)
-    _check_room(info, first)
     if is_builtin(model.name):
         check_metric(info.metric, builtin_metrics(data.task))
 
@@ -224,8 +221,12 @@ def _check_epochs(info: StudyInfo, model: ModelInfo) -> None:
             )
 
 
-def _check_room(info: StudyInfo, first: int) -> None:
-    """Raises ConfigError if not all of the first configs would be tried."""
+def check_room(info: StudyInfo, first: int) -> None:
+    """Raises ConfigError if not all of the configs to try first would be tried.
+
+    Args:
+        first: how many they are.
+    """
     most, plan = info.max_trials, info.plan
     if first >= most:
         raise ConfigError(

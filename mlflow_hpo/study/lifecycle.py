@@ -19,6 +19,7 @@ from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
 from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.projects import variables
 from mlflow_hpo.report.console import print_line
+from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.signals import Signals
@@ -61,7 +62,7 @@ def start(
                 from mlflow_hpo.study.resumption import check_same
 
                 check_same(run, settings, planned)
-                return _go_on(run, planned, workers, console, shown, of_project=True)
+                return _go_on(run, planned, given, workers, console, shown, of_project=True)
             with Signals() as signals:
                 run = run or new_study(workers.connection, planned.tags)
                 with _ended(run, run_id is not None):
@@ -76,7 +77,6 @@ def _with_record(settings: Settings, given: Given, workers: StudyWorkers, run_id
     """Adds the record of a study that goes on: the name of an earlier one may mean another by now."""
     if not (run_id and settings.warm_start):
         return given
-    from mlflow_hpo.report.study_info import info_of
     from mlflow_hpo.store import open_run, store_errors
 
     with store_errors():
@@ -86,11 +86,16 @@ def _with_record(settings: Settings, given: Given, workers: StudyWorkers, run_id
 
 def _begin(run: "StudyRun", planned: StudyPlan, given: Given) -> None:
     info = planned.info
-    for digest in (given.code, given.data if info.settings.keep_data else ""):
-        if digest:
-            run.artifacts.keep_content(given.folder / digest)
+    _keep_contents(run, info, given)
     texts = (planned.space_text, planned.start_text)
     run.begin(info.settings.dump(), info.record(), info.params(), *texts)
+
+
+def _keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyInfo | None = None) -> None:
+    """Keeps code and, if asked to, data that Python gave; `before`: what the study has kept already."""
+    kept = {before.code, before.data_content} if before else set()
+    for digest in {info.code, info.data_content if info.settings.keep_data else ""} - kept - {""}:
+        run.artifacts.keep_content(given.folder / digest)
 
 
 def resume(
@@ -120,12 +125,13 @@ def resume(
         given = given_again(run, settings, options, given or Given(stack.enter_context(study_folder())))
         workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console), run.connection))
         planned = plan(settings, given, workers)
-        return _go_on(run, planned, workers, console, shown)
+        return _go_on(run, planned, given, workers, console, shown)
 
 
 def _go_on(
     run: "StudyRun",
     planned: StudyPlan,
+    given: Given,
     workers: StudyWorkers,
     console: Console,
     shown: Shown | None,
@@ -134,6 +140,7 @@ def _go_on(
     with Signals() as signals:
         if other := run.other_driver():  # the study stays as it is
             raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
+        _keep_contents(run, planned.info, given, before=info_of(run))
         run.drive_again(planned.info.settings.dump(), planned.info.record())
         with _ended(run, of_project):
             study = _drive(run, planned, workers, console, signals, shown)
@@ -206,7 +213,6 @@ def register_best(
         given: what Python gave the study, if that is at hand.
     """
     from mlflow_hpo import registry
-    from mlflow_hpo.report.study_info import info_of
     from mlflow_hpo.settings import read_settings
     from mlflow_hpo.study.resumption import recorded_workers
 

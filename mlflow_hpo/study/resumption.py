@@ -16,6 +16,7 @@ from mlflow_hpo.study.source import Given, find_source
 from mlflow_hpo.study.workers import study_workers
 from mlflow_hpo.worker.dispatch import Dispatcher
 
+DERIVED = ("metrics", "max_epochs", "commit", "data_digest")  # these follow from the model and the data
 FILES = ("space", "start_from")  # settings whose files count, not their names
 
 
@@ -56,10 +57,7 @@ def given_again(run: StudyRun, settings: Settings, options: Mapping[str, Any], g
         StudyError: another space or other configs are given; or data that were not kept are not given.
     """
     info = info_of(run)
-    space_text, start_text = (
-        run.artifacts.space_text,
-        run.artifacts.start_text if info.settings.start_from else "",
-    )
+    space_text, start_text = _recorded_texts(run, info)
     if options.get("space"):
         check_same_space(run, load_space(options["space"])[0], options["space"])
     elif given.space_text:
@@ -70,6 +68,11 @@ def given_again(run: StudyRun, settings: Settings, options: Mapping[str, Any], g
         )
     kept = recorded_contents(run, info, given)
     return replace(kept, space_text=space_text, start_text=start_text, record=info)
+
+
+def _recorded_texts(run: StudyRun, info: StudyInfo) -> tuple[str, str]:
+    """Returns the space and the configs to try first, as they were when the study began."""
+    return run.artifacts.space_text, run.artifacts.start_text if info.settings.start_from else ""
 
 
 def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
@@ -102,6 +105,12 @@ def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyIn
     check_same_space(run, planned.space, settings.space or f"that of model {planned.info.model!r}")
     if settings.start_from and planned.start_text != run.artifacts.start_text:
         raise StudyError(f"study {run.run_id} began with other configs than {settings.start_from} holds now")
+    for name in DERIVED:
+        if (before := getattr(info, name)) != (now := getattr(planned.info, name)):
+            raise StudyError(
+                f"study {run.run_id} began with {name} {before!r}, and it would be {now!r} now: "
+                f"{resume_command(info, run.run_id)} goes on as it began"
+            )
     return info
 
 
@@ -118,7 +127,9 @@ def recorded_workers(run: StudyRun, info: StudyInfo, given: Given, count: int) -
     Raises:
         HpoError: what the study trains cannot be had any more.
     """
-    given = replace(recorded_contents(run, info, given), space_text=run.artifacts.space_text, record=info)
+    space_text, start_text = _recorded_texts(run, info)
+    given = recorded_contents(run, info, given)
+    given = replace(given, space_text=space_text, start_text=start_text, record=info)
     source = find_source(info.settings, given)
     spec = replace(source.spec, metric=info.metric)
     with study_workers(spec, count, given.folder) as executor:

@@ -79,7 +79,9 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     count = _trial_count(settings, model, space, first)
     info = _filled_in(settings, given, source, model, data, space, count)
     checks.check_same_data(info, given.record)
-    checks.check_fit(info, model, data, space, len(first))
+    checks.check_fit(info, model, data, space)
+    if not given.record:  # a resume may end a study earlier
+        checks.check_room(info, len(first))
     spec = replace(source.spec, metric=info.metric)
     inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
     proposes = algorithm(settings.algorithm, settings.grid_points, settings.seed)
@@ -115,21 +117,24 @@ def _filled_in(
     space: Space,
     max_trials: int,
 ) -> StudyInfo:
-    """Fills in what the settings leave open: the metric, and the epochs of a fully trained trial."""
+    """Fills in what the settings leave open: the metric, and the epochs of a fully trained trial.
+
+    A study that goes on keeps both, so that its trials stay comparable if the code has others by now.
+    """
     if model.needs_data and not data.task:
         raise ConfigError(f"data: model {model.name!r} is trained on data: name a data set")
-    name = settings.metric or model.metric.get(data.task, FALLBACK_METRIC)
+    record, name = given.record, settings.metric or model.metric.get(data.task, FALLBACK_METRIC)
     return StudyInfo(
         settings=settings,
-        metrics=(Metric.directed(name, settings.direction),),
-        max_epochs=_max_epochs(settings, source, model, space),
+        metrics=record.metrics if record else (Metric.directed(name, settings.direction),),
+        max_epochs=record.max_epochs if record else _max_epochs(settings, source, model, space),
         max_trials=max_trials,
         data=source.data,
         code=given.code,
         data_content=given.data,
         data_digest=data.digest if given.data else "",
         commit=source.commit,
-        warm_start=given.record.warm_start if given.record else "",
+        warm_start=record.warm_start if record else "",
     )
 
 
