@@ -46,9 +46,10 @@ hypothesis.settings.load_profile("slow machines")
 PROJECT = Path(__file__).parents[1]
 COMMAND_SECONDS = 1200
 SLOWEST = (
-    "resume", "project_runs", "mlflow_run", "keeping", "examples", "gate", "tune", "ui", "coming_from",
+    "resume", "project_runs", "tune", "examples", "mlflow_run", "coming_from", "gate", "keeping", "ui",
+    "project_steps", "project_refusals",
 )  # fmt: skip
-MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
+MEMORY, ROOM_BYTES, FOLDER_OF = Path("/dev/shm"), 4 << 30, "mlflow-hpo-tests-"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -58,7 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(partial(shutil.rmtree, KERAS_HOME, ignore_errors=True))
     if hasattr(config, "workerinput") or config.option.basetemp or not memory_has_room():
         return  # a worker process of pytest-xdist is given a folder in its controller's
-    config.option.basetemp = tempfile.mkdtemp(prefix="mlflow-hpo-", dir=MEMORY)
+    remove_what_was_left()
+    config.option.basetemp = tempfile.mkdtemp(prefix=f"{FOLDER_OF}{os.getpid()}-", dir=MEMORY)
     config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
 
 
@@ -75,6 +77,13 @@ def memory_has_room() -> bool:
     known = os.statvfs(MEMORY)
     free = min(known.f_bavail * known.f_frsize, psutil.virtual_memory().available // 2)
     return free > ROOM_BYTES and not known.f_flag & os.ST_NOEXEC
+
+
+def remove_what_was_left() -> None:
+    """By test runs that were killed: it would take up memory for ever."""
+    for folder in MEMORY.glob(f"{FOLDER_OF}*"):
+        if not psutil.pid_exists(int(folder.name.removeprefix(FOLDER_OF).partition("-")[0])):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,8 @@ def begun(command: list[str], uri: str) -> Iterator[subprocess.Popen[str]]:
         for child in family(process.pid):
             child.kill()
         process.wait()
+        for corrector in correctors(uri):  # it would make the store anew where that has been removed
+            corrector.kill()
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -39,6 +41,11 @@ def family(pid: int) -> list[psutil.Process]:
         return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def correctors(uri: str) -> list[psutil.Process]:
+    """What sets the status of this store's runs after `mlflow run` has ended."""
+    return [p for p in psutil.process_iter(["cmdline"]) if uri in (p.info["cmdline"] or [])]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

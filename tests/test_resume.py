@@ -95,7 +95,7 @@ def test_a_signal_to_everyone_kills_but_fails_nothing(
         os.killpg(project.pid, number)
         project.wait(COMMAND_SECONDS)
         wait_until(lambda: not any(p.is_running() for p in everyone))
-    wait_until(lambda: statuses(uri)[0] == "KILLED")
+        wait_until(lambda: statuses(uri)[0] == "KILLED")
     assert set(statuses(uri)[1]) == {"FINISHED", "KILLED"}
 
 
