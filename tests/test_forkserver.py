@@ -60,10 +60,12 @@ def about() -> tuple[str, str, str | None]:
     return str(Path.cwd()), multiprocessing.get_start_method(), main
 
 
-def test_a_worker_knows_the_driver_s_folder_and_not_its_script() -> None:
+def test_a_worker_knows_the_driver_s_folder_and_not_its_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = sys.modules["__main__"]  # in a process of pytest-xdist's it has no file
+    monkeypatch.setattr(main, "__file__", __file__, raising=False)
     with LocalExecutor(1) as workers:
         assert workers.submit(about).result(WAIT) == (str(Path.cwd()), "spawn", None)
-    assert sys.modules["__main__"].__file__
+    assert main.__file__ == __file__
 
 
 def test_workers_are_forked_from_one_process_that_has_loaded_the_libraries() -> None:

@@ -117,6 +117,14 @@ def asked_metric(settings: Settings) -> Metric | None:
         return None
 
 
+def presumed_metric(name: str, direction: str) -> Metric:
+    """Returns a metric, minimised if its name does not tell: a trial of the model says if there is one."""
+    try:
+        return Metric.directed(name, direction)
+    except ConfigError:
+        return Metric(name, maximize=False)
+
+
 def is_builtin_study(spec: ObjectiveSpec) -> bool:
     """Tells whether model and data come with the package, so that nothing need be loaded to know them."""
     return not spec.project and is_builtin(spec.model) and is_named(spec.data.name)

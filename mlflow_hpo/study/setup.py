@@ -126,7 +126,7 @@ def _filled_in(
     record, name = given.record, settings.metric or model.metric.get(data.task, FALLBACK_METRIC)
     return StudyInfo(
         settings=settings,
-        metrics=record.metrics if record else (Metric.directed(name, settings.direction),),
+        metrics=record.metrics if record else (checks.presumed_metric(name, settings.direction),),
         max_epochs=record.max_epochs if record else _max_epochs(settings, source, model, space),
         max_trials=max_trials,
         data=source.data,
@@ -183,6 +183,7 @@ def _tried(plan: StudyPlan, given: Given, inspector: Inspector) -> StudyPlan:
         return replace(plan, metric_is_sure=False)
     reported = inspector.dry_run(plan.spec, plan.model.baseline(plan.space), plan.info.max_epochs)
     checks.check_metric(plan.info.metric, reported)
+    Metric.directed(plan.info.metric.name, plan.info.settings.direction)  # said only of a metric there is
     return replace(plan, metric_is_sure=reported is not None)
 
 
