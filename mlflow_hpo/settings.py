@@ -141,10 +141,8 @@ class Settings(BaseModel):
         "true: train the winner once more on all rows; auto: where the search had not all of them.",
         resumable=True,
     )
-    keep_models: Annotated[Literal["all", "best"] | int, BeforeValidator(_words_or_count(ALL, "best"))] = (
-        _setting(
-            ALL, "Whose models and checkpoints are kept: all, best, or how many of the best.", resumable=True
-        )
+    keep_models: KeptModels = _setting(
+        ALL, "Whose models and checkpoints are kept: all, best, or how many of the best.", resumable=True
     )
     keep_data: bool = _setting(
         False, "Keep data that were given from Python with the study, so that a resume finds them."
