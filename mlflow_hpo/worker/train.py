@@ -1,6 +1,6 @@
 """What runs in a worker process: one unit of a trial, from its checkpoint to its next.
 
-Like `process`, it imports nothing heavy at its top.
+Like `startup`, it imports nothing heavy at its top.
 """
 
 from __future__ import annotations
