@@ -16,6 +16,8 @@ ALWAYS = tuple(
     for name in (
         "worker.train",
         "worker.inspect",
+        "worker.messages",
+        "worker.reporter",
         "worker.startup",
         "hardware",
         "store.checkpoints",
