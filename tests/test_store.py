@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import hpo, one_line_error
-from plans import make_info
+from plans import make_info, make_plan
 
 from mlflow_hpo.errors import SetupError, StoreError, StudyError
 from mlflow_hpo.store import Connection, Recorder, StudyRun, find_study, find_trial, keys
 from mlflow_hpo.study.driver import Study
+from mlflow_hpo.study.resumption import check_same
 from mlflow_hpo.trial import Result, State
 
 METRIC = "val_accuracy"
@@ -109,6 +110,21 @@ def test_a_study_of_another_version_of_the_format_is_refused_by_name(
     for find, name in ((find_study, run.run_id), (find_trial, trial.run_id), (find_trial, f"{run.run_id}:0")):
         with pytest.raises(StudyError, match=f"study {run.run_id} is in version 1 of the format, and this"):
             find(connection, name)
+
+
+def test_a_search_into_a_study_s_run_is_refused_if_its_code_asks_for_something_else_by_now(
+    start: Callable[..., Study],
+) -> None:
+    study, planned = start({"max_trials": 2, "max_epochs": 3}), make_plan({"max_trials": 2, "max_epochs": 3})
+    settings = planned.info.settings
+    assert check_same(study.run, settings, planned) == study.info
+    for change, words in (
+        ({"commit": "abc"}, "commit '', and it"),
+        ({"max_epochs": 9}, "max_epochs 3, and it"),
+    ):
+        other = replace(planned, info=replace(planned.info, **change))
+        with pytest.raises(StudyError, match=f"began with {words} would be .* now: mlflow-hpo resume"):
+            check_same(study.run, settings, other)
 
 
 def test_a_driver_that_takes_over_finds_nothing_running(

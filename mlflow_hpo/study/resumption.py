@@ -16,7 +16,7 @@ from mlflow_hpo.study.source import Given, find_source
 from mlflow_hpo.study.workers import study_workers
 from mlflow_hpo.worker.dispatch import Dispatcher
 
-DERIVED = ("metrics", "max_epochs", "commit", "data_digest")  # these follow from the model and the data
+DERIVED = ("metric", "max_epochs", "commit", "data_digest")  # these follow from the model and the data
 FILES = ("space", "start_from")  # settings whose files count, not their names
 
 
@@ -105,10 +105,11 @@ def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyIn
     check_same_space(run, planned.space, settings.space or f"that of model {planned.info.model!r}")
     if settings.start_from and planned.start_text != run.artifacts.start_text:
         raise StudyError(f"study {run.run_id} began with other configs than {settings.start_from} holds now")
+    before, now = ({**each.record(), **each.params()} for each in (info, planned.info))
     for name in DERIVED:
-        if (before := getattr(info, name)) != (now := getattr(planned.info, name)):
+        if before[name] != now[name]:
             raise StudyError(
-                f"study {run.run_id} began with {name} {before!r}, and it would be {now!r} now: "
+                f"study {run.run_id} began with {name} {before[name]!r}, and it would be {now[name]!r} now: "
                 f"{resume_command(info, run.run_id)} goes on as it began"
             )
     return info
