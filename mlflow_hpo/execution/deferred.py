@@ -22,7 +22,9 @@ class DeferredFuture(Future[Any]):
 
     @override
     def running(self) -> bool:
-        return self._work is not None and self._work.running()
+        """Tells whether a worker has it, from the moment it is sent: a worker acknowledges later than it begins."""
+        with self._begun:
+            return self._work is not None and not self._work.done()
 
     @override
     def cancel(self) -> bool:
