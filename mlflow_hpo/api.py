@@ -73,7 +73,6 @@ def tune_project(
     parameters: Mapping[str, Any] | None = None,
     version: str | None = None,
     env_manager: str | None = None,
-    at: str = "last",
     progress: bool = True,
     **settings: Any,
 ) -> "TunedStudy":
@@ -84,7 +83,6 @@ def tune_project(
         space: a YAML file, or a dict of lists and distributions, over the entry point's parameters.
         metric: what the project logs and is to be optimised.
         parameters: those that are fixed; they are not searched, whatever the space says.
-        at: which value of the metric counts, the `last` or the `best`.
         progress: whether to show what happens.
         settings: the command line's options, with underscores.
 
@@ -95,7 +93,7 @@ def tune_project(
 
     fixed = {name: str(value) for name, value in (parameters or {}).items()}
     project = given_project(
-        uri, entry_point=entry_point, parameters=fixed, version=version, env_manager=env_manager, at=at
+        uri, entry_point=entry_point, parameters=fixed, version=version, env_manager=env_manager
     )
     study, given, folder = run_project({**settings, "metric": metric, "project": project}, space, progress)
     return TunedStudy(study, given, folder)

@@ -23,7 +23,6 @@ PROJECT_OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--param", "-P"), {"multiple": True, "help": "NAME=VALUE: fixed, not searched. Of the project."}),
     (("--version", "-v"), {"help": "Commit or branch of the project, from git."}),
     (("--env-manager",), {"help": "local, virtualenv, uv or conda; without it: by the project's files."}),
-    (("--at",), {"help": "Which value of the project's metric counts: last (without it) or best."}),
 ]
 
 
@@ -248,7 +247,7 @@ def _project(options: dict[str, Any]) -> Any:
     from mlflow_hpo.projects.spec import given_project
 
     uri, pairs = options.pop("project"), options.pop("param")
-    rest = {name: options.pop(name) for name in ("entry_point", "version", "env_manager", "at")}
+    rest = {name: options.pop(name) for name in ("entry_point", "version", "env_manager")}
     if not uri:
         if strange := next((name for name, value in {**rest, "param": pairs}.items() if value), None):
             raise click.UsageError(f"--{strange.replace('_', '-')} is for a --project")

@@ -11,7 +11,7 @@ from typing import Self
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.trial import State, Trial
 
-MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance")
+MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance", "default_objective")
 MAXIMIZED = ("acc", "auc", "f1", "precision", "recall", "r2", "score", "iou", "dice")
 COSTS = ("_bytes", "_ms", "_mb", "seconds", "parameters")  # how the names of costs end
 DIRECTIONS = {"max": True, "min": False}

@@ -110,6 +110,11 @@ class Settings(BaseModel):
     direction: Literal["auto", "minimize", "maximize"] = _setting(
         "auto", "minimize, maximize, or auto: by the metric's name."
     )
+    at: Literal["auto", "best", "last"] = _setting(
+        "auto",
+        "Which epoch's value of the metric counts, with its model: best, last, or auto, which is best for "
+        "Keras models.",
+    )
     workers: WorkerCount = _setting(
         "auto",
         "Worker processes; auto: one for each core; 0: train in this process, for a debugger.",

@@ -36,12 +36,14 @@ class Trial:
         number: its place in the study, from 0 without gaps; 0 is the baseline.
         run_id: its MLflow run.
         results: metric -> epochs trained -> loss (the value, negated if more is better), where units ended
-            and at the rungs they passed. The study's first metric comes first.
+            and at the rungs they passed; if the best value counts, the best until there. The study's first
+            metric comes first.
         seconds: wall seconds its units took so far.
         reason: why it is not simply finished, in words for people.
         model_uri: its newest model in the tracking store; empty if it has none.
         start, source: the epoch and the trial whose checkpoint it began from; 0 and None for most trials.
         ended_itself: its training ended before all epochs, and more would not make it better.
+        best_epoch: the epoch whose value counts and whose weights its model has; None: always the last.
         dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
         ended_at: the epoch at which it ended, once `extended_to` gave it results beyond.
     """
@@ -57,6 +59,7 @@ class Trial:
     start: int = 0
     source: int | None = None
     ended_itself: bool = False
+    best_epoch: int | None = None
     dropped: Dropped = Dropped.NOTHING
     ended_at: int | None = None
 
@@ -74,6 +77,17 @@ class Trial:
     def loss(self) -> float | None:
         """The loss after the last recorded epoch."""
         return self.losses.get(self.epochs)
+
+    @property
+    def model_epochs(self) -> int:
+        """The epochs that its model was trained for."""
+        return self.best_epoch or self.epochs
+
+    def best_by(self, epoch: int) -> tuple[int, float] | None:
+        """Returns the best epoch until this one, and its loss; None if the last value counts."""
+        if self.best_epoch is None or epoch not in self.losses:
+            return None
+        return min(self.best_epoch, epoch), self.losses[epoch]
 
     @property
     def result_count(self) -> int:
@@ -135,6 +149,7 @@ class Result:
         gpu_memory_bytes: GPU memory its process held at the end; None without a GPU.
         model_uri: the model it logged; empty if it logged none.
         ended_itself: training ended before the last epoch, and more would not make it better.
+        best_epoch: the epoch whose value counts; None: the last.
         reason: why it ended before its last epoch, in words for people; empty if it did not.
     """
 
@@ -146,6 +161,7 @@ class Result:
     gpu_memory_bytes: int | None = None
     model_uri: str = ""
     ended_itself: bool = False
+    best_epoch: int | None = None
     reason: str = ""
 
 

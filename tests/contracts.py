@@ -12,15 +12,17 @@ from typing import Any, ClassVar
 
 import pytest
 from processes import WAIT, answer, complain, gone, leave, name_yourself, sleep, until, write_on
-from units import Reports, reported, unit
+from units import Logging, Reports, reported, score_of_logged_model, unit
 
 from mlflow_hpo.algorithms import Algorithm, propose
 from mlflow_hpo.data import DataSpec, load_data
 from mlflow_hpo.errors import NotFiniteError
 from mlflow_hpo.execution.executor import Executor, WorkerLost
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.space import Space, parse_space
+from mlflow_hpo.store import Connection
 from mlflow_hpo.trial import Config, State, Trial
 
 SPACE = """
@@ -228,6 +230,8 @@ class ObjectiveContract:
     broken: ClassVar[Config]  # one whose loss becomes NaN
     metrics: ClassVar[set[str]]
     data = "digits"
+    counted = Metric("val_accuracy", maximize=True)
+    keeps_best = True  # whether the best epoch's model can be had at the end
     each_epoch = True  # whether it reports every epoch, or only where it must
 
     def handle(
@@ -265,6 +269,32 @@ class ObjectiveContract:
         assert whole_handle.progress.model_uri == "models:/kept"
         assert whole_handle.data is not None
         assert 0 <= self.objective.evaluate(lambda flavor: self.model, whole_handle.data)["accuracy"] <= 1
+
+    @pytest.mark.parametrize("at_best", [True, False])
+    def test_the_logged_model_scores_what_the_trial_says(
+        self, at_best: bool, tmp_path: Path, connection: Connection, experiment: str
+    ) -> None:
+        """In two units: the best epoch may be one of the first."""
+        if at_best and not self.keeps_best:
+            pytest.skip("its model is the user's to log")
+        folder, best = tmp_path / "unit", None
+        for start, stop in ((0, 2), (2, 4)):
+            reports = Logging(connection, experiment)
+            given: dict[str, Any] = {"at_best": at_best, "best": best, "run_id": "own", "source_id": "own"}
+            trial = self.handle(folder, start, stop, metric=self.counted, reports=reports, **given)
+            self.objective.train(trial)
+            best = trial.progress.best
+        value = trial.progress.value(self.counted.name, trial.reached)
+        curve = [values[self.counted.name] for values in trial.progress.reported.values()]
+        assert value >= max(curve) if at_best else value == curve[-1]
+        assert self.score(trial, connection) == pytest.approx(self.value(trial, value), abs=1e-4)
+
+    def score(self, trial: Handle, connection: Connection) -> float:
+        return score_of_logged_model(trial, connection, self.counted)
+
+    def value(self, trial: Handle, value: float) -> float:
+        """What the logged model's value should be."""
+        return value
 
     def test_the_driver_knows_what_it_may_tune(self, tmp_path: Path) -> None:
         model = self.objective.describe("own", load_data(DataSpec(self.data, 0)))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from contracts import ObjectiveContract
+from mlflow.pyfunc.model import PythonModel
 from sklearn.linear_model import SGDClassifier
 from units import Reports, ending, unit
 
@@ -30,17 +31,17 @@ def objective(trial: Handle) -> None:
         if not trial.report(epoch, {"loss": loss, "val_accuracy": float((found == held_out.y).mean())}):
             break
     np.save(file, weights)
-    trial.log_model("pyfunc", Linear(weights), inputs=x[:2], outputs=x[:2] @ weights)
+    trial.log_model("pyfunc", Linear(weights), inputs=train.x[:2], outputs=found[:2])
 
 
-class Linear:
+class Linear(PythonModel):
     """What it logs."""
 
     def __init__(self, weights: Any) -> None:
         self.weights = weights
 
-    def predict(self, x: Any) -> Any:
-        return (x.reshape(len(x), -1) @ self.weights).argmax(axis=1)
+    def predict(self, model_input: Any) -> Any:  # type: ignore[override]
+        return (model_input.reshape(len(model_input), -1) @ self.weights).argmax(axis=1)
 
 
 class TestFunction(ObjectiveContract):
@@ -48,6 +49,7 @@ class TestFunction(ObjectiveContract):
     config: ClassVar[Config] = {"rate": 0.01}
     broken: ClassVar[Config] = {"rate": 1e300}
     metrics: ClassVar[set[str]] = {"loss", "val_accuracy"}
+    keeps_best = False
 
 
 def handle(folder: Path, config: Config, epochs: int = 1, **more: Any) -> Handle:

@@ -1,5 +1,7 @@
 """Folds and repeats: the mean of several trainings, each with its own curves and its own early stop."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,12 +10,15 @@ import pytest
 from contracts import ObjectiveContract
 from sklearn.linear_model import SGDClassifier
 from test_objectives_function import objective as by_hand
-from units import ending
+from units import ending, score_of_logged_model
 
+from mlflow_hpo.data import folds
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.objectives.cross_validation import Repeated
 from mlflow_hpo.objectives.function import TRIAL_FORM, FunctionObjective
+from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn import SklearnObjective
+from mlflow_hpo.store import Connection
 from mlflow_hpo.trial import Config
 
 
@@ -26,6 +31,18 @@ class TestFolds(ObjectiveContract):
     def test_a_loss_that_is_not_finite_fails(self, tmp_path: Path) -> None:
         self.objective = Repeated(FunctionObjective(by_hand, TRIAL_FORM), folds=2, repeats=1, seed=0)
         super().test_a_loss_that_is_not_finite_fails(tmp_path)
+
+    def score(self, trial: Handle, connection: Connection) -> float:
+        """Of the first member's model, on the rows that its fold holds out."""
+        assert trial.data is not None
+        first = next(iter(folds(trial.data, 3, 0)))
+        member = replace(trial, context=replace(trial.context, data=first))
+        return score_of_logged_model(member, connection, self.counted)
+
+    def value(self, trial: Handle, value: float) -> float:
+        members = [json.loads(file.read_text()) for file in sorted(trial.context.folder.rglob("member.json"))]
+        assert value == pytest.approx(np.mean([member["counted"] for member in members]))
+        return float(members[0]["counted"])
 
     def test_the_driver_knows_what_it_may_tune(self, tmp_path: Path) -> None:
         model = self.objective.describe("own", None)

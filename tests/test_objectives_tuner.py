@@ -199,7 +199,7 @@ def test_a_final_training_needs_no_name_for_the_number_that_fit_returns(tmp_path
 
     handle = TestFunction().handle(tmp_path, 0, 1, metric="")
     objective(Silent).train(handle)
-    assert set(handle.progress.reported[1]) == {"loss"}
+    assert set(handle.progress.reported[1]) == {"default_objective"}
 
 
 def test_keras_tuners_own_applications_are_given_what_they_ask_for() -> None:

@@ -37,12 +37,13 @@ def trained(
     ) -> Handle:
         script = f"python log.py {losses}"
         folder = project(tmp_path / "logs", {"log.sh": script, "log.py": LOG})
-        prepared = Prepared(folder, "log.sh", "", at, "", str(tmp_path / "storage"))
+        prepared = Prepared(folder, "log.sh", "", "", str(tmp_path / "storage"))
         handle = unit(
             tmp_path / "checkpoint",
             epochs=epochs,
             reports=Reports(stop_after=None if goes_on else 0),
             metric=metric,
+            at_best=at == "best",
             run_id=str(connection.client.create_run(experiment).info.run_id),
             location=RunLocation(connection.uri, experiment, "study", 0),
         )

@@ -6,10 +6,14 @@ from typing import Any
 
 from typing_extensions import override
 
+from mlflow_hpo.data.preprocess import flattened
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.reporter import SilentReporter
+from mlflow_hpo.objectives.scoring import read_predictions, scores
 from mlflow_hpo.objectives.unit import UnitContext
+from mlflow_hpo.store import Connection
+from mlflow_hpo.store.models import load_model, log_model
 
 
 class Reports(SilentReporter):
@@ -34,6 +38,22 @@ class Reports(SilentReporter):
         return self._stop_after is None or epoch < self._stop_after
 
 
+class Logging(Reports):
+    """Logs models to a store, as a worker does."""
+
+    def __init__(self, connection: Connection, experiment: str) -> None:
+        super().__init__()
+        self.connection, self._experiment = connection, experiment
+        self._run = connection.client.create_run(experiment).info.run_id
+
+    @override
+    def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
+        super().on_model(flavor, model, epochs, **options)
+        self.epochs = epochs
+        uri, _ = log_model(self.connection, self._experiment, self._run, flavor, model, epochs, **options)
+        return uri
+
+
 def unit(
     folder: Path,
     start: int = 0,
@@ -41,13 +61,14 @@ def unit(
     *,
     reports: Reports | None = None,
     fetch: Callable[[], None] | None = None,
-    metric: str = "",
+    metric: str | Metric = "",
     **context: Any,
 ) -> Handle:
     """A unit that trains from `start` to `epochs`; `context`: what else `UnitContext` takes."""
     folder.mkdir(exist_ok=True)
     given = {"config": {}, "seed": 0, "max_epochs": epochs, "data": None, **context}
-    given["metric"] = Metric(metric, maximize=False) if metric else None
+    named = Metric(metric, maximize=False) if isinstance(metric, str) else metric
+    given["metric"] = named if metric else None
     values = UnitContext(start=start, epochs=epochs, folder=folder, **given)
     return Handle(values, reports or Reports(), fetch=fetch)
 
@@ -55,6 +76,16 @@ def unit(
 def reported(trial: Handle) -> dict[int, dict[str, float]]:
     """The metrics of each epoch that the unit reported."""
     return {epoch: dict(values) for epoch, values in trial.progress.reported.items()}
+
+
+def score_of_logged_model(trial: Handle, connection: Connection, metric: Metric) -> float:
+    """A metric of the logged model on the validation rows, by MLflow alone."""
+    assert trial.data is not None
+    model = load_model("pyfunc", trial.progress.model_uri, connection.uri)
+    data = flattened(trial.data) if "sklearn" in model.metadata.flavors else trial.data
+    held_out = data.validation
+    found = scores(read_predictions(model.predict(held_out.x), data, held_out), data, held_out)
+    return found[metric.name.removeprefix("val_")]
 
 
 def ending(trial: Handle) -> str:

@@ -22,7 +22,7 @@ class DeferredFuture(Future[Any]):
 
     @override
     def running(self) -> bool:
-        """Tells whether a worker has it, from the moment it is sent: a worker acknowledges later than it begins."""
+        """Tells whether a worker was sent it; that is acknowledged only after it has begun."""
         with self._begun:
             return self._work is not None and not self._work.done()
 

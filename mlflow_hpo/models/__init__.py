@@ -47,6 +47,7 @@ def find_model(name: str) -> ModelInfo:
         space_text=(Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8"),
         metric=KERAS_METRICS,
         changeable=("learning_rate", "momentum", "batch_size", "schedule"),
+        keeps_best=True,
         epochs_in_config=True,
     )
 

@@ -24,6 +24,7 @@ class ModelInfo:
         changeable: hyperparameters that may change while it trains.
         has_epochs: whether it can be trained in parts.
         has_resources: whether the user can choose what counts as an epoch.
+        keeps_best: whether the model of its best epoch is at hand when its training has ended.
         needs_data: whether it is trained on `data`.
         epochs_in_config: whether a hyperparameter named `epochs` sets the trial's length.
         constants: params that each trial of a project logs beside its config.
@@ -37,6 +38,7 @@ class ModelInfo:
     changeable: tuple[str, ...] = ()
     has_epochs: bool = True
     has_resources: bool = False
+    keeps_best: bool = False
     needs_data: bool = True
     epochs_in_config: bool = False
     constants: Mapping[str, str] | None = None

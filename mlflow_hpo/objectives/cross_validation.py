@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean, median, pstdev
 from typing import Any
 
 from typing_extensions import override
@@ -64,7 +64,8 @@ class Repeated(Objective):
     @override
     def train(self, trial: Handle) -> None:
         members = self._members(trial)
-        trial = replace(trial, context=replace(trial.context, early_stopping=None))
+        trial.progress.best = None  # the members have theirs
+        trial = replace(trial, context=replace(trial.context, early_stopping=None, at_best=False))
         trained = trial.start
         for stop in trial.stops:
             for member in members:
@@ -73,7 +74,7 @@ class Repeated(Objective):
             shared = [
                 e for e in range(trained + 1, reached + 1) if all(member.knows(e) for member in members)
             ]
-            goes_on = [trial.report(e, _means(members, e)) for e in shared]
+            goes_on = [_report(trial, members, epoch) for epoch in shared]
             trained = reached
             if all(member.ended_itself for member in members):
                 reasons = {member.reason for member in members}
@@ -81,6 +82,11 @@ class Repeated(Objective):
             if trial.progress.ended_itself or not all(goes_on):
                 break
         trial.progress.model_uri = members[0].model_uri
+        if epochs := [member.best[0] for member in members if member.best]:
+            trial.progress.best = (
+                round(median(epochs)),
+                fmean(member.best[1] for member in members if member.best),
+            )
 
     def _folds(self, data: Data | None) -> list[Data | None]:
         if self.folds == 1:
@@ -110,6 +116,8 @@ class _Member:
     data: Data | None
     label: str
     metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    counted: dict[int, float] = field(default_factory=dict)
+    best: tuple[int, float] | None = None
     reached: int = 0
     ended_itself: bool = False
     reason: str = ""
@@ -121,6 +129,11 @@ class _Member:
             state = json.loads(self._file.read_text())
             self.reached, self.ended_itself, self.reason = (state[k] for k in ("reached", "ended", "reason"))
             self.metrics = {self.reached: state["last"]}
+            self.counted = {self.reached: state["counted"]}
+            is_copy = self.trial.context.source_id != self.trial.context.run_id
+            self.best = (
+                None if is_copy or state["best"] is None else (int(state["best"][0]), state["best"][1])
+            )
 
     def advance(self, stop: int) -> None:
         """Trains to epoch `stop`, unless this member has ended or is there."""
@@ -129,10 +142,13 @@ class _Member:
         handle = self._handle(stop)
         self.objective.train(handle)
         self.metrics |= handle.progress.reported
+        self.counted |= handle.progress.counted
+        self.best = handle.progress.best
         self.reached, self.ended_itself, self.reason = handle.reached, handle.ended_itself, handle.reason
         self.model_uri = handle.progress.model_uri or self.model_uri
         state = {"reached": self.reached, "ended": self.ended_itself, "reason": self.reason}
-        self._file.write_text(json.dumps(state | {"last": dict(self.metrics[self.reached])}))
+        last = {"last": dict(self.metrics[self.reached]), "counted": self.counted.get(self.reached)}
+        self._file.write_text(json.dumps(state | last | {"best": self.best}))
 
     def knows(self, epoch: int) -> bool:
         """Tells whether its metrics at an epoch are known: not every objective reports each epoch."""
@@ -141,6 +157,10 @@ class _Member:
     def at(self, epoch: int) -> Mapping[str, float]:
         """Returns its metrics at an epoch; the last ones if it ended before."""
         return self.metrics[min(epoch, max(self.metrics))]
+
+    def value(self, epoch: int) -> float | None:
+        """Returns the value that counts at an epoch; the last one if it ended before."""
+        return self.counted[min(epoch, max(self.counted))] if self.counted else None
 
     @property
     def _folder(self) -> Path:
@@ -161,6 +181,7 @@ class _Member:
             data=self.data,
             folder=self._folder,
             rungs=(),
+            best=self.best,
             run_id=f"{unit.run_id}/{self.label}",
             source_id=None if source is None else f"{source}/{self.label}",
         )
@@ -187,6 +208,13 @@ class _MemberReporter(SilentReporter):
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
         if self.is_first:
             self.trial.on_cost(epoch, metrics)
+
+
+def _report(trial: Handle, members: list[_Member], epoch: int) -> bool:
+    """Reports the means of an epoch; the mean of the values that count counts. Returns whether to go on."""
+    values = [value for member in members if (value := member.value(epoch)) is not None]
+    counts = fmean(values) if len(values) == len(members) else None
+    return trial.judge(epoch, trial.show(epoch, _means(members, epoch)), counts)
 
 
 def _means(members: list[_Member], epoch: int) -> dict[str, float]:

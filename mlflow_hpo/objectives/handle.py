@@ -17,8 +17,8 @@ from mlflow_hpo.trial import Config
 
 
 @dataclass
-class Handle:
-    """A trial while one unit of it trains.
+class TrainingUnit:
+    """A unit under way: what it is to train, and how far it got.
 
     Attributes:
         fetch: puts the checkpoint of epoch `start` into the folder; None if it is there or there is none.
@@ -29,13 +29,9 @@ class Handle:
     progress: Progress = field(default_factory=Progress)
     fetch: Callable[[], None] | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        """Says what to do instead to users of an Optuna objective."""
-        if name.startswith("suggest_"):
-            raise SetupError(
-                f"the objective calls trial.{name}, as Optuna's do: give a space, and read trial.config"
-            )
-        raise AttributeError(f"a trial has no {name!r}")
+    def __post_init__(self) -> None:
+        if self.context.at_best and self.progress.best is None:
+            self.progress.best = self.context.best
 
     @property
     def config(self) -> Config:
@@ -118,6 +114,18 @@ class Handle:
         """Says where a training ended that nobody had told to end."""
         return f"ended by itself at epoch {self.reached} of {self.max_epochs}"
 
+
+class Handle(TrainingUnit):
+    """A trial while one unit of it trains, as the user's code sees it."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Says what to do instead to users of an Optuna objective."""
+        if name.startswith("suggest_"):
+            raise SetupError(
+                f"the objective calls trial.{name}, as Optuna's do: give a space, and read trial.config"
+            )
+        raise AttributeError(f"a trial has no {name!r}")
+
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Reports the metrics of an epoch, counted from 1; epochs up to `start` are ignored, being known.
 
@@ -131,18 +139,49 @@ class Handle:
         epoch = whole_epoch(epoch)
         if epoch <= self.start:
             return True
+        return self.judge(epoch, self.show(epoch, metrics))
+
+    def show(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Records the metrics of an epoch; returns them as numbers of Python's."""
         values = {name: float(value) for name, value in metrics.items()}
         self.progress.reported[epoch] = values
         self.reporter.on_report(epoch, values)
+        return values
+
+    def judge(self, epoch: int, values: Mapping[str, float], counts: float | None = None) -> bool:
+        """Decides by the metrics of an epoch whether to train on.
+
+        Args:
+            counts: the value of the study's metric that counts; None: the one among the metrics.
+
+        Raises:
+            SetupError, NotFiniteError: as `report`.
+        """
+        metric, progress = self.context.metric, self.progress
         check_metrics(self.context.metric_name, epoch, values)
+        if metric is not None:
+            value = values[metric.name] if counts is None else counts
+            progress.count(epoch, metric, value, self.context.at_best)
+            values = {**values, metric.name: progress.counted[epoch]}
         goes_on = self._goes_on(epoch, values)
-        if not goes_on and self.progress.stop_epoch is None:
-            self.progress.stop_epoch = epoch
+        if not goes_on and progress.stop_epoch is None:
+            progress.stop_epoch = epoch
         return goes_on and epoch < self.epochs
 
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose value counts, as it is the best so far; None where the last value counts."""
+        return self.progress.best[0] if self.progress.best else None
+
     def log_model(self, flavor: str, model: Any, **options: Any) -> None:
-        """Logs the model as it is now, with one of MLflow's flavors (see `Recorder.model`)."""
-        self.progress.model_uri = self.reporter.on_model(flavor, model, self.reached, **options)
+        """Logs the model as it is now, with one of MLflow's flavors (see `Recorder.model`).
+
+        Where the best epoch counts, a model that was logged at that epoch stays the trial's.
+        """
+        epochs = self.best_epoch or self.reached
+        uri = self.reporter.on_model(flavor, model, epochs, **options)
+        if not self.progress.model_uri or epochs == self.reached:
+            self.progress.model_uri = uri
 
     def log_cost(self, predict: Callable[[Any], Any], rows: Any, parameters: int | None = None) -> None:
         """Logs what the model costs to use; only in a trial's first unit, since training does not change it.
@@ -168,7 +207,7 @@ class Handle:
         return self.reporter.goes_on(epoch, metrics)
 
 
-def _ended_itself(trial: Handle) -> bool:
+def _ended_itself(trial: TrainingUnit) -> bool:
     progress, reached = trial.progress, trial.reached
     if reached >= trial.max_epochs:
         return False
@@ -176,7 +215,7 @@ def _ended_itself(trial: Handle) -> bool:
     return progress.ended_itself or reached == progress.epoch_limit or untold
 
 
-def _reason(trial: Handle) -> str:
+def _reason(trial: TrainingUnit) -> str:
     progress = trial.progress
     if progress.stopped:
         return progress.reason

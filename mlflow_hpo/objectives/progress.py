@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
+from mlflow_hpo.metric import Metric
 
 
 @dataclass
@@ -14,6 +15,8 @@ class Progress:
 
     Attributes:
         reported: epoch -> metrics.
+        counted: epoch -> the value that counts there: the one of this epoch, or the best until there.
+        best: the best epoch so far, and its loss; None where the last value counts.
         model_uri: the newest logged model; empty if there is none.
         stop_epoch: the epoch after which `report` first returned False before the unit's last; None if never.
         epoch_limit: the number of epochs that the config itself asks for, if it does.
@@ -24,6 +27,8 @@ class Progress:
     """
 
     reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    counted: dict[int, float] = field(default_factory=dict)
+    best: tuple[int, float] | None = None
     model_uri: str = ""
     stop_epoch: int | None = None
     epoch_limit: int | None = None
@@ -42,16 +47,25 @@ class Progress:
         self.stopped, self.reason = True, reason
 
     def value(self, metric: str, epoch: int) -> float:
-        """Returns the metric at an epoch.
+        """Returns the metric's value that counts at an epoch.
 
         Raises:
             TrialError: it was not reported there.
         """
+        if epoch in self.counted:
+            return self.counted[epoch]
         values = self.reported.get(epoch, {})
         if metric not in values:
             names = ", ".join(sorted(values)) or "nothing"
             raise TrialError(f"training reported no {metric!r} at epoch {epoch}: it reported {names}")
         return values[metric]
+
+    def count(self, epoch: int, metric: Metric, value: float, at_best: bool) -> None:
+        """Notes the metric's value at an epoch: it counts there, or the best one until there does."""
+        loss = metric.loss(value)
+        if at_best and (self.best is None or loss < self.best[1]):
+            self.best = (epoch, loss)
+        self.counted[epoch] = metric.value(self.best[1]) if self.best else value
 
 
 def check_metrics(metric: str, epoch: int, values: Mapping[str, float]) -> None:

@@ -34,6 +34,7 @@ class ObjectiveSpec:
         preprocess: what is done to tables, `auto` or `none`.
         resource: what an epoch is, of models that know several (`SklearnObjective`).
         metric: what is optimised; None while the metric is not known.
+        at_best: the best epoch's value counts, and its model is logged; not the last epoch's.
         folds, repeats: how often a trial trains its config: on so many folds, with so many seeds.
         early_stopping: epochs without a better loss that end a trial's training.
         project: the MLflow project that is tuned instead of a model, prepared (`Prepared.text`); or empty.
@@ -45,6 +46,7 @@ class ObjectiveSpec:
     preprocess: str = "auto"
     resource: str = "none"
     metric: Metric | None = None
+    at_best: bool = False
     folds: int = 1
     repeats: int = 1
     early_stopping: int | None = None
@@ -52,4 +54,5 @@ class ObjectiveSpec:
 
     def with_everything(self) -> Self:
         """Returns the spec of a winner's final training: on all rows, once."""
-        return replace(self, data=replace(self.data, fraction=1.0), folds=1, repeats=1, early_stopping=None)
+        data = replace(self.data, fraction=1.0)
+        return replace(self, data=data, at_best=False, folds=1, repeats=1, early_stopping=None)

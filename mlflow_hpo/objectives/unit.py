@@ -40,6 +40,8 @@ class UnitContext:
         data: the data set; None if the study has none.
         folder: its content at the end is the checkpoint of the last epoch.
         metric: the metric that must be reported; None if any will do.
+        at_best: the best epoch's value counts, not the last one's.
+        best: the best epoch of the trial's earlier units, and its loss; None if there are none.
         early_stopping: epochs without a better value that end the training; None: it is not ended.
         rungs: epochs within the unit at which the metric must be reported, ascending.
         run_id, source_id: the trial's run, and the run whose checkpoint the unit starts from.
@@ -54,6 +56,8 @@ class UnitContext:
     data: Data | None
     folder: Path
     metric: Metric | None = None
+    at_best: bool = False
+    best: tuple[int, float] | None = None
     early_stopping: int | None = None
     rungs: tuple[int, ...] = ()
     run_id: str = ""

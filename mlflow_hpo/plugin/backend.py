@@ -27,8 +27,7 @@ OF_MLFLOW = {  # keys that MLflow adds to every backend's config
     utils.PROJECT_STORAGE_DIR,
     utils.PROJECT_SYNCHRONOUS,
 }
-AT = "at"  # ours, beside the settings: see ProjectSpec
-KNOWN = (set(OPTIONS) | {AT}) - {"model", "project", *FOREIGN}
+KNOWN = set(OPTIONS) - {"model", "project", *FOREIGN}
 
 
 class HpoBackend(AbstractBackend):
@@ -60,7 +59,6 @@ class HpoBackend(AbstractBackend):
                 version=version,
                 parameters={name: str(value) for name, value in (params or {}).items()},
                 env_manager=backend_config.get(utils.PROJECT_ENV_MANAGER),
-                at=given.pop(AT, None),
             )
             with _experiment(experiment_id):
                 space = given.pop("space", None)  # before the rest is copied: it may be more than a path

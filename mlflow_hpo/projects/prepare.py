@@ -42,7 +42,6 @@ def prepare(spec: ProjectSpec, space: Space, resource: str, folder: Path) -> Pre
         folder=project_folder,
         entry_point=spec.entry_point,
         activate=activate,
-        at=spec.at,
         resource=resource,
         storage=str(folder),
         fixed=fixed,

@@ -20,14 +20,12 @@ class Prepared:
         defaults: defaults of the searched parameters that have one.
         takes: the names that a space may hold; None: any.
         resource: the parameter that is a trial's budget; empty if the budget is in steps.
-        at: see `ProjectSpec`.
         storage: a folder for downloads of parameters of type `path`.
     """
 
     folder: str
     entry_point: str
     activate: str
-    at: str
     resource: str
     storage: str
     fixed: Mapping[str, str] = field(default_factory=dict)

@@ -18,7 +18,6 @@ class ProjectSpec(BaseModel):
         parameters: values of parameters that are not searched.
         version: a commit or branch, if `uri` is a git URI.
         env_manager: as for `mlflow run`; None: what the project's files ask for.
-        at: which of the metric's values counts, the `last` or the `best`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,7 +27,6 @@ class ProjectSpec(BaseModel):
     parameters: dict[str, str] = {}
     version: str | None = None
     env_manager: Literal["local", "virtualenv", "uv", "conda"] | None = None
-    at: Literal["last", "best"] = "last"
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ def train_final(dispatcher: Dispatcher, winner: Trial) -> FinalTraining:
         return earlier
     seed = winner.config.get("seed", dispatcher.seed(winner.number))
     run_id = run.extra_runs.create(winner, seed, keys.FINAL, "final")
-    unit = Unit(winner.number, 0, winner.epochs)
+    unit = Unit(winner.number, 0, winner.model_epochs)
     work = dispatcher.submit_extra(run_id, unit, winner.config, seed, final=True)
     result = result_of(run, run_id, work, f"the final training of trial {winner.number} failed")
     final = FinalTraining(winner.number, run_id, result.model_uri)

@@ -39,13 +39,20 @@ def headline(info: StudyInfo, trials: Sequence[Trial]) -> str:
     if winner is None:
         return "no trial finished"
     reached = f"{info.metric.name} {info.value(winner):.4f}" + (
-        f" after {winner.epochs} epochs" if info.max_epochs > 1 else ""
+        f" {when(winner)}" if info.max_epochs > 1 else ""
     )
     line = f"best: trial {winner.number}, {reached}"
     first, better = baseline(trials), gain(info, winner, trials)
     if first is None or better is None:
         return line + " (the baseline, trial 0, did not finish)"
     return line + f"; baseline {info.value(first):.4f}, gain {better:+.4f}"
+
+
+def when(trial: Trial) -> str:
+    """Says at which epoch a trial had its value."""
+    if trial.best_epoch in (None, trial.epochs):
+        return f"after {trial.epochs} epochs"
+    return f"at epoch {trial.best_epoch} of {trial.epochs}"
 
 
 def describe(

@@ -18,6 +18,7 @@ RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in t
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
 ENDED_ITSELF = PREFIX + "ended_itself"  # "true" on a trial that ended by itself before all epochs
+BEST_EPOCH = PREFIX + "best_epoch"  # of a trial whose best value counts: the epoch that had it
 DROPPED = PREFIX + "dropped"  # "models" or "all", if they were deleted; ends in "?" meanwhile
 SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, and at which epoch
 
@@ -54,7 +55,9 @@ GPU_MEMORY = "gpu_memory_mb"
 MODEL_SIZE = "model_size_bytes"
 
 SEED_PARAM = "seed"
-BEST = "best_"  # a study's metric: the best value so far, by the number of rungs reached and failures
+# Before a metric's name. On a study: the best value so far, by the number of rungs reached and failures; on a
+# trial whose best epoch counts: its value.
+BEST = "best_"
 TEST = "test_"  # a trial's metrics on the test part, once it is registered
 
 # MLflow's own.

@@ -19,7 +19,8 @@ def write_results(connection: Connection, trial: Trial, result: Result, metrics:
     undropped = {keys.DROPPED: ""} if trial.dropped else {}
     trial = _with_result(trial, result, metrics)
     tags = _tags(trial, metrics) | undropped
-    connection.write(trial.run_id, metrics=_used(trial, result), step=trial.epochs, tags=tags)
+    metrics_now = _used(trial, result) | _best(trial, metrics)
+    connection.write(trial.run_id, metrics=metrics_now, step=trial.epochs, tags=tags)
     return trial
 
 
@@ -79,6 +80,7 @@ def _with_result(trial: Trial, result: Result, metrics: Sequence[Metric]) -> Tri
         reason=result.reason,
         model_uri=result.model_uri or trial.model_uri,  # not every unit logs one
         ended_itself=result.ended_itself,
+        best_epoch=result.best_epoch,
         dropped=Dropped.NOTHING,
     )
 
@@ -94,7 +96,16 @@ def _tags(trial: Trial, metrics: Sequence[Metric]) -> dict[str, str]:
         tags |= {keys.REASON: trial.reason, keys.NOTE: f"**{trial.state}**: {trial.reason}"}
     if trial.ended_itself:
         tags[keys.ENDED_ITSELF] = "true"
+    if trial.best_epoch is not None:
+        tags[keys.BEST_EPOCH] = str(trial.best_epoch)
     return tags
+
+
+def _best(trial: Trial, metrics: Sequence[Metric]) -> dict[str, float]:
+    """Returns the trial's value under a name of its own, where the last value logged is not the one."""
+    if trial.best_epoch is None or trial.loss is None:
+        return {}
+    return {keys.BEST + metrics[0].name: metrics[0].value(trial.loss)}
 
 
 def _used(trial: Trial, result: Result) -> dict[str, float]:

@@ -110,11 +110,13 @@ class Ledger:
 
     def _show(self) -> None:
         """Describes the study in the MLflow UI."""
-        if losses := self.losses:
-            results = sum(t.result_count for t in self.known)
-            note = summary.describe(self._info, self._run.run_id, self.known, self._run.registrations)
-            metric = self._info.metric
-            self._run.show_best(metric.name, metric.value(min(losses)), results, note)
+        winner = best(self.known)
+        if winner is None or winner.loss is None:
+            return
+        results = sum(t.result_count for t in self.known)
+        note = summary.describe(self._info, self._run.run_id, self.known, self._run.registrations)
+        metric = self._info.metric
+        self._run.show_best(metric.name, metric.value(winner.loss), results, note)
 
     def fail(self, trial: Trial, reason: str, traceback: str = "") -> None:
         """Ends a trial that failed.

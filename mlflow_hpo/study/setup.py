@@ -82,7 +82,7 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     checks.check_fit(info, model, data, space)
     if not given.record:  # a resume may end a study earlier
         checks.check_room(info, len(first))
-    spec = replace(source.spec, metric=info.metric)
+    spec = replace(source.spec, metric=info.metric, at_best=_is_best_counted(settings, model))
     inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
     proposes = algorithm(settings.algorithm, settings.grid_points, settings.seed)
     proposes.check(space)
@@ -136,6 +136,10 @@ def _filled_in(
         commit=source.commit,
         warm_start=record.warm_start if record else "",
     )
+
+
+def _is_best_counted(settings: Settings, model: ModelInfo) -> bool:
+    return settings.at == "best" or (settings.at == "auto" and model.keeps_best)
 
 
 def _max_epochs(settings: Settings, source: Source, model: ModelInfo, space: Space) -> int:

@@ -86,7 +86,9 @@ def _task(study: Study) -> str:
 def _line(study: Study, trial: Trial) -> Text:
     line = Text(f"trial {trial.number:>3} ").append(f"{trial.state:<9}", COLOURS.get(trial.state, ""))
     if trial.loss is not None:
-        line.append(f"{study.info.metric.name} {study.info.value(trial):.4f}  {trial.seconds:5.1f} s  ")
+        whole = trial.epochs == study.info.max_epochs and trial.best_epoch in (None, trial.epochs)
+        value = f"{study.info.metric.name} {study.info.value(trial):.4f}"
+        line.append(f"{value}{'' if whole else f' {summary.when(trial)}'}  {trial.seconds:5.1f} s  ")
     if trial.reason:
         line.append(trial.reason + "  ")
     return line.append(config_text(trial.config), "dim")

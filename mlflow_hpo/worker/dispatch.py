@@ -51,8 +51,9 @@ class Dispatcher:
             again: an attempt at the unit was cut before.
         """
         seed = trial.config.get("seed", self.seed(trial.number))
+        best = trial.best_by(unit.start) if source_run_id == trial.run_id else None
         assignment = Assignment(
-            self.task, unit, trial.run_id, trial.config, seed, source_run_id, trial.seconds, again
+            self.task, unit, trial.run_id, trial.config, seed, source_run_id, best, trial.seconds, again
         )
         left = self.info.seconds_left(trial.seconds)
         return self.executor.submit(train, assignment, timeout_s=left, near=trial.run_id)

@@ -45,6 +45,7 @@ class Assignment:
 
     Attributes:
         source_run_id: the run whose checkpoint the unit starts from; None if it starts from nothing.
+        best: the best epoch of the trial's earlier units, and its loss; None if there is none.
         seconds: what earlier units of the trial took.
         again: an attempt at this unit was cut before.
         final: it trains on the validation rows as well, to be registered.
@@ -56,6 +57,7 @@ class Assignment:
     config: Mapping[str, Any]
     seed: int
     source_run_id: str | None = None
+    best: tuple[int, float] | None = None
     seconds: float = 0.0
     again: bool = False
     final: bool = False

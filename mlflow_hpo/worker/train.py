@@ -79,6 +79,7 @@ class _Run:
             gpu_memory_bytes=usage.gpu_memory_bytes,
             model_uri=progress.model_uri,
             ended_itself=handle.ended_itself,
+            best_epoch=handle.best_epoch,
             reason=handle.reason,
         )
 
@@ -128,6 +129,8 @@ class _Run:
             data=data,
             folder=self._folder,
             metric=None if self._assignment.final else self._task.metric,
+            at_best=self._subject.at_best,
+            best=self._assignment.best,
             early_stopping=self._subject.early_stopping,
             rungs=tuple(sorted(self._unit.thresholds)),
             run_id=self._assignment.run_id,

@@ -108,6 +108,7 @@ class Keywords(Builder):
             takes=None if any_name else frozenset(takes),
             metric=KERAS_METRICS,
             changeable=changeable(takes),
+            keeps_best=True,
             epochs_in_config=True,
         )
 

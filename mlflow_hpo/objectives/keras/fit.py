@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.fast_epochs import Epochs, epochs_of, is_plain, make_variables
 from mlflow_hpo.objectives.keras.internals import gradients_unsummed, is_fast
 from mlflow_hpo.objectives.keras.rows import Rows, batches, shuffled_epochs, targets, tensor
+from mlflow_hpo.objectives.keras.weights import Snapshot, Weights
+from mlflow_hpo.objectives.progress import check_metrics
 
 BATCH = 32  # Keras's own default
 WEIGHTED = ("sample_weight", "validation_split")  # arguments of `fit` that need the rows as arrays
@@ -26,6 +28,9 @@ class Fit:
 
     Attributes:
         builders_callbacks: Keras callbacks that the builder adds.
+        fit_may_answer: the value may be what the user's own fit returns, instead of what an epoch reports.
+        counted: the weights that count so far, if this process has them from the trial's last unit.
+        weights: keeps those of the epoch whose value counts.
         requested_epochs: the `epochs` that we passed to the user's own fit; they are no limit.
         called: whether the user's code called it.
         heard: whether the end of an epoch was reported.
@@ -35,9 +40,18 @@ class Fit:
     model: Any
     data: Data | None
     builders_callbacks: Sequence[Any] = ()
+    fit_may_answer: bool = False
+    counted: InitVar[Snapshot | None] = None
     requested_epochs: int | None = None
     called: bool = False
     heard: bool = False
+    weights: Weights = field(init=False)
+
+    def __post_init__(self, counted: Snapshot | None) -> None:
+        averages = bool(
+            getattr(self.model.optimizer, "use_ema", False)
+        )  # `fit` puts the average in at its end
+        self.weights = Weights(self.trial, self.model, counted, may_change=self.fit_may_answer or averages)
 
     def __call__(self, x: Any = None, y: Any = None, **given: Any) -> Any:
         """Trains the unit; takes what `keras.Model.fit` takes."""
@@ -46,6 +60,7 @@ class Fit:
         if epochs is not None and int(epochs) != self.requested_epochs:
             self.trial.limit(int(epochs))
         users = self._users_callbacks(given)
+        self.weights.may_change |= bool(users)
         ours: dict[str, Any] = {"epochs": self.trial.epochs, "initial_epoch": self.trial.start, "verbose": 0}
         ours["callbacks"] = [*self.builders_callbacks, *users, self._reseeder(), self._reporter()]
         with gradients_unsummed(self.model):
@@ -116,10 +131,23 @@ class Fit:
 
         def report(epoch: int, logs: Any) -> None:
             self.heard = True
-            if not self.trial.report(epoch + 1, scalars(logs)):
+            if not self._goes_on(epoch + 1, scalars(logs)):
                 self.model.stop_training = True
 
         return self._marked(LambdaCallback(on_epoch_end=report))
+
+    def _goes_on(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """Reports an epoch; one without the metric is only shown if the user's fit may return that."""
+        trial, metric = self.trial, self.trial.context.metric
+        if epoch <= trial.start:
+            return True
+        if self.fit_may_answer and metric is not None and metric.name not in metrics:
+            check_metrics("", epoch, trial.show(epoch, metrics))
+            goes_on = epoch < trial.epochs
+        else:
+            goes_on = trial.report(epoch, metrics)
+        self.weights.note(epoch)
+        return goes_on
 
     def _reseeder(self) -> Any:
         """Returns a callback that seeds dropout and its like for each epoch.

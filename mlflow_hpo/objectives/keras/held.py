@@ -10,13 +10,14 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.internals import is_fast
 from mlflow_hpo.objectives.keras.seeding import begin, go_on
+from mlflow_hpo.objectives.keras.weights import OWN_LOOP, Snapshot
 
 FILE = "model.weights.h5"
-OWN_LOOP = "own_loop"  # marks the checkpoint of a model that was trained by a loop of the user's
 MAX_HELD = 8  # models that a worker keeps for units to come
 MAX_PARAMETERS = 5_000_000  # of a model that is kept
 
-_held: dict[tuple[str, int], Any] = {}  # (run, epochs) -> a model whose trial may go on here
+Held = tuple[Any, Snapshot | None]  # a model, and the weights that count if they are not its own
+_held: dict[tuple[str, int], Held] = {}  # (run, epochs) -> a model whose trial may go on here
 
 
 def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
@@ -38,22 +39,22 @@ def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     return model
 
 
-def prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
+def prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Held:
     """Returns a new model, or the model of the checkpoint: the one that is held, or one with its weights."""
     unit = trial.context
-    model = _held.pop((unit.run_id, unit.start), None) if unit.source_id == unit.run_id else None
-    if model is not None:
+    held = _held.pop((unit.run_id, unit.start), None) if unit.source_id == unit.run_id else None
+    if held is not None:
         go_on(trial.seed)
-        return model
+        return held
     begin(trial.seed, keep=bool(_held))
-    return _restored(builder, trial, rows) if trial.start else built(builder, trial, rows)
+    return (_restored(builder, trial, rows) if trial.start else built(builder, trial, rows)), None
 
 
-def hold(trial: Handle, model: Any) -> None:
+def hold(trial: Handle, model: Any, counted: Snapshot | None) -> None:
     """Keeps the model for the trial's next unit: it is traced, and need not be restored."""
     if not is_fast() or model.run_eagerly or model.count_params() > MAX_PARAMETERS:
         return
-    _held[(trial.context.run_id, trial.reached)] = model
+    _held[(trial.context.run_id, trial.reached)] = (model, counted)
     while len(_held) > MAX_HELD:
         _held.pop(next(iter(_held)))
 

@@ -8,15 +8,16 @@ from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.data.preprocess import model_inputs
-from mlflow_hpo.errors import SetupError
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.keras.answer import conclude
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, scalars
-from mlflow_hpo.objectives.keras.held import FILE, OWN_LOOP, built, hold, misfit, prepared
+from mlflow_hpo.objectives.keras.held import FILE, built, hold, misfit, prepared
 from mlflow_hpo.objectives.keras.rows import batches, targets
 from mlflow_hpo.objectives.keras.save import log
+from mlflow_hpo.objectives.keras.weights import OWN_LOOP
 from mlflow_hpo.objectives.scoring import read_predictions, scores
 
 TRIED_ROWS = 2
@@ -74,22 +75,22 @@ class KerasObjective(Objective):
     @override
     def train(self, trial: Handle) -> None:
         rows = model_inputs(trial.data, self.preprocess)
-        model = prepared(self.builder, trial, rows)
-        fit = Fit(trial, model, rows.data, self.builder.callbacks(trial.config, trial.max_epochs))
+        model, counted = prepared(self.builder, trial, rows)
+        is_own, callbacks = self.builder.has_own_fit, self.builder.callbacks(trial.config, trial.max_epochs)
+        fit = Fit(trial, model, rows.data, callbacks, fit_may_answer=is_own, counted=counted)
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
-        if not trial.progress.reported and fit.heard:  # only epochs before `start`
-            trial.progress.end(trial.where)
-        elif not trial.progress.reported:
-            trial.report(trial.epochs, _metrics(answer, trial.context.metric_name))
+        conclude(trial, fit, answer if is_own else None)
+        fit.weights.save(always=not fit.called)
         folder = trial.context.folder
         model.save_weights(folder / FILE)  # the optimizer's state is among them
         if not fit.called:
             (folder / OWN_LOOP).touch()
-        log(trial, model, rows)
-        if rows.data is not None:
-            trial.log_cost(model.predict_on_batch, rows.data.train.x, model.count_params())
+        with fit.weights.in_place():
+            log(trial, model, rows)
+            if rows.data is not None:
+                trial.log_cost(model.predict_on_batch, rows.data.train.x, model.count_params())
         if fit.called and trial.reached < trial.max_epochs:
-            hold(trial, model)
+            hold(trial, model, fit.weights.counted)
 
     @override
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
@@ -99,16 +100,3 @@ class KerasObjective(Objective):
             return scores(read_predictions(load("pyfunc").predict(part.x), data, part), data, part)
         rows = batches(part.x, targets(model, data, part))
         return scalars(model.evaluate(rows, verbose=0, return_dict=True))
-
-
-def _metrics(answer: Any, metric: str) -> dict[str, float]:
-    """Reads what a training loop of the user's returned: a number, metrics, or Keras's history."""
-    if hasattr(answer, "history"):
-        return {k: float(v[-1]) for k, v in answer.history.items() if v}
-    if isinstance(answer, dict):
-        return scalars(answer)
-    if isinstance(answer, int | float):
-        return {metric or "loss": float(answer)}  # a final training has no metric
-    raise SetupError(
-        f"the model's fit reported no epoch and returned {type(answer).__name__}: return its metrics"
-    )

@@ -14,11 +14,10 @@ from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import KERAS_METRICS, ModelInfo
 from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, Builder, changeable, compiled
 from mlflow_hpo.objectives.keras.fit import Fit
+from mlflow_hpo.objectives.keras.rehearsal import default_metrics, few_rows, in_place_of
 from mlflow_hpo.objectives.keras.tuner_space import explored, tuner_space
 from mlflow_hpo.space import dump_space
 from mlflow_hpo.trial import Config
-
-SHOWN_ROWS = 8  # to a hypermodel's own `fit` while its hyperparameters are looked for
 
 
 def is_hypermodel(target: Any) -> bool:
@@ -50,7 +49,8 @@ class Tuner(Builder):
             defaults={hp.name: hp.default for hp in reversed(hyperparameters)},
             takes=frozenset(hp.name for hp in hyperparameters),
             space_text=dump_space(space) if space.names() else "",
-            metric=KERAS_METRICS,
+            metric=self._metrics(data),
+            keeps_best=True,
             changeable=changeable(space.names()),
             needs_data=not self.has_own_fit,
             epochs_in_config=True,
@@ -73,7 +73,7 @@ class Tuner(Builder):
         named = {k: v for k, v in rows.items() if k not in ("x", "y")}
         fit.requested_epochs = fit.trial.epochs
         ours = {"epochs": fit.requested_epochs, "callbacks": fit.callbacks(), "verbose": 0}
-        with _in_place_of(model, fit):
+        with in_place_of(model, fit):
             return hypermodel.fit(_hyperparameters(config), model, *arrays, **named, **ours)
 
     @override
@@ -89,6 +89,11 @@ class Tuner(Builder):
         kind: Any = self.target if inspect.isclass(self.target) else type(self.target)
         return issubclass(kind, HyperModel) and kind.fit is not HyperModel.fit
 
+    def _metrics(self, data: Data | None) -> Mapping[str, str]:
+        if not self.has_own_fit:
+            return KERAS_METRICS
+        return default_metrics(self._hypermodel(data), _hyperparameters({}), data)
+
     def _hypermodel(self, data: Data | None) -> Any:
         return _made(self.target, data)
 
@@ -97,11 +102,9 @@ class Tuner(Builder):
         model = self._hypermodel(data).build(hp)
         if not self.has_own_fit:
             return
-        part = data.train.rows(slice(0, SHOWN_ROWS)) if data and not data.is_table else None
-        rows = (part.x, part.y) if part else ()
-        held_out = {"validation_data": rows} if part else {}
-        with _in_place_of(model, _stop), suppress(Exception):  # only what it asks for is wanted
-            self._hypermodel(data).fit(hp, model, *rows, **held_out, epochs=1, callbacks=[], verbose=0)
+        rows, named = few_rows(data)
+        with in_place_of(model, _stop), suppress(Exception):  # only what it asks for is wanted
+            self._hypermodel(data).fit(hp, model, *rows, **named, epochs=1, callbacks=[], verbose=0)
 
 
 class _StopError(Exception):
@@ -110,19 +113,6 @@ class _StopError(Exception):
 
 def _stop(*args: Any, **kwargs: Any) -> None:
     raise _StopError
-
-
-class _in_place_of:  # noqa: N801 (used like a function)
-    """Replaces the model's `fit` by another one for a while."""
-
-    def __init__(self, model: Any, fit: Callable[..., Any]) -> None:
-        self._model, self._fit = model, fit
-
-    def __enter__(self) -> None:
-        object.__setattr__(self._model, "fit", self._fit)
-
-    def __exit__(self, *failure: object) -> None:
-        object.__delattr__(self._model, "fit")
 
 
 @lru_cache(maxsize=2)

@@ -81,9 +81,7 @@ class EntryPointRun:
 
     def _value(self, values: list[float]) -> float:
         """Returns the value that counts: the last or the best one."""
-        if self._prepared.at == "last":
-            return values[-1]
-        return min(values, key=self._metric.loss)
+        return min(values, key=self._metric.loss) if self._trial.context.at_best else values[-1]
 
     def _conclude(self, values: list[float]) -> None:
         """Reports the remaining steps, and the value that counts as that of the last step."""

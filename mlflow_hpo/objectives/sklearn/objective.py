@@ -27,7 +27,7 @@ from mlflow_hpo.objectives.sklearn.resources import (
     check_resource,
     resource_of,
 )
-from mlflow_hpo.objectives.sklearn.save import keep, log, restored
+from mlflow_hpo.objectives.sklearn.save import Best, keep, log, restored
 
 FEW_ROWS = 100  # of a dry run
 
@@ -92,11 +92,15 @@ class SklearnObjective(Objective):
         assert inputs.data is not None
         restores = trial.start and resource.continues
         estimator = restored(trial) if restores else self._factory.make(trial.config, trial.seed)
+        best = Best(trial)
         for epoch in resource.epochs(trial):
             resource.advance(estimator, inputs.data, trial, epoch)
-            if not trial.report(epoch, self._scores(estimator, inputs.data)):
+            goes_on = trial.report(epoch, self._scores(estimator, inputs.data))
+            best.note(estimator, epoch)
+            if not goes_on:
                 break
         keep(trial, estimator, resource.continues)
+        estimator = best.of(estimator)
         log(trial, estimator, inputs, self.packages)
         trial.log_cost(estimator.predict, inputs.data.train.x)
 

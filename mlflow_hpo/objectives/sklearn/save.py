@@ -1,6 +1,7 @@
 """Checkpoints of estimators, and how their models are logged."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from mlflow_hpo.data.preprocess import ModelInputs
@@ -10,6 +11,7 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn.estimators import head
 
 FILE = "estimator.joblib"
+BEST_FILE = "best_estimator.joblib"
 
 
 def restored(trial: Handle) -> Any:
@@ -36,6 +38,32 @@ def keep(trial: Handle, estimator: Any, continues: bool) -> None:
         joblib.dump(estimator, trial.context.folder / FILE)
     else:
         (trial.context.folder / "epochs.txt").write_text(str(trial.reached))
+
+
+class Best:
+    """Keeps an estimator as it was at the epoch whose value counts."""
+
+    def __init__(self, trial: Handle) -> None:
+        self._trial, self._file = trial, trial.context.folder / BEST_FILE
+        self._estimator: Any = None
+
+    def note(self, estimator: Any, epoch: int) -> None:
+        """Copies the estimator, if this epoch is the best so far and not the last."""
+        if epoch == self._trial.best_epoch:
+            self._estimator = deepcopy(estimator) if epoch < self._trial.epochs else None
+
+    def of(self, estimator: Any) -> Any:
+        """Returns the estimator that counts, and leaves it in the checkpoint if it is not the last one."""
+        import joblib
+
+        if self._trial.best_epoch in (None, self._trial.reached):
+            self._estimator = estimator
+        elif self._estimator is None:  # of an earlier unit
+            _ = self._trial.checkpoint
+            self._estimator = joblib.load(self._file)
+        if self._trial.best_epoch is not None:
+            joblib.dump(self._estimator, self._file)
+        return self._estimator
 
 
 def log(trial: Handle, estimator: Any, inputs: ModelInputs, packages: Sequence[str]) -> None:
