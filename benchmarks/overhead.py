@@ -1,7 +1,7 @@
 """What tracking costs: a study against a plain Keras loop, tracking calls for each trial, workers' memory.
 
     python benchmarks/overhead.py                 # everything, about ten minutes on two cores
-    python benchmarks/overhead.py --part calls    # one part: time, calls or memory
+    python benchmarks/overhead.py --part calls    # one part: time, best, calls or memory
 
 Each part prints one line for each figure. The plain loop trains the study's own configurations the way
 people write it: one process, NumPy arrays, `compile`, `fit`, no tracking.
@@ -63,6 +63,22 @@ def time_part(trials: int, epochs: int, repeats: int) -> None:
         ratios.append(tracked / bare)
         print(f"study {tracked:.1f} s, plain loop {bare:.1f} s, ratio {ratios[-1]:.2f}", flush=True)
     print(f"time: median ratio {statistics.median(ratios):.2f} over {repeats} pairs (goal: at most 0.70)")
+
+
+def best_part(trials: int, epochs: int, repeats: int) -> None:
+    """The wall time of a study that keeps the best epochs' weights over one that does not, by turns."""
+    ratios = []
+    for turn in range(repeats):
+        seconds = dict[str, float]()
+        for at in ("best", "last") if turn % 2 else ("last", "best"):
+            with tempfile.TemporaryDirectory() as name:
+                sizes = ("--max-trials", str(trials), "--max-epochs", str(epochs))
+                seconds[at] = search(Path(name), "--at", at, *sizes)
+        ratios.append(seconds["best"] / seconds["last"])
+        both = f"best {seconds['best']:.1f} s, last {seconds['last']:.1f} s"
+        print(f"{both}, ratio {ratios[-1]:.3f}", flush=True)
+    median = statistics.median(ratios)
+    print(f"best weights: median ratio {median:.3f} over {repeats} pairs (goal: at most 1.05)")
 
 
 def study_configs(uri: str) -> list[dict[str, Any]]:
@@ -196,13 +212,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", choices=["time", "calls", "memory"])
+    parser.add_argument("--part", choices=["time", "best", "calls", "memory"])
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=1)
     chosen = parser.parse_args()
     if chosen.part in (None, "time"):
         time_part(chosen.trials, chosen.epochs, chosen.repeats)
+    if chosen.part in (None, "best"):
+        best_part(chosen.trials, chosen.epochs, max(chosen.repeats, 5))
     if chosen.part in (None, "calls"):
         calls_part(12, chosen.epochs)
     if chosen.part in (None, "memory"):

@@ -77,7 +77,7 @@ def test_the_parent_holds_the_settings_the_space_and_the_best(job: Job) -> None:
     assert "space.yaml" in [a.path for a in client.list_artifacts(job.parent.info.run_id)]
     assert "mlflow.pyfunc.load_model" in job.parent.data.tags["mlflow.note.content"]
     tags = client.get_experiment(job.parent.info.experiment_id).tags
-    assert tags["mlflow.experiment.primaryMetric.name"] == "val_accuracy"
+    assert tags["mlflow.experiment.primaryMetric.name"] == "best_val_accuracy"
     assert tags["mlflow.experiment.primaryMetric.greaterIsBetter"] == "True"
 
 

@@ -24,6 +24,7 @@ class StudyInfo:
         metrics: what is optimised, the first metric first.
         max_epochs: epochs of a fully trained trial.
         max_trials: how many trials there may be: of a grid, no more than it has points.
+        at_best: the best epoch's value counts, not the last one's.
         data: the data set's name; empty if the study has none.
         warm_start: the run id of the earlier study that informs the algorithm; empty if there is none.
         code, data_content: digests of the model and of the data that were given from Python; empty if
@@ -36,6 +37,7 @@ class StudyInfo:
     metrics: tuple[Metric, ...]
     max_epochs: int
     max_trials: int
+    at_best: bool = False
     data: str = ""
     warm_start: str = ""
     code: str = ""

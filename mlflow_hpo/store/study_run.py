@@ -100,7 +100,8 @@ class StudyRun:
         self._tag({keys.STUDY: keys.FORMAT} | _driving(settings, plan))
         metric = self.metrics[0]  # for the experiment's charts
         set_tag = self.connection.client.set_experiment_tag
-        set_tag(self.experiment_id, keys.PRIMARY_METRIC, metric.name)
+        shown = f"{keys.BEST if self.plan['at_best'] else ''}{metric.name}"
+        set_tag(self.experiment_id, keys.PRIMARY_METRIC, shown)
         set_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(metric.maximize))
 
     def drive_again(self, settings: Json, plan: Json) -> None:

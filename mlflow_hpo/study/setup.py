@@ -82,7 +82,7 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     checks.check_fit(info, model, data, space)
     if not given.record:  # a resume may end a study earlier
         checks.check_room(info, len(first))
-    spec = replace(source.spec, metric=info.metric, at_best=_is_best_counted(settings, model))
+    spec = replace(source.spec, metric=info.metric, at_best=info.at_best)
     inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
     proposes = algorithm(settings.algorithm, settings.grid_points, settings.seed)
     proposes.check(space)
@@ -129,6 +129,7 @@ def _filled_in(
         metrics=record.metrics if record else (checks.presumed_metric(name, settings.direction),),
         max_epochs=record.max_epochs if record else _max_epochs(settings, source, model, space),
         max_trials=max_trials,
+        at_best=record.at_best if record else _is_best_counted(settings, model),
         data=source.data,
         code=given.code,
         data_content=given.data,
