@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LoggedModel, Metric, Param, Run, RunTag
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
@@ -53,13 +53,17 @@ class Connection:
             self.client = MlflowClient(tracking_uri=self.uri)
             self.client.search_experiments(max_results=1)
 
-    def experiment_id(self) -> str:
-        """Returns the experiment that MLflow's environment variables name; creates it if it is missing."""
+    def experiment_id(self, default: str = "0") -> str:
+        """Returns the experiment that MLflow's environment variables name; creates it if it is missing.
+
+        Args:
+            default: the id if they name none.
+        """
         if experiment_id := MLFLOW_EXPERIMENT_ID.get():
             return str(experiment_id)
         name = MLFLOW_EXPERIMENT_NAME.get()
         if not name:
-            return "0"
+            return default
         experiment = self.client.get_experiment_by_name(name)
         return experiment.experiment_id if experiment else self.client.create_experiment(name)
 
@@ -87,6 +91,12 @@ class Connection:
             lambda token: self.client.search_runs(
                 experiment_ids, condition, max_results=PAGE, order_by=[order], page_token=token
             )
+        )
+
+    def models(self, experiment_id: str, condition: str) -> Iterator[LoggedModel]:
+        """Yields the logged models that meet a condition in MLflow's filter syntax, the newest first."""
+        return _pages(
+            lambda token: self.client.search_logged_models([experiment_id], condition, page_token=token)
         )
 
     def experiment_ids(self) -> list[str]:

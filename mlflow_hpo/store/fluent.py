@@ -1,11 +1,18 @@
 """Directs what a user's code logs by `mlflow.log_metric` or autologging to its trial's run."""
 
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import mlflow
-from mlflow.environment_variables import MLFLOW_RUN_ID
+from mlflow.entities import Run
+from mlflow.environment_variables import MLFLOW_RUN_CONTEXT, MLFLOW_RUN_ID, MLFLOW_TRACKING_URI
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.active_trial import active_trial
 from mlflow_hpo.store.connection import Connection
 
 
@@ -15,26 +22,47 @@ def use_store(uri: str) -> None:
         mlflow.set_tracking_uri(uri)
 
 
+def active_run(connection: Connection) -> Run | None:
+    """Returns the run that the calling code has active, if it lies in this store."""
+    run = mlflow.active_run()
+    try:
+        return connection.client.get_run(run.info.run_id) if run else None
+    except MlflowException as error:  # the code may have named another store since the run began
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+
+
 @contextmanager
 def fluent_run(connection: Connection, run_id: str) -> Iterator[None]:
     """Makes the fluent API write to a run for a while; it asks the store nothing until code logs something.
 
-    Runs that the code began end with it; one that was active before, in the process of a search without
-    workers, goes on. The driver writes the run's status afterwards.
+    New threads and child processes write to it as well. The driver alone writes the run's status.
     """
     use_store(connection.uri)
-    outer = _active_run_id()
-    MLFLOW_RUN_ID.set(run_id)
+    with _environment(_of_child_processes(connection.uri, run_id)), active_trial(run_id):
+        yield
+
+
+def _of_child_processes(uri: str, run_id: str) -> dict[str, str]:
+    """Returns what leads a process to the run, and tags each run and model that code begins with it."""
+    tags = {**json.loads(MLFLOW_RUN_CONTEXT.get() or "{}"), keys.TRIAL_RUN: run_id}
+    return {
+        MLFLOW_TRACKING_URI.name: uri,
+        MLFLOW_RUN_ID.name: run_id,
+        MLFLOW_RUN_CONTEXT.name: json.dumps(tags),
+    }
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
-        if outer:  # it would count more than the variable
-            mlflow.start_run(run_id, nested=True)
         yield
     finally:
-        MLFLOW_RUN_ID.unset()
-        while _active_run_id() not in ("", outer):
-            mlflow.end_run()
-
-
-def _active_run_id() -> str:
-    run = mlflow.active_run()
-    return str(run.info.run_id) if run else ""
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, get_model_info, infer_signature
 
 from mlflow_hpo.errors import SetupError
+from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors
 from mlflow_hpo.store.fluent import use_store
 
@@ -72,6 +73,20 @@ def _save(flavor: str, model: Any, folder: str, **how: Any) -> None:
             save(model, folder, **how)
     except MlflowException as error:
         raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
+
+
+def models_below(connection: Connection, experiment_id: str, run_id: str) -> list[LoggedModel]:
+    """Returns the models of a trial's run and of the runs below it, oldest first, the run's own last."""
+    below = connection.models(experiment_id, f"tags.`{keys.TRIAL_RUN}` = '{run_id}'")
+    own = connection.models(experiment_id, f"source_run_id = '{run_id}'")
+    models = {model.model_id: model for model in (*below, *own)}.values()
+    return sorted(models, key=lambda model: (model.source_run_id == run_id, model.creation_timestamp))
+
+
+def ready_models(connection: Connection, experiment_id: str, run_id: str) -> list[str]:
+    """Returns the URIs of these models, without those that were not logged to their end."""
+    models = models_below(connection, experiment_id, run_id)
+    return [f"models:/{m.model_id}" for m in models if m.status == LoggedModelStatus.READY]
 
 
 def load_model(flavor: str, uri: str, tracking_uri: str) -> Any:

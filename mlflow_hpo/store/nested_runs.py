@@ -78,7 +78,9 @@ class NestedRuns:
         )
 
     def drop(self, run_id: str, model_uri: str, what: Dropped) -> str:
-        """Deletes a run's models and, if all is to go, its checkpoints; registered models stay.
+        """Deletes the models of a run and of those below it, and its checkpoints if all is to go.
+
+        Registered models stay.
 
         The run's tag says what is being deleted before that begins, so that the next driver completes it.
 
@@ -92,6 +94,12 @@ class NestedRuns:
         model_uri = model_uri if model_uri in registered else ""
         self.connection.write(run_id, tags={keys.DROPPED: str(what), keys.MODEL: model_uri})
         return model_uri
+
+    def end_below(self, run_id: str, status: str) -> None:
+        """Ends the runs that a trial's code began below its run and that nobody can end any more."""
+        below = f"tags.`{keys.TRIAL_RUN}` = '{run_id}' and attributes.status = 'RUNNING'"
+        for run in self.connection.runs([self.experiment_id], below, "attributes.start_time ASC"):
+            self.connection.client.set_terminated(run.info.run_id, status)
 
 
 def is_half_dropped(run: Run) -> bool:

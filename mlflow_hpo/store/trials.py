@@ -16,6 +16,7 @@ from mlflow_hpo.trial import Config, Dropped, Result, State, Trial
 
 STATUS = {state: state.name for state in (State.FINISHED, State.FAILED, State.KILLED)}
 STATUS |= {State.PAUSED: "SCHEDULED", State.STOPPED: "FINISHED"}
+STOPS_BELOW = (State.FAILED, State.KILLED)  # the process may be gone before it ended the runs that it began
 TRACEBACK_SHOWN = 6000  # characters of a traceback in the run's description
 
 
@@ -103,6 +104,8 @@ class Trials:
         tags = {keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.NOTE: note[: keys.MAX_TAG]}
         self._connection.write(trial.run_id, tags=tags)
         self._terminate(trial)
+        if state in STOPS_BELOW:
+            self._nested.end_below(trial.run_id, STATUS[state])
         if traceback:
             self._connection.client.log_text(trial.run_id, traceback, keys.TRACEBACK_FILE)
         return trial
@@ -111,9 +114,10 @@ class Trials:
         """Deletes a trial's models and, if all is to go, its checkpoints; registered models stay."""
         return replace(trial, dropped=what, model_uri=self._nested.drop(trial.run_id, trial.model_uri, what))
 
-    def drop_superseded(self, trial: Trial) -> None:
-        """Deletes the models of a trial that are not its newest."""
-        delete_models(self._connection, self._nested.experiment_id, trial.run_id, but=trial.model_uri)
+    def drop_superseded(self, trial: Trial, model_uri: str) -> None:
+        """Deletes the model that an earlier unit of a trial logged, unless the trial has no newer one."""
+        if model_uri not in ("", trial.model_uri):
+            delete_models(self._connection, self._nested.experiment_id, trial.run_id, only=model_uri)
 
     def _adopt(self, trial: Trial, run: Run) -> Trial:
         if is_half_dropped(run):

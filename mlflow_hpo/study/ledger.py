@@ -105,7 +105,7 @@ class Ledger:
         self.changed(self._run.trials.record(trial, result))
         self._show()
         if self._info.settings.kept_models is not None and trial.losses:
-            self._run.trials.drop_superseded(self.trials[trial.number])
+            self._run.trials.drop_superseded(self.trials[trial.number], trial.model_uri)
         self.make_room()
 
     def _show(self) -> None:
