@@ -185,9 +185,8 @@ class TunedStudy:
             final.model_uri if final and final.trial == self.best_trial.number else self.best_trial.model_uri
         )
         if not uri:
-            raise StudyError(
-                f"trial {self.best_trial.number}, the best, logged no model: trial.log_model logs one"
-            )
+            number = self.best_trial.number
+            raise StudyError(f"trial {number}, the best, logged no model: trial.log_model or MLflow logs one")
         return load_native(uri, self._run.connection.uri)
 
     def trials_dataframe(self) -> "pd.DataFrame":

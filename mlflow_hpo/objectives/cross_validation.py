@@ -205,6 +205,10 @@ class _MemberReporter(SilentReporter):
         return self.trial.on_model(flavor, model, epochs, **options) if self.is_first else ""
 
     @override
+    def logged_models(self) -> list[str]:
+        return self.trial.logged_models() if self.is_first else []
+
+    @override
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
         if self.is_first:
             self.trial.on_cost(epoch, metrics)

@@ -2,7 +2,8 @@
 
 import inspect
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,8 @@ class FunctionObjective(Objective):
         trial.restore()  # the user's code might take a failure for a checkpoint that is not there
         random.seed(trial.seed)
         np.random.seed(trial.seed % 2**32)
-        answer = self._call(trial)
+        with _own_model(trial):
+            answer = self._call(trial)
         progress = trial.progress
         if answer is not None or not (progress.reported or trial.start):
             self._conclude(trial, _metrics(answer, trial.context.metric_name or LOSS))
@@ -99,6 +101,16 @@ class FunctionObjective(Objective):
         if self.form == KEYWORD_FORM:
             return self.function(**config)
         return self.function(self.structure(config) if self.structure else config)
+
+
+@contextmanager
+def _own_model(trial: Handle) -> Iterator[None]:
+    """Takes the newest model that the code within logs by MLflow itself, if it does not use `log_model`."""
+    before = trial.reporter.logged_models() if trial.start else []  # at 0 only a unit that was cut left any
+    yield
+    if not trial.progress.model_uri:
+        new = [uri for uri in trial.reporter.logged_models() if uri not in before]
+        trial.progress.model_uri = new[-1] if new else ""
 
 
 def _metrics(answer: Any, metric: str) -> dict[str, float]:

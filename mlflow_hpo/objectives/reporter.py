@@ -15,6 +15,9 @@ class Reporter(Protocol):
     def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
         """Logs a model that was trained for `epochs` epochs, and returns its URI (see `Recorder.model`)."""
 
+    def logged_models(self) -> list[str]:
+        """Returns the URIs of the models that were logged so far, by `on_model` or not, the newest last."""
+
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Records what the model costs to use."""
 
@@ -32,6 +35,10 @@ class SilentReporter(Reporter):
     @override
     def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
         return ""
+
+    @override
+    def logged_models(self) -> list[str]:
+        return []
 
     @override
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:

@@ -44,7 +44,8 @@ def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> None:
         raise StudyError(f"study {run.name} ({run.run_id}) has no finished trial: nothing to register")
     if not winner.model_uri and not winner.dropped:
         raise StudyError(
-            f"trial {winner.number}, the best, logged no model: nothing to register; trial.log_model logs one"
+            f"trial {winner.number}, the best, logged no model: nothing to register; "
+            "trial.log_model or MLflow logs one"
         )
 
 

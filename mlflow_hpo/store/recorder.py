@@ -16,7 +16,7 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow_hpo.data import Data
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors, to_json
-from mlflow_hpo.store.models import log_model
+from mlflow_hpo.store.models import log_model, ready_models
 
 FIRST_FLUSH, LAST_FLUSH, GROWTH = 1.0, 30.0, 0.25  # seconds, seconds, part of the time so far
 DATASET_ATTEMPTS = 3
@@ -119,6 +119,11 @@ class Recorder:
         uri, size = log_model(self.connection, self._experiment_id, self.run_id, flavor, model, epochs, **how)
         self.metrics({keys.MODEL_SIZE: size}, epochs)
         return uri
+
+    def logged_models(self) -> list[str]:
+        """Returns the URIs of the models that the run and those below it have, the run's newest last."""
+        with store_errors(files=False):
+            return ready_models(self.connection, self._experiment_id, self.run_id)
 
 
 def _monitors() -> list[Any]:

@@ -32,6 +32,10 @@ class RunReporter(Reporter):
         return self._recorder.model(flavor, model, epochs, **options)
 
     @override
+    def logged_models(self) -> list[str]:
+        return self._recorder.logged_models()
+
+    @override
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
         self._recorder.metrics(metrics, epoch)
 
