@@ -5,7 +5,15 @@ from mlflow_hpo.store.fluent import fluent_run
 from mlflow_hpo.store.late_status import set_status_after
 from mlflow_hpo.store.models import default_store, flavors_of, load_model, load_native, signature_of
 from mlflow_hpo.store.recorder import Recorder
-from mlflow_hpo.store.studies import LATEST, find_studies, find_study, find_trial, new_study, open_run
+from mlflow_hpo.store.studies import (
+    LATEST,
+    find_studies,
+    find_study,
+    find_trial,
+    given_run,
+    new_study,
+    open_run,
+)
 from mlflow_hpo.store.study_run import StudyRun
 from mlflow_hpo.store.trials import Trials
 
@@ -22,6 +30,7 @@ __all__ = [
     "find_trial",
     "flavors_of",
     "fluent_run",
+    "given_run",
     "load_model",
     "load_native",
     "new_study",

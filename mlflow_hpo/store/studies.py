@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
+from mlflow_hpo.store.fluent import active_run
 from mlflow_hpo.store.study_run import StudyRun
 from mlflow_hpo.trial import Trial
 
@@ -17,10 +18,33 @@ TRIAL_HINT = "give the run id of a trial, or STUDY:NUMBER"
 IS_STUDY = f"tags.`{keys.STUDY}` = '{keys.FORMAT}'"
 
 
-def new_study(connection: Connection, tags: Mapping[str, str] | None = None) -> StudyRun:
-    """Creates a run, which `begin` makes a study."""
-    run = connection.client.create_run(connection.experiment_id(), tags=dict(tags or {}))
+def new_study(
+    connection: Connection, tags: Mapping[str, str] | None = None, parent: Run | None = None
+) -> StudyRun:
+    """Creates a run, which `begin` makes a study.
+
+    Args:
+        parent: the run that it lies below; its experiment is the study's, unless MLflow's settings name one.
+    """
+    experiment_id = connection.experiment_id(parent.info.experiment_id if parent else "0")
+    below = {keys.PARENT: parent.info.run_id} if parent else {}
+    run = connection.client.create_run(experiment_id, tags={**(tags or {}), **below})
     return StudyRun(connection, run)
+
+
+def given_run(connection: Connection, run_id: str | None) -> tuple[StudyRun | None, Run | None]:
+    """Returns the run that MLflow started for a new study, if it did, and the run that it lies below, if any.
+
+    That is the active run of the code that begins the study. In a trial, that or MLflow's variable names the
+    trial's run: it does not become a study.
+
+    Args:
+        run_id: what MLflow's variable for the run of a project says.
+    """
+    run = connection.client.get_run(run_id) if run_id else None
+    if run and keys.CONFIG not in run.data.tags:
+        return StudyRun(connection, run), None
+    return None, active_run(connection) or run
 
 
 def open_run(connection: Connection, run_id: str) -> StudyRun:

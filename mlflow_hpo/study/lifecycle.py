@@ -40,7 +40,7 @@ Shown = Callable[[Console], "AbstractContextManager[Observer]"]  # makes the dis
 def start(
     settings: Settings, console: Console, given: Given | None = None, shown: Shown | None = None
 ) -> "Study":
-    """Runs a new study, in MLflow's project run or one of its own.
+    """Runs a new study: in MLflow's project run, or in one of its own below the active run, if there is one.
 
     A project run that is a study already is resumed, provided that the settings are those it began with.
 
@@ -54,21 +54,22 @@ def start(
         given = given or Given(stack.enter_context(study_folder()))
         workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console)))
         planned = plan(settings, _with_record(settings, given, workers, run_id), workers)
-        from mlflow_hpo.store import new_study, open_run, store_errors
+        from mlflow_hpo.store import given_run, new_study, store_errors
 
         with store_errors():
-            run = open_run(workers.connection, run_id) if run_id else None
+            run, parent = given_run(workers.connection, run_id)
+            of_project = run is not None
             if run is not None and run.is_study:
                 from mlflow_hpo.study.resumption import check_same
 
                 check_same(run, settings, planned)
                 return _go_on(run, planned, given, workers, console, shown, of_project=True)
             with Signals() as signals:
-                run = run or new_study(workers.connection, planned.tags)
-                with _ended(run, run_id is not None):
+                run = run or new_study(workers.connection, planned.tags, parent)
+                with _ended(run, of_project):
                     _begin(run, planned, given)
                     study = _drive(run, planned, workers, console, signals, shown)
-                with _gated(run, run_id is not None):
+                with _gated(run, of_project):
                     _finish(study, console, signals)
     return study
 
