@@ -12,8 +12,10 @@ import mlflow
 import pytest
 from mlflow import end_run, start_run  # names from before any trial
 from mlflow.entities import Run
+from mlflow.utils.autologging_utils import autologging_is_disabled
 from sklearn.linear_model import LinearRegression
 
+from mlflow_hpo import tune
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import Connection, Trials, fluent_run, keys
 from mlflow_hpo.store.nested_runs import NestedRuns
@@ -229,9 +231,38 @@ def test_autologging_makes_no_run_of_its_own(connection: Connection, experiment:
             thread.start()
             thread.join()
             mlflow.log_metric("late", 1)
+        other = connection.client.create_run(experiment).info.run_id
+        with fluent_run(connection, other, logged=("sklearn", "numpy")):
+            fit()
+        assert not connection.client.get_run(other).data.metrics  # an objective of ours has logged it
+        assert not autologging_is_disabled("sklearn")
     finally:
         mlflow.sklearn.autolog(disable=True)
     trial = connection.client.get_run(trial_id)
     assert {"late", "training_r2_score"} <= set(trial.data.metrics)
     assert trial.info.status == "RUNNING"
-    assert len(list(connection.runs([experiment], "", "attributes.start_time ASC"))) == 1
+    assert len(list(connection.runs([experiment], "", "attributes.start_time ASC"))) == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_call_that_only_shows_what_a_function_returns_leaves_nothing(
+    own_uri: str, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    def objective(x: int = 1) -> float:
+        with mlflow.start_run(), mlflow.start_run(nested=True):
+            mlflow.log_metric("own", x)
+        mlflow.log_param("y", x)
+        return float(x)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own_uri)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(own_uri)
+    try:
+        with mlflow.start_run() as outer:
+            study = tune(objective, {"x": [1, 2]}, max_trials=2, workers=workers, progress=False)
+        runs = {run.info.run_id for run in mlflow.search_runs(["0"], output_format="list")}
+        assert len(runs) == 6  # the outer one, the study, two trials with a run below each
+        assert runs > {outer.info.run_id, study.run_id, *(trial.run_id for trial in study.trials)}
+        assert mlflow.get_run(outer.info.run_id).data.params == {}
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -75,7 +75,10 @@ def _classified_function(function: Callable[..., Any], model: str) -> tuple[str,
     if form != KEYWORD_FORM:
         filled = is_filled(inspect.signature(function).parameters)
         return ("keras", Keywords(function)) if filled else ("function", FunctionObjective(function, form))
-    made = function()
+    from mlflow_hpo.store.discarded import discarded  # imports MLflow
+
+    with discarded():
+        made = function()
     if _is_keras(made):
         return "keras", Keywords(function)
     if is_estimator(made):

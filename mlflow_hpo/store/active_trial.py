@@ -30,9 +30,20 @@ _lock = RLock()
 class ActiveTrial(ActiveRun):
     """The run of a trial that trains in this process; it is read from the store when code looks at it."""
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: Callable[[], str]) -> None:
+        """Asks for the run's id when it is needed."""
+        self._find_id = run_id
         self._inputs = self._outputs = None
+
+    @cached_property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._find_id()
+
+    @property
+    def is_used(self) -> bool:
+        """Tells whether code has looked at the run, or logged anything."""
+        return "run_id" in vars(self)
 
     @property
     @override
@@ -58,13 +69,13 @@ class ActiveTrial(ActiveRun):
 
 
 @contextmanager
-def active_trial(run_id: str) -> Iterator[None]:
+def active_trial(trial: ActiveTrial) -> Iterator[None]:
     """Makes a trial's run the active one, in new threads too; ends the runs that code began and left open.
 
     A run that was active before, in the process of a search without workers, is active again afterwards.
     """
     _originals()
-    trial, outer, factory = ActiveTrial(run_id), stacks.get(), stacks.default_factory
+    outer, factory = stacks.get(), stacks.default_factory
     stacks.default_factory = lambda: [trial]
     stacks.set([trial])
     _active.append(trial)

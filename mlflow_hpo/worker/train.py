@@ -64,7 +64,8 @@ class _Run:
         usage = Usage()
         data = self._describe()
         handle = self._handle(data)
-        with self._user_code(), fluent_run(self._recorder.connection, self._assignment.run_id):
+        of, logged = self._assignment, self._objective.packages
+        with self._user_code(), fluent_run(self._recorder.connection, of.run_id, logged):
             self._objective.train(handle)
         values, progress = self._values(handle), handle.progress
         if self._rests:
