@@ -30,6 +30,7 @@ def tune(
     data: Any = None,
     *,
     resume: str | None = None,
+    retry_failed: bool = False,
     progress: bool = True,
     **settings: Any,
 ) -> "TunedStudy":
@@ -44,6 +45,7 @@ def tune(
         data: a data set's name, a file, or arrays, a DataFrame, `tf.data.Dataset`s: what a function that is
             named as `data` may return.
         resume: a study that began with the same model, space and data, to go on with.
+        retry_failed: whether a resume trains the failed trials again.
         progress: whether to show what happens.
         settings: the command line's options, with underscores: `algorithm="gp"`, `max_trials=50`, ...
 
@@ -58,7 +60,7 @@ def tune(
         without_widgets()
     console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     try:
-        study = _driven(resume, {**settings, **names}, given, console, shown)
+        study = _driven(resume, {**settings, **names}, given, console, shown, retry_failed)
     except HpoError as error:
         raise error from None  # what a worker said is in its one line
     return TunedStudy(study, given, folder)
@@ -120,14 +122,19 @@ def run_project(
 
 
 def _driven(
-    resume: str | None, options: dict[str, Any], given: "Given", console: Console, shown: Any
+    resume: str | None,
+    options: dict[str, Any],
+    given: "Given",
+    console: Console,
+    shown: Any,
+    retry_failed: bool,
 ) -> "Study":
     from mlflow_hpo.settings import read_settings
     from mlflow_hpo.study import lifecycle
 
     if resume is None:
         return lifecycle.start(read_settings(options), console, given, shown)
-    return lifecycle.resume(resume, options, console, given, shown)
+    return lifecycle.resume(resume, options, console, given, shown, retry_failed)
 
 
 class TunedStudy:

@@ -60,8 +60,8 @@ WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("
 KeptModels = Annotated[Literal["all", "best"] | int, BeforeValidator(_words_or_count(ALL, "best"))]
 
 
-class Settings(BaseModel):
-    """Everything a study was asked to do. Empty strings mean the default, as MLproject passes them."""
+class SearchSettings(BaseModel):
+    """What a search is asked to do."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
@@ -124,6 +124,9 @@ class Settings(BaseModel):
         None, "Seconds for the search, after which running trials are ended; empty: none.", resumable=True
     )
     trial_timeout: Seconds = _setting(None, "Seconds for one trial; empty: none.", resumable=True)
+    retries: int = _setting(
+        2, "How often a unit of a trial is given again after its worker died.", resumable=True, ge=0
+    )
     seed: int = _setting(0, "Seed of the search and, derived from it, each trial.", ge=0, lt=2**32)
     data_seed: Seed = _setting(None, "Seed of the split of the data; empty: that of the search.")
     grid_points: int = _setting(5, "Points of each float that the algorithm grid tries.", ge=2)
@@ -137,6 +140,11 @@ class Settings(BaseModel):
     )
     start_from: Word = _setting(None, "YAML file with configs to try first.")
     warm_start: Word = _setting(None, "Earlier study whose trials inform the algorithm.")
+
+
+class Settings(SearchSettings):
+    """Everything a study was asked to do. Empty strings mean the default, as MLproject passes them."""
+
     register_as: Word = _setting(
         None, "Register the best model under this name.", resumable=True, alias="register"
     )

@@ -43,6 +43,7 @@ class Trial:
         model_uri: its newest model in the tracking store; empty if it has none.
         start, source: the epoch and the trial whose checkpoint it began from; 0 and None for most trials.
         ended_itself: its training ended before all epochs, and more would not make it better.
+        attempts: how many workers died with the unit that is to be given next.
         best_epoch: the epoch whose value counts and whose weights its model has; None: always the last.
         dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
         ended_at: the epoch at which it ended, once `extended_to` gave it results beyond.
@@ -59,6 +60,7 @@ class Trial:
     start: int = 0
     source: int | None = None
     ended_itself: bool = False
+    attempts: int = 0
     best_epoch: int | None = None
     dropped: Dropped = Dropped.NOTHING
     ended_at: int | None = None

@@ -53,6 +53,7 @@ def test_a_study_writes_exactly_the_documented_keys(
     written = {k for k in written if not k.startswith(OF_MLFLOW) or k == keys.NOTE}
     optional = {
         "mlflow_hpo.source",
+        "mlflow_hpo.attempts",
         "mlflow_hpo.ended_itself",
         "mlflow_hpo.final",
         "mlflow_hpo.registered",

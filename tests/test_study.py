@@ -1,8 +1,5 @@
 """A study in this process: real workers, a real store."""
 
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +8,6 @@ import pytest
 from conftest import Recording
 
 from mlflow_hpo.errors import DataError, StudyError
-from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.store import Connection
 from mlflow_hpo.study.driver import Study
@@ -163,23 +159,6 @@ def test_a_copy_goes_on_from_its_sources_checkpoint_with_a_changed_config(
     assert copy.config["learning_rate"] != parent.config["learning_rate"]
     assert dict(curve(connection, copy, "loss"))[3] < dict(curve(connection, parent, "loss"))[1]
     assert study.run.trials.load() == study.known
-
-
-def test_a_worker_that_is_killed_costs_one_trial(
-    start: Start, executor: LocalExecutor, connection: Connection
-) -> None:
-    pid = executor.submit(os.getpid).result()
-
-    def kill(trial: Trial) -> None:
-        if trial.number == 1 and trial.state is State.RUNNING:
-            threading.Timer(1, lambda: os.kill(pid, signal.SIGKILL)).start()
-
-    study = start({"max_epochs": 150}, "batch_size: [16]\nunits: [8, 16]", observer=Recording(kill))
-    study.drive()
-    assert [t.state for t in study.known] == [State.FINISHED, State.FAILED, State.FINISHED]
-    assert study.known[1].reason == "its worker was killed by SIGKILL (out of memory?)"
-    assert status(connection, study.known[1].run_id) == "FAILED"
-    assert status(connection, study.run.run_id) == "FINISHED"
 
 
 def test_a_target_ends_the_study(start: Start, connection: Connection) -> None:

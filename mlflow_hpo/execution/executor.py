@@ -42,6 +42,10 @@ class WorkerLost(Exception):  # noqa: N818 (the worker's end is no error of the 
         start = "its worker died while it started: " if self.reason else "its worker "
         return start + self.how
 
+    def times(self, count: int) -> str:
+        """Says how the last of so many workers ended, all of which died with the same unit."""
+        return str(self) if count == 1 else f"{count} workers died with it, the last: {self}"
+
 
 class Executor(Protocol):
     """Runs functions. A dead worker fails one future, and another worker takes its place.

@@ -18,6 +18,7 @@ RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in t
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
 ENDED_ITSELF = PREFIX + "ended_itself"  # "true" on a trial that ended by itself before all epochs
+ATTEMPTS = PREFIX + "attempts"  # how many workers died with the unit that comes next
 BEST_EPOCH = PREFIX + "best_epoch"  # of a trial whose best value counts: the epoch that had it
 DROPPED = PREFIX + "dropped"  # "models" or "all", if they were deleted; ends in "?" meanwhile
 SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, and at which epoch

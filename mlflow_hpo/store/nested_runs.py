@@ -73,6 +73,7 @@ class NestedRuns:
             start=start,
             source=source,
             ended_itself=keys.ENDED_ITSELF in tags,
+            attempts=int(tags.get(keys.ATTEMPTS, 0)),
             best_epoch=int(tags[keys.BEST_EPOCH]) if keys.BEST_EPOCH in tags else None,
             dropped=Dropped(tags.get(keys.DROPPED, "").rstrip(UNDER_WAY)),
         )

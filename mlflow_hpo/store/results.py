@@ -16,9 +16,10 @@ MEGABYTE = 1e6
 
 def write_results(connection: Connection, trial: Trial, result: Result, metrics: Sequence[Metric]) -> Trial:
     """Writes the results of a trial's unit and what it used; returns the trial with them."""
-    undropped = {keys.DROPPED: ""} if trial.dropped else {}
+    anew = {keys.DROPPED: ""} if trial.dropped else {}
+    anew |= {keys.ATTEMPTS: "0"} if trial.attempts else {}
     trial = _with_result(trial, result, metrics)
-    tags = _tags(trial, metrics) | undropped
+    tags = _tags(trial, metrics) | anew
     metrics_now = _used(trial, result) | _best(trial, metrics)
     connection.write(trial.run_id, metrics=metrics_now, step=trial.epochs, tags=tags)
     return trial
@@ -80,6 +81,7 @@ def _with_result(trial: Trial, result: Result, metrics: Sequence[Metric]) -> Tri
         reason=result.reason,
         model_uri=result.model_uri or trial.model_uri,  # not every unit logs one
         ended_itself=result.ended_itself,
+        attempts=0,
         best_epoch=result.best_epoch,
         dropped=Dropped.NOTHING,
     )

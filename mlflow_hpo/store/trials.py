@@ -110,6 +110,19 @@ class Trials:
             self._connection.client.log_text(trial.run_id, traceback, keys.TRACEBACK_FILE)
         return trial
 
+    def lose(self, trial: Trial, reason: str) -> Trial:
+        """Records that a trial's worker died, and that its unit is to be given again."""
+        trial = replace(trial, attempts=trial.attempts + 1)
+        self._connection.write(trial.run_id, tags={keys.ATTEMPTS: str(trial.attempts)})
+        return self.end(trial, State.KILLED, reason)
+
+    def give_again(self) -> None:
+        """Marks the failed trials as cut, so that a driver trains them again."""
+        for trial in self.load():
+            if trial.state is State.FAILED:
+                self._connection.write(trial.run_id, tags={keys.ATTEMPTS: "0"})
+                self.end(trial, State.KILLED, f"failed: {trial.reason}; it is to be trained again")
+
     def drop(self, trial: Trial, what: Dropped) -> Trial:
         """Deletes a trial's models and, if all is to go, its checkpoints; registered models stay."""
         return replace(trial, dropped=what, model_uri=self._nested.drop(trial.run_id, trial.model_uri, what))

@@ -136,7 +136,7 @@ class Study:
             self.ledger.fail(trial, f"took longer than the trial_timeout of {limit:g} s")
         except WorkerLost as lost:
             self._wait_for_signals()
-            self.ledger.fail(trial, str(lost))
+            self.ledger.lose(trial, lost)
         except TrialError as error:
             self.ledger.fail(trial, str(error), error.details or str(error.__cause__).strip())
         except SetupError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mlflow_hpo.algorithms import watched
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.execution.executor import WorkerLost
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
 from mlflow_hpo.schedulers import PBT, Plan
@@ -34,24 +35,17 @@ class Observer(Protocol):
         """Is called several times a second."""
 
 
-class Ledger:
-    """Keeps the trials of a study.
+class KnownTrials:
+    """What is known of the trials of a study.
 
     Attributes:
         trials: every trial, by number.
-        resumed: the number of trials that had results when this driver began.
-        begun: number of a trial -> `monotonic()` when its last unit began.
     """
 
-    def __init__(self, run: StudyRun, plan: StudyPlan, observer: Observer) -> None:
+    def __init__(self, plan: StudyPlan) -> None:
         self.trials: dict[int, Trial] = {}
-        self.resumed, self.begun = 0, dict[int, float]()
-        self._run, self._info, self._observer = run, plan.info, observer
+        self._info = plan.info
         self._watched = watched(plan.earlier, self._plan.rungs)
-        settings = self._info.settings
-        single = settings.folds == settings.repeats == 1  # several would train from rung to rung
-        rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
-        self._scored_epochs = {*self._watched, *rungs}
 
     @property
     def _plan(self) -> Plan:
@@ -83,6 +77,24 @@ class Ledger:
         """The first reason that a trial has, in words."""
         first = next((t for t in self.known if t.reason), None)
         return f"trial {first.number}: {first.reason}" if first else "none was trained"
+
+
+class Ledger(KnownTrials):
+    """Keeps the trials of a study.
+
+    Attributes:
+        resumed: the number of trials that had results when this driver began.
+        begun: number of a trial -> `monotonic()` when its last unit began.
+    """
+
+    def __init__(self, run: StudyRun, plan: StudyPlan, observer: Observer) -> None:
+        super().__init__(plan)
+        self.resumed, self.begun = 0, dict[int, float]()
+        self._run, self._observer = run, observer
+        settings = self._info.settings
+        single = settings.folds == settings.repeats == 1  # several would train from rung to rung
+        rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
+        self._scored_epochs = {*self._watched, *rungs}
 
     def adopt(self) -> None:
         """Reads the trials of a study that goes on; what was running is to be trained again."""
@@ -128,6 +140,19 @@ class Ledger:
         states = [t.state for t in self.known if t.state is not State.RUNNING]
         if len(states) >= HOPELESS and all(state is State.FAILED for state in states):
             raise StudyError(f"the first {len(states)} trials to end all failed; {self.first_failure}")
+
+    def lose(self, trial: Trial, lost: WorkerLost) -> None:
+        """Notes that a trial's worker died: its unit is given again, unless that happened too often.
+
+        Raises:
+            StudyError: as `fail`.
+        """
+        retries = self._info.settings.retries
+        if trial.attempts >= retries:
+            self.fail(trial, lost.times(trial.attempts + 1))
+        else:
+            again = f"trained again, {trial.attempts + 1} of {retries} times"
+            self.changed(self._run.trials.lose(trial, f"{lost}; it is {again}"))
 
     def cut(self, reason: str) -> None:
         """Ends the trials whose units were cut; they are to be trained again."""

@@ -105,12 +105,14 @@ def resume(
     console: Console,
     given: Given | None = None,
     shown: Shown | None = None,
+    retry_failed: bool = False,
 ) -> "Study":
     """Goes on with a study: finishes what was cut, and trains what is missing.
 
     Args:
         options: those that are given another value; None: as it was.
         given: what Python gives again.
+        retry_failed: train the failed trials again.
 
     Raises:
         HpoError: it cannot go on.
@@ -126,7 +128,7 @@ def resume(
         given = given_again(run, settings, options, given or Given(stack.enter_context(study_folder())))
         workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console), run.connection))
         planned = plan(settings, given, workers)
-        return _go_on(run, planned, given, workers, console, shown)
+        return _go_on(run, planned, given, workers, console, shown, retry_failed=retry_failed)
 
 
 def _go_on(
@@ -137,12 +139,15 @@ def _go_on(
     console: Console,
     shown: Shown | None,
     of_project: bool = False,
+    retry_failed: bool = False,
 ) -> "Study":
     with Signals() as signals:
         if other := run.other_driver():  # the study stays as it is
             raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
         _keep_contents(run, planned.info, given, before=info_of(run))
         run.drive_again(planned.info.settings.dump(), planned.info.record())
+        if retry_failed:
+            run.trials.give_again()
         with _ended(run, of_project):
             study = _drive(run, planned, workers, console, signals, shown)
         with _gated(run, of_project):
