@@ -1,5 +1,6 @@
 """Metrics and constraints, and the one function that orders trials by them."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,22 +12,43 @@ from typing import Self
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.trial import State, Trial
 
-MINIMIZED = ("loss", "error", "mse", "mae", "rmse", "mape", "crossentropy", "deviance", "default_objective")
-MAXIMIZED = ("acc", "auc", "f1", "precision", "recall", "r2", "score", "iou", "dice")
+# What tells that less or more is better, by the names of Keras, scikit-learn, XGBoost and LightGBM.
+MINIMIZED_NAMES = ("l1", "l2", "ctc", "fair", "circle", "gamma")
+MINIMIZED_WORDS = ("kld", "nll", "wer", "cer", "fid")
+MAXIMIZED_WORDS = ("map", "pre", "ams", "kappa", "mcc", "bleu", "rouge", "mrr", "psnr", "ssim")
+MINIMIZED = (
+    *("loss", "error", "mse", "mae", "rmse", "rmsle", "mphe", "mape", "msle", "entropy", "deviance", "hinge"),
+    *("huber", "log_cosh", "logcosh", "poisson", "divergence", "kullback", "nloglik", "negative_l", "brier"),
+    *("tweedie", "quantile", "expectile", "pinball", "perplexity", "false_positive", "false_negative"),
+    *("distance", "dissimilarity", "default_objective"),
+)
+MAXIMIZED = (
+    *("acc", "auc", "f1", "fbeta", "precision", "recall", "r2", "score", "iou", "io_u", "dice", "tversky"),
+    *("correlation", "corrcoef", "explained_variance", "specificity", "sensitivity", "similarity", "ndcg"),
+    *("true_positive", "true_negative", "positive_likelihood_ratio", "jaccard"),
+)
+AMBIGUOUS = ("dice", "tversky")  # coefficients to most, and one minus them where Keras names its losses
+INSISTED = "train:"  # asks for a metric of the training rows, although there is one of the validation rows
 COSTS = ("_bytes", "_ms", "_mb", "seconds", "parameters")  # how the names of costs end
 DIRECTIONS = {"max": True, "min": False}
 
 
 def more_is_better(metric: str) -> bool | None:
     """Tells from a metric's name whether more of it is better; None if the name does not say."""
-    name = metric.lower()
-    if name.startswith("neg_") or "_neg_" in name:  # scikit-learn's scorers: always, more is better
+    name = re.sub(r"^(train:|val_)|_\d+$", "", metric.lower())
+    words = set(re.split(r"[^a-z]+", name))
+    if name.startswith(("neg_", "d2_")) or "_neg_" in name:  # scikit-learn's: always, more is better
         return True
-    if any(word in name for word in MINIMIZED):
+    if name in AMBIGUOUS:
+        return None
+    if name in MINIMIZED_NAMES or words & {*MINIMIZED_WORDS} or any(part in name for part in MINIMIZED):
         return False
-    if any(word in name for word in MAXIMIZED):
-        return True
-    return None
+    return True if words & {*MAXIMIZED_WORDS} or any(part in name for part in MAXIMIZED) else None
+
+
+def reported_name(asked: str) -> str:
+    """Returns the name that training reports a metric under: `accuracy`, where `train:accuracy` is asked."""
+    return asked.removeprefix(INSISTED)
 
 
 @dataclass(frozen=True)
@@ -57,13 +79,19 @@ class Metric:
     def directed(cls, name: str, direction: str) -> Self:
         """Makes a metric from its name and `minimize`, `maximize` or `auto`, which asks the name.
 
+        Args:
+            name: as it was asked for; the metric has the name that training reports.
+
         Raises:
             ConfigError: `auto`, and the name does not tell.
         """
         maximize = more_is_better(name) if direction == "auto" else direction == "maximize"
         if maximize is None:
-            raise ConfigError(f"metric {name!r} does not say its direction: give minimize or maximize")
-        return cls(name, maximize)
+            raise ConfigError(
+                f"metric {name!r} does not say its direction: give minimize or maximize "
+                "(--direction, or direction= from Python)"
+            )
+        return cls(reported_name(name), maximize)
 
     def loss(self, value: float) -> float:
         """Turns a value into what is minimised: the value, negated if more is better."""

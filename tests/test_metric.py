@@ -27,8 +27,11 @@ def test_a_value_comes_back_from_its_loss_and_less_loss_is_better() -> None:
 
 
 def test_a_name_that_does_not_tell_its_direction_is_refused_with_what_would() -> None:
-    with pytest.raises(ConfigError, match="metric 'lift' does not say its direction: give minimize or max"):
+    with pytest.raises(
+        ConfigError, match=r"'lift' does not say its direction: give minimize or maximize .--direc"
+    ):
         Metric.directed("lift", "auto")
+    assert Metric.directed("train:auc", "auto") == Metric("auc", maximize=True)
     assert Metric.directed("lift", "maximize") == Metric("lift", maximize=True)
 
 
