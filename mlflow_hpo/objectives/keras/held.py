@@ -2,13 +2,14 @@
 
 import re
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.data.preprocess import ModelInputs
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.builders import Builder
-from mlflow_hpo.objectives.keras.internals import is_fast
+from mlflow_hpo.objectives.keras.internals import is_fast, names_given, restore_names
 from mlflow_hpo.objectives.keras.seeding import begin, go_on
 from mlflow_hpo.objectives.keras.weights import OWN_LOOP, Snapshot
 
@@ -18,14 +19,16 @@ MAX_PARAMETERS = 5_000_000  # of a model that is kept
 
 Held = tuple[Any, Snapshot | None]  # a model, and the weights that count if they are not its own
 _held: dict[tuple[str, int], Held] = {}  # (run, epochs) -> a model whose trial may go on here
+_names: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()  # those given until a model was built
 
 
 def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
-    """Returns a new model.
+    """Returns a new model, seeded and named as the first one of a fresh process.
 
     Raises:
         SetupError: it does not fit the data.
     """
+    begin(trial.seed, keep=bool(_held))
     try:
         model = builder.build(trial.config, rows.data)
     except (SetupError, TrialError):
@@ -36,6 +39,8 @@ def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
         raise misfit(rows.data, error) from error
     if rows.data is not None and not model.built:
         model(rows.data.train.x[:1])
+    if is_fast():
+        _names[model] = names_given()
     return model
 
 
@@ -45,8 +50,8 @@ def prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Held:
     held = _held.pop((unit.run_id, unit.start), None) if unit.source_id == unit.run_id else None
     if held is not None:
         go_on(trial.seed)
+        restore_names(_names[held[0]])  # a metric that the user's `fit` makes is called as in the first unit
         return held
-    begin(trial.seed, keep=bool(_held))
     return (_restored(builder, trial, rows) if trial.start else built(builder, trial, rows)), None
 
 

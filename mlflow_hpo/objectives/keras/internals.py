@@ -10,11 +10,13 @@ go on where they were as long as a worker still holds the model.
 
 import os
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 SWITCH = "MLFLOW_HPO_FAST_KERAS"
+_NAMES = "object_name_uids"  # of Keras's global state
 _SUM = "_all_reduce_sum_gradients"  # a method of Keras's optimizers
 
 
@@ -41,6 +43,20 @@ def kernels_kept() -> Iterator[None]:
         yield
     finally:
         del eager._set_global_seed, eager.clear_kernel_cache
+
+
+def names_given() -> dict[str, int]:
+    """Returns how often Keras has given each name to an object without one, since its session was cleared."""
+    from keras.src.backend.common import global_state
+
+    return dict(global_state.get_global_attribute(_NAMES) or {})
+
+
+def restore_names(names: dict[str, int]) -> None:
+    """Makes Keras go on naming objects from where `names_given` was."""
+    from keras.src.backend.common import global_state
+
+    global_state.set_global_attribute(_NAMES, defaultdict(int, names))
 
 
 @contextmanager
