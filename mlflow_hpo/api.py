@@ -47,7 +47,8 @@ def tune(
         resume: a study that began with the same model, space and data, to go on with.
         retry_failed: whether a resume trains the failed trials again.
         progress: whether to show what happens.
-        settings: the command line's options, with underscores: `algorithm="gp"`, `max_trials=50`, ...
+        settings: the command line's options, with underscores: `algorithm="gp"`, `max_trials=50`, ... The
+            `metric` may be a scorer of scikit-learn's, or any function `(estimator, x, y)`.
 
     Raises:
         HpoError: what was given is wrong, or the study could not go on.
@@ -55,6 +56,8 @@ def tune(
     folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
     target = settings.get("target_column") or settings.get("target")
     names, given = _given(model, space, data, target, Path(folder.name).resolve())
+    if callable(settings.get("metric")):
+        given, settings = _with_scorer(given, settings)
     shown = NotebookDisplay if progress and in_notebook() else None
     if shown:
         without_widgets()
@@ -239,13 +242,25 @@ def _given(model: Any, space: Any, data: Any, target: Any, folder: Path) -> tupl
     names: dict[str, Any] = {"model": model, "data": None if data is None else str(data)}
     given = Given(folder, space_text=_text(space))
     if not isinstance(model, str):
-        given = replace(given, code=save_code(_with_structure(model, space), folder))
+        given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
         names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
     if data is not None and not isinstance(data, str | Path):
         column = target if isinstance(target, str) else None
         given = replace(given, data=save_data(data, folder, column))
         names["data"] = GIVEN_DATA
     return {name: value for name, value in names.items() if value is not None}, given
+
+
+def _with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
+    """Returns what is given by content, and settings that name the metric that a scorer computes."""
+    from mlflow_hpo.objectives.sklearn import name_of, sign_of
+    from mlflow_hpo.user_code import save_code
+
+    scorer = settings["metric"]
+    named = {"metric": f"val_{name_of(scorer)}"}
+    if settings.get("direction", "auto") == "auto":
+        named["direction"] = "maximize" if sign_of(scorer) > 0 else "minimize"
+    return replace(given, scorer=save_code(scorer, given.folder, "metric")), {**settings, **named}
 
 
 def _with_structure(model: Any, space: Any) -> Any:

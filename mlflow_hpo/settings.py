@@ -54,6 +54,7 @@ Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
 Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
 Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
 Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
+Name = Annotated[str | None, BeforeValidator(lambda value: None if value in ("", None) else str(value))]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
 WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
@@ -75,6 +76,9 @@ class SearchSettings(BaseModel):
     )
     target_column: Word = _setting(None, "Column to predict, in a table.")
     task: str = _setting("auto", "classification, regression, or auto: by the values to predict.")
+    positive_class: Name = _setting(
+        None, "Class of two that scikit-learn's scorers call positive; empty: the second in sorted order."
+    )
     fraction: float = _setting(
         1.0, "Part of the rows that the search trains on; the winner is trained on all.", gt=0, le=1
     )
@@ -105,15 +109,13 @@ class SearchSettings(BaseModel):
         None, "End a trial when so many epochs brought no better value; empty: never."
     )
     metric: str = _setting(
-        "", "What to optimise, as training reports it; empty: val_accuracy, or what fits the task."
+        "", "What to optimise: what training reports, or a scorer, as val_f1_macro; empty: by the task."
     )
     direction: Literal["auto", "minimize", "maximize"] = _setting(
         "auto", "minimize, maximize, or auto: by the metric's name."
     )
     at: Literal["auto", "best", "last"] = _setting(
-        "auto",
-        "Which epoch's value of the metric counts, with its model: best, last, or auto, which is best for "
-        "Keras models.",
+        "auto", "Which epoch's value counts, with its model: best, last, or auto: best for Keras models."
     )
     workers: WorkerCount = _setting(
         "auto",

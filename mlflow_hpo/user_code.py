@@ -59,8 +59,11 @@ def read_content(digest: str, what: str) -> bytes:
     return content
 
 
-def save_code(code: Any, folder: Path) -> str:
+def save_code(code: Any, folder: Path, what: str) -> str:
     """Writes a function, class or object into a folder of contents; returns its digest.
+
+    Args:
+        what: what it is wanted for, to be named in errors.
 
     Raises:
         ConfigError: it cannot be pickled.
@@ -70,7 +73,7 @@ def save_code(code: Any, folder: Path) -> str:
     try:
         content = cloudpickle.dumps(code)
     except Exception as error:  # whatever the object raises
-        raise ConfigError(f"model {code!r} cannot be sent to the workers: {error}") from None
+        raise ConfigError(f"{what} {code!r} cannot be sent to the workers: {error}") from None
     return save_content(content, folder)
 
 

@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 import pytest
 from conftest import hpo, one_line_error
+from sklearn.metrics import fbeta_score, make_scorer
 from sklearn.tree import DecisionTreeClassifier
 
 import mlflow_hpo
@@ -53,6 +54,21 @@ def test_code_is_kept_so_that_a_command_resumes_registers_and_replays(store: str
     assert "registered trial" in done.stdout, done.stderr
     done = hpo(store, "replay", f"{study.run_id}:1")
     assert "val_accuracy agrees exactly" in done.stdout, done.stderr
+
+
+def test_a_scorer_is_kept_with_the_study_and_names_its_metric(store: str) -> None:
+    words = np.where(Y, "yes", "no")
+    scorer = make_scorer(
+        lambda y, answers: float(np.sum((y == "yes") & (answers == "no"))), greater_is_better=False
+    )
+    assert tuned((X, words), metric=scorer).best_trial.results.keys() == {"val_score"}
+    study = tuned((X, words), metric=make_scorer(fbeta_score, beta=2), keep_data=True)
+    assert len(kept(store, study.run_id)) == 3
+    assert 0 < study.best_value <= 1
+    done = hpo(store, "resume", study.run_id, "--max-trials", "3")
+    assert done.returncode == 0, done.stderr
+    done = hpo(store, "replay", f"{study.run_id}:2")
+    assert "val_fbeta_score agrees exactly" in done.stdout, done.stderr
 
 
 def test_data_are_somebodys_and_kept_only_if_that_is_asked(store: str) -> None:

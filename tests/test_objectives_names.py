@@ -17,8 +17,8 @@ AUTOMATIC = {"auc", "auc_1", "precision", "my_rate"}
 @pytest.fixture
 def data() -> Data:
     x = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
-    parts = [Part(x[i::2], (x[i::2, 0] > 0).astype(np.int64)) for i in (0, 1)]
-    return Data("made", "", "", 2, (), *parts, parts[1])
+    train, held_out = (Part(x[i::2], (x[i::2, 0] > 0).astype(np.int64)) for i in (0, 1))
+    return Data("made", "", "", 2, (), train, held_out, held_out)
 
 
 def compiled(model: Any, **more: Any) -> Any:

@@ -134,7 +134,7 @@ def test_an_estimator_that_a_few_rows_do_not_suffice_is_rehearsed_on_all(tmp_pat
 
 
 def test_a_scorer_that_does_not_fit_the_data_is_refused_before_any_trial(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="average='binary'"):
+    with pytest.raises(SetupError, match="'val_f1' is not for 10 classes: give val_f1_macro"):
         rehearsed(tmp_path, RandomForestClassifier(3), load_data(DataSpec("digits")), "val_f1")
 
 

@@ -32,7 +32,9 @@ WRONG = [
     ({"patience": "0"}, "patience: input should be greater than or equal to 1, not '0'"),
     ({"target": "high"}, "target: 'high' is no number to stop at, and digits has no columns"),
     ({"scheduler": "pbt", "max_trials": "5"}, "'pbt' needs max-trials of 11 at least for 10 generations"),
-    ({"metric": "f1"}, "unknown metric 'f1': known are accuracy, loss, val_accuracy, val_loss"),
+    ({"metric": "f7"}, "unknown metric 'f7': known are accuracy, loss, val_accuracy, val_loss"),
+    ({"metric": "loss"}, "'loss' is measured on the training rows: give val_loss, or train:loss to insist"),
+    ({"positive_class": "1"}, "positive-class: '1' is for two classes, and data 'digits' have more"),
     ({"task": "regression"}, "task: 'regression' does not fit data 'digits', which have classes"),
     ({"direction": "up"}, "direction: input should be 'auto', 'minimize' or 'maximize', not 'up'"),
     ({"max_trials": "-1"}, "max-trials: must be all or a whole number of at least 1, not '-1'"),
@@ -75,8 +77,8 @@ def test_empty_strings_mean_the_default() -> None:
     [
         ("val_accuracy", "auto", True),
         ("val_loss", "auto", False),
-        ("loss", "maximize", True),
-        ("accuracy", "minimize", False),
+        ("val_loss", "maximize", True),
+        ("val_accuracy", "minimize", False),
     ],
 )
 def test_the_direction(metric: str, direction: str, maximize: bool) -> None:

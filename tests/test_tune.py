@@ -212,7 +212,7 @@ def test_a_metric_that_training_never_reports_ends_the_study_before_a_second_tri
             (DEPTHS, "digits"),
             {"metric": "f1_macro"},
             HpoError,
-            "unknown metric 'f1_macro': known are .*val_f1_macro",
+            "metric 'f1_macro' is measured on the training rows: give val_f1_macro",
         ),
         (FOREST, (DEPTHS, "digits"), {"resource": "trees"}, HpoError, "no param 'trees'"),
         (3, (SPACE,), {}, ConfigError, "is of type int: expected a KerasTuner hypermodel"),

@@ -25,6 +25,7 @@ class DataSpec:
         fraction: of the training and validation rows to keep, above 0 and up to 1. The test part stays whole.
         image_size: height and width in pixels, for a folder of images.
         content: the digest of data that were given from Python (`user_code.read_content`); else empty.
+        positive: the class of two that is the positive one; None: the second in sorted order.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DataSpec:
     fraction: float = 1.0
     image_size: int = 64
     content: str = ""
+    positive: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,7 @@ class Data:
         digest: first 12 hex digits of the SHA-256 of all rows, in their order.
         classes: number of classes; 0 for regression.
         labels: names of the classes, by number; () if they are numbers from 0.
+        positive: of two classes the number of the one that precision, recall and their like are about.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Data:
     train: Part
     validation: Part
     test: Part
+    positive: int = 1
 
     @property
     def shape(self) -> tuple[int, ...]:

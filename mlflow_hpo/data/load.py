@@ -1,6 +1,6 @@
 """Loads a data set: finds its source by the form of its name, cleans its rows and splits them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,7 +107,24 @@ def _split(spec: DataSpec, raw: RawData) -> Data:
         train, validation = split(train, VALIDATION, spec.seed, labels)
     train, validation = (sample(part, spec.fraction, spec.seed, labels) for part in (train, validation))
     name, seen = _display_name(spec.name), digest(train, validation, test)
-    return Data(name, raw.source, seen, classes, labels, train, validation, test)
+    positive = _positive(spec.positive, labels or tuple(map(str, range(classes))))
+    return Data(name, raw.source, seen, classes, labels, train, validation, test, positive)
+
+
+def _positive(name: str | None, classes: Sequence[str]) -> int:
+    """Returns the number of the positive class.
+
+    Raises:
+        DataError: the name is no class, or there are not two.
+    """
+    if name is None:
+        return 1
+    if len(classes) != 2:
+        what = f"{len(classes)} classes" if classes else "values"
+        raise DataError(f"positive-class: {name!r} is for two classes, and there are {what}")
+    if name not in classes:
+        raise DataError(f"positive-class: {name!r} is no class: they are {' and '.join(classes)}")
+    return classes.index(name)
 
 
 def _display_name(name: str) -> str:

@@ -11,7 +11,7 @@ from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.cross_validation import Repeated
 from mlflow_hpo.objectives.function import KEYWORD_FORM, FunctionObjective, form_of
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
-from mlflow_hpo.objectives.sklearn import SklearnObjective, is_estimator
+from mlflow_hpo.objectives.sklearn import MetricScorer, SklearnObjective, is_estimator
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.user_code import load_code, load_reference
 
@@ -42,12 +42,14 @@ def find_objective(spec: ObjectiveSpec) -> Objective:
 
 def _single(spec: ObjectiveSpec) -> Objective:
     kind, target = _classified(spec.model, spec.code)
+    metric = spec.metric.name if spec.metric else ""
+    scorer = load_code(spec.scorer, f"metric {metric!r}") if spec.scorer else None
     if kind == "estimator":
-        return SklearnObjective(
-            target, spec.resource, spec.preprocess, spec.metric.name if spec.metric else ""
-        )
+        return SklearnObjective(target, spec.resource, spec.preprocess, metric, scorer)
     if kind == "keras":
-        return KerasObjective(target, spec.preprocess)
+        return KerasObjective(target, spec.preprocess, MetricScorer(metric, scorer))
+    if scorer is not None:
+        raise ConfigError(f"metric: a scorer is for models, and {spec.model!r} is a function: name a metric")
     objective: Objective = target
     return objective
 

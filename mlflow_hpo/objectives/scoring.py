@@ -56,7 +56,7 @@ def read_predictions(answers: Any, data: Data, part: Part) -> Predictions:
     if answers.dtype.kind == "f" and data.classes == 2:
         probabilities = np.stack([1 - answers, answers], axis=1).astype(np.float64)
         return Predictions((answers > 0.5).astype(np.int64), probabilities)
-    return Predictions(_numbers(answers, data))
+    return Predictions(class_numbers(answers, data))
 
 
 def predict_with(estimator: Any, data: Data, part: Part) -> Predictions:
@@ -68,7 +68,7 @@ def predict_with(estimator: Any, data: Data, part: Part) -> Predictions:
     predictions = read_predictions(estimator.predict(part.x), data, part)
     if not data.classes or not hasattr(estimator, "predict_proba"):
         return predictions
-    columns = _numbers(np.asarray(estimator.classes_), data).astype(np.int64)
+    columns = class_numbers(np.asarray(estimator.classes_), data).astype(np.int64)
     known = (columns >= 0) & (columns < data.classes)
     probabilities = np.zeros((len(part), data.classes))
     probabilities[:, columns[known]] = estimator.predict_proba(part.x)[:, known]
@@ -139,7 +139,7 @@ def inference_ms(predict: Callable[[Any], Any], rows: Any) -> float:
     return median(taken[UNTIMED:])
 
 
-def _numbers(classes: Array, data: Data) -> Array:
+def class_numbers(classes: Array, data: Data) -> Array:
     """Returns classes by their numbers; -1 for a name that the data do not have."""
     if classes.dtype.kind in "iufb":
         return classes if classes.dtype.kind == "f" else classes.astype(np.int64)

@@ -35,6 +35,7 @@ class ObjectiveSpec:
         resource: what an epoch is, of models that know several (`SklearnObjective`).
         metric: what is optimised; None while the metric is not known.
         at_best: the best epoch's value counts, and its model is logged; not the last epoch's.
+        scorer: the digest of what computes the metric, if Python gave that; or empty.
         folds, repeats: how often a trial trains its config: on so many folds, with so many seeds.
         early_stopping: epochs without a better loss that end a trial's training.
         project: the MLflow project that is tuned instead of a model, prepared (`Prepared.text`); or empty.
@@ -47,6 +48,7 @@ class ObjectiveSpec:
     resource: str = "none"
     metric: Metric | None = None
     at_best: bool = False
+    scorer: str = ""
     folds: int = 1
     repeats: int = 1
     early_stopping: int | None = None

@@ -11,6 +11,7 @@ FOREIGN = (
     "data",
     "target_column",
     "task",
+    "positive_class",
     "fraction",
     "image_size",
     "preprocess",

@@ -1,13 +1,13 @@
 """Refuses settings that cannot work, each with one line that says what would."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from mlflow_hpo.algorithms import GRID, check_algorithm
 from mlflow_hpo.data import CLASSIFICATION, DataSpec, check_data
 from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, SetupError, unknown
 from mlflow_hpo.execution.serial import NO_DEADLINE
-from mlflow_hpo.metric import Metric
+from mlflow_hpo.metric import INSISTED, Metric, reported_name
 from mlflow_hpo.models import (
     DEFAULT_EPOCHS,
     EPOCHS,
@@ -16,7 +16,7 @@ from mlflow_hpo.models import (
     find_model,
     is_builtin,
 )
-from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
+from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.projects.checks import check_options
 from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.report.study_info import StudyInfo
@@ -28,11 +28,11 @@ from mlflow_hpo.user_code import GIVEN, check_reference, is_reference
 KNOWN_METRICS = builtin_metrics(CLASSIFICATION)  # of the built-in models on the named data sets
 
 
-def check_asked(settings: Settings, code: str, data: str) -> None:
+def check_asked(settings: Settings, code: str, data: str, scorer: str = "") -> None:
     """Raises ConfigError for what can be told to be wrong before anything is loaded.
 
     Args:
-        code, data: digests of what Python gave; empty if it gave none.
+        code, data, scorer: digests of what Python gave; empty if it gave none.
     """
     if settings.project:
         check_options(settings.project, settings.dump(), {name: f.default for name, f in OPTIONS.items()})
@@ -45,13 +45,23 @@ def check_asked(settings: Settings, code: str, data: str) -> None:
     known = settings.project is None and is_builtin(settings.model) and is_named(name)
     if known and settings.task not in ("auto", CLASSIFICATION):
         raise ConfigError(f"task: {settings.task!r} does not fit data {name!r}, which have classes")
-    if known and settings.metric not in ("", *KNOWN_METRICS):
-        raise unknown("metric", settings.metric, KNOWN_METRICS)
+    if known and settings.metric and not scorer:
+        _check_builtin_metric(settings.metric)
     if settings.metric and (known or settings.project):
         Metric.directed(settings.metric, settings.direction)
     if settings.max_epochs or known:  # else the model or the space may say how many
         _check_budget(settings)
     check_registration(settings.register_as, settings.alias, wanted=["force"] if settings.force else [])
+
+
+def _check_builtin_metric(asked: str) -> None:
+    from mlflow_hpo.objectives.sklearn import is_scorer  # NumPy comes with it, and scikit-learn
+
+    name = reported_name(asked)
+    if name in KNOWN_METRICS:
+        check_not_of_training(asked, KNOWN_METRICS)
+    elif not is_scorer(name):
+        raise unknown("metric", name, KNOWN_METRICS)
 
 
 def _check_search(settings: Settings) -> None:
@@ -94,6 +104,8 @@ def _check_model(settings: Settings, code: str, data: str) -> None:
     check_data(data_spec(settings, name, data))
     if settings.folds > 1 and not name:
         raise ConfigError(f"folds: {settings.folds} folds need data: name a data set")
+    if settings.positive_class is not None and not name:
+        raise ConfigError(f"positive-class: {settings.positive_class!r} needs data: name a data set")
 
 
 def data_spec(settings: Settings, name: str, content: str) -> DataSpec:
@@ -106,6 +118,7 @@ def data_spec(settings: Settings, name: str, content: str) -> DataSpec:
         fraction=settings.fraction,
         image_size=settings.image_size,
         content=content,
+        positive=settings.positive_class,
     )
 
 
@@ -122,7 +135,7 @@ def presumed_metric(name: str, direction: str) -> Metric:
     try:
         return Metric.directed(name, direction)
     except ConfigError:
-        return Metric(name, maximize=False)
+        return Metric(reported_name(name), maximize=False)
 
 
 def is_builtin_study(spec: ObjectiveSpec) -> bool:
@@ -130,13 +143,17 @@ def is_builtin_study(spec: ObjectiveSpec) -> bool:
     return not spec.project and is_builtin(spec.model) and is_named(spec.data.name)
 
 
-def check_fit(info: StudyInfo, model: ModelInfo, data: DataInfo, space: Space) -> None:
-    """Raises HpoError if the settings do not fit the model, the data or the space."""
+def is_known_study(spec: ObjectiveSpec) -> bool:
+    """Tells whether no trial need be tried to know that a built-in model fits its data, and the metric."""
+    assert spec.metric is not None
+    return is_builtin_study(spec) and spec.metric.name in KNOWN_METRICS and not spec.scorer
+
+
+def check_fit(info: StudyInfo, model: ModelInfo, space: Space) -> None:
+    """Raises HpoError if the settings do not fit the model or the space."""
     check_space(info.settings.scheduler, model, space)
     _check_epochs(info, model)
     check_min_epochs(info.settings, info.max_epochs)
-    if is_builtin(model.name):
-        check_metric(info.metric, builtin_metrics(data.task))
 
 
 def check_same_data(info: StudyInfo, record: StudyInfo | None) -> None:
@@ -161,14 +178,30 @@ def check_space(scheduler_name: str, model: ModelInfo, space: Space) -> None:
         )
 
 
-def check_metric(metric: Metric, reported: Iterable[str] | None) -> None:
-    """Raises SetupError if training will not report the metric.
+def check_metric(metric: Metric, asked: str, reported: Collection[str] | None) -> None:
+    """Raises HpoError if training will not report the metric, or as one of the rows that it trains on.
 
     Args:
-        reported: what it reports; None: only training tells.
+        asked: how the metric was named.
+        reported: what training reports; None: only training tells.
     """
-    if reported is not None and metric.name not in reported:
+    if reported is None:
+        return
+    if metric.name not in reported:
         raise SetupError(f"unknown metric {metric.name!r}: known are {', '.join(sorted(reported))}")
+    check_not_of_training(asked, reported)
+
+
+def check_not_of_training(asked: str, reported: Collection[str]) -> None:
+    """Raises ConfigError for a metric of the training rows where the validation rows have the same one.
+
+    A model that learns its rows by heart is the best by it; `train:NAME` asks for it nevertheless.
+    """
+    if asked == reported_name(asked) and f"val_{asked}" in reported:
+        raise ConfigError(
+            f"metric {asked!r} is measured on the training rows: "
+            f"give val_{asked}, or {INSISTED}{asked} to insist"
+        )
 
 
 def most_epochs(space: Space) -> int | None:

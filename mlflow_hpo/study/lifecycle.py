@@ -94,8 +94,9 @@ def _begin(run: "StudyRun", planned: StudyPlan, given: Given) -> None:
 
 def _keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyInfo | None = None) -> None:
     """Keeps code and, if asked to, data that Python gave; `before`: what the study has kept already."""
-    kept = {before.code, before.data_content} if before else set()
-    for digest in {info.code, info.data_content if info.settings.keep_data else ""} - kept - {""}:
+    kept = {before.code, before.scorer, before.data_content} if before else set()
+    data = info.data_content if info.settings.keep_data else ""
+    for digest in {info.code, info.scorer, data} - kept - {""}:
         run.artifacts.keep_content(given.folder / digest)
 
 

@@ -82,8 +82,9 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
         StudyError: they were not kept, or are gone.
     """
     code, data = given.code or info.code, given.data or info.data_content
-    if code and not given.code:
-        run.artifacts.fetch_content(code, given.folder)
+    scorer = given.scorer or info.scorer
+    for digest in {code, scorer} - {given.code, given.scorer, ""}:
+        run.artifacts.fetch_content(digest, given.folder)
     if data and not given.data:
         if not info.settings.keep_data:
             raise StudyError(
@@ -91,7 +92,7 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
                 f"{resume_command(info, run.run_id)}; keep_data=true keeps them with the study"
             )
         run.artifacts.fetch_content(data, given.folder)
-    return replace(given, code=code, data=data)
+    return replace(given, code=code, data=data, scorer=scorer)
 
 
 def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyInfo:

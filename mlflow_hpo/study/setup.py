@@ -79,7 +79,7 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     count = _trial_count(settings, model, space, first)
     info = _filled_in(settings, given, source, model, data, space, count)
     checks.check_same_data(info, given.record)
-    checks.check_fit(info, model, data, space)
+    checks.check_fit(info, model, space)
     if not given.record:  # a resume may end a study earlier
         checks.check_room(info, len(first))
     spec = replace(source.spec, metric=info.metric, at_best=info.at_best)
@@ -133,6 +133,7 @@ def _filled_in(
         data=source.data,
         code=given.code,
         data_content=given.data,
+        scorer=given.scorer,
         data_digest=data.digest if given.data else "",
         commit=source.commit,
         warm_start=record.warm_start if record else "",
@@ -182,12 +183,12 @@ def _trial_count(settings: Settings, model: ModelInfo, space: Space, first: Sequ
 
 def _tried(plan: StudyPlan, given: Given, inspector: Inspector) -> StudyPlan:
     """Tries the baseline of a user's own model, so that what cannot fit is refused before any trial."""
-    if given.record or checks.is_builtin_study(plan.spec):
+    if given.record or checks.is_known_study(plan.spec):
         return plan
     if plan.spec.project:  # only a run tells
         return replace(plan, metric_is_sure=False)
     reported = inspector.dry_run(plan.spec, plan.model.baseline(plan.space), plan.info.max_epochs)
-    checks.check_metric(plan.info.metric, reported)
+    checks.check_metric(plan.info.metric, plan.info.settings.metric, reported)
     Metric.directed(plan.info.metric.name, plan.info.settings.direction)  # said only of a metric there is
     return replace(plan, metric_is_sure=reported is not None)
 

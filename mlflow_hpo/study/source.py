@@ -21,7 +21,8 @@ class Given:
 
     Attributes:
         folder: of this study alone, for contents and what is fetched; its caller removes it.
-        code, data: digests of the model and the data that Python gave, in the folder; empty if it gave none.
+        code, data, scorer: digests of the model, the data and what computes the metric that Python gave, in
+            the folder; empty if it gave none.
         space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
         record: of a study that goes on, what was recorded of its plan.
     """
@@ -29,6 +30,7 @@ class Given:
     folder: Path
     code: str = ""
     data: str = ""
+    scorer: str = ""
     space_text: str = ""
     start_text: str = ""
     record: StudyInfo | None = None
@@ -57,7 +59,7 @@ class Source:
 
 def find_source(settings: Settings, given: Given) -> Source:
     """Finds what is tuned, and refuses what can be told to be wrong before anything is loaded."""
-    checks.check_asked(settings, given.code, given.data)
+    checks.check_asked(settings, given.code, given.data, given.scorer)
     space, space_text = _given_space(settings, given)
     start_text = given.start_text or (load_given(settings.start_from) if settings.start_from else "")
     if settings.project is not None:
@@ -71,6 +73,7 @@ def find_source(settings: Settings, given: Given) -> Source:
         preprocess=settings.preprocess,
         resource="none" if every_epoch else settings.resource,
         metric=checks.asked_metric(settings),
+        scorer=given.scorer,
         folds=settings.folds,
         repeats=settings.repeats,
         early_stopping=settings.early_stopping,

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlflow_hpo.data.base import CLASSIFICATION, Array, DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows
-from mlflow_hpo.errors import DataError, one_line
+from mlflow_hpo.errors import ConfigError, DataError, one_line
 
 
 def is_builtin(name: str) -> bool:
@@ -22,7 +22,11 @@ def is_builtin(name: str) -> bool:
 
 
 def check(spec: DataSpec) -> None:
-    """Checks nothing: there is no more to a built-in data set than its name."""
+    """Raises ConfigError for a positive class: each built-in data set has more than two."""
+    if spec.positive is not None:
+        raise ConfigError(
+            f"positive-class: {spec.positive!r} is for two classes, and data {spec.name!r} have more"
+        )
 
 
 def load(spec: DataSpec) -> RawData:

@@ -26,14 +26,14 @@ def conclude(trial: Handle, fit: Fit, answer: Any) -> None:
         NotFiniteError: the value is NaN or infinite.
     """
     if trial.progress.reported:
-        _count_beside_epochs(trial, answer, fit.weights)
+        _count_beside_epochs(trial, fit, answer)
     elif fit.heard:  # only epochs before `start`
         trial.progress.end(trial.where)
     else:
         values = returned(answer, trial.context.metric, trial.context.at_best)
         if values is None:
             raise SetupError(f"the model's fit reported no epoch and returned nothing: return {FORMS}")
-        trial.report(trial.epochs, values)
+        trial.report(trial.epochs, fit.scored(values))
         fit.weights.note(trial.reached)
     counted, end = trial.progress.counted, trial.reached
     for rung in trial.context.rungs:  # a value that is returned is known of the end alone
@@ -41,19 +41,20 @@ def conclude(trial: Handle, fit: Fit, answer: Any) -> None:
             counted.setdefault(rung, counted[end])
 
 
-def _count_beside_epochs(trial: Handle, answer: Any, weights: Weights) -> None:
+def _count_beside_epochs(trial: Handle, fit: Fit, answer: Any) -> None:
     metric, progress, epoch = trial.context.metric, trial.progress, trial.reached
     heard = dict(progress.reported[epoch])
     if metric is None or (progress.counted and (answer is None or _is_history(answer))):
         return
-    values = returned(answer, metric, trial.context.at_best)
-    check_metrics(metric.name, epoch, heard if values is None else values)
-    if values is None:
+    answered = returned(answer, metric, trial.context.at_best)
+    values = heard if answered is None else fit.scored(answered)
+    check_metrics(metric.name, epoch, values)
+    if answered is None:
         return
     if new := {name: value for name, value in values.items() if heard.get(name) != value}:
         trial.reporter.on_report(epoch, new)
         progress.reported[epoch] = heard | new
-    _count(trial, metric, values[metric.name], heard.get(metric.name), weights)
+    _count(trial, metric, values[metric.name], heard.get(metric.name), fit.weights)
 
 
 def _count(trial: Handle, metric: Metric, value: float, last: float | None, weights: Weights) -> None:

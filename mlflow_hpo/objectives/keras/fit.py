@@ -1,6 +1,6 @@
 """One unit of `model.fit`: its epochs, its rows in an order that seed and epoch decide, its reports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import InitVar, dataclass, field
 from typing import Any
@@ -12,8 +12,10 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.fast_epochs import Epochs, epochs_of, is_plain, make_variables
 from mlflow_hpo.objectives.keras.internals import gradients_unsummed, is_fast
 from mlflow_hpo.objectives.keras.rows import Rows, batches, shuffled_epochs, targets, tensor
+from mlflow_hpo.objectives.keras.scorers import with_score
 from mlflow_hpo.objectives.keras.weights import Snapshot, Weights
 from mlflow_hpo.objectives.progress import check_metrics
+from mlflow_hpo.objectives.sklearn import NO_SCORER, MetricScorer
 
 BATCH = 32  # Keras's own default
 WEIGHTED = ("sample_weight", "validation_split")  # arguments of `fit` that need the rows as arrays
@@ -31,6 +33,7 @@ class Fit:
         fit_may_answer: the value may be what the user's own fit returns, instead of what an epoch reports.
         counted: the weights that count so far, if this process has them from the trial's last unit.
         weights: keeps those of the epoch whose value counts.
+        scorer: computes the study's metric if training does not report it.
         requested_epochs: the `epochs` that we passed to the user's own fit; they are no limit.
         called: whether the user's code called it.
         heard: whether the end of an epoch was reported.
@@ -42,15 +45,14 @@ class Fit:
     builders_callbacks: Sequence[Any] = ()
     fit_may_answer: bool = False
     counted: InitVar[Snapshot | None] = None
+    scorer: MetricScorer = NO_SCORER
     requested_epochs: int | None = None
     called: bool = False
     heard: bool = False
     weights: Weights = field(init=False)
 
     def __post_init__(self, counted: Snapshot | None) -> None:
-        averages = bool(
-            getattr(self.model.optimizer, "use_ema", False)
-        )  # `fit` puts the average in at its end
+        averages = bool(getattr(self.model.optimizer, "use_ema", False))  # `fit` puts these in at its end
         self.weights = Weights(self.trial, self.model, counted, may_change=self.fit_may_answer or averages)
 
     def __call__(self, x: Any = None, y: Any = None, **given: Any) -> Any:
@@ -81,6 +83,10 @@ class Fit:
     def callbacks(self) -> list[Any]:
         """Returns callbacks for a training loop of the user's, which calls them as Keras would."""
         return [self._reseeder(), self._reporter()]
+
+    def scored(self, metrics: Mapping[str, float]) -> Mapping[str, float]:
+        """Returns the metrics, and the study's metric if that is a scorer and not among them."""
+        return with_score(metrics, self.scorer, self.model, self.data)
 
     def _users_callbacks(self, given: dict[str, Any]) -> list[Any]:
         """Takes the user's callbacks out of `given`, without ours, which a user's `fit` may pass on."""
@@ -131,12 +137,12 @@ class Fit:
 
         def report(epoch: int, logs: Any) -> None:
             self.heard = True
-            if not self._goes_on(epoch + 1, scalars(logs)):
+            if not self._goes_on(epoch + 1, self.scored(scalars(logs))):
                 self.model.stop_training = True
 
         return self._marked(LambdaCallback(on_epoch_end=report))
 
-    def _goes_on(self, epoch: int, metrics: dict[str, float]) -> bool:
+    def _goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Reports an epoch; one without the metric is only shown if the user's fit may return that."""
         trial, metric = self.trial, self.trial.context.metric
         if epoch <= trial.start:
@@ -150,10 +156,7 @@ class Fit:
         return goes_on
 
     def _reseeder(self) -> Any:
-        """Returns a callback that seeds dropout and its like for each epoch.
-
-        A checkpoint of Keras's leaves their state out.
-        """
+        """Returns a callback that seeds dropout for each epoch: Keras's checkpoints leave its state out."""
         from keras.callbacks import LambdaCallback
 
         states = [v for v in self.model.variables if v.name == "seed_generator_state"]

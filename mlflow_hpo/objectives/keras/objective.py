@@ -17,8 +17,10 @@ from mlflow_hpo.objectives.keras.fit import Fit, scalars
 from mlflow_hpo.objectives.keras.held import FILE, built, hold, misfit, prepared
 from mlflow_hpo.objectives.keras.rows import batches, targets
 from mlflow_hpo.objectives.keras.save import log
+from mlflow_hpo.objectives.keras.scorers import with_score
 from mlflow_hpo.objectives.keras.weights import OWN_LOOP
 from mlflow_hpo.objectives.scoring import read_predictions, scores
+from mlflow_hpo.objectives.sklearn import NO_SCORER, MetricScorer
 
 TRIED_ROWS = 2
 
@@ -29,10 +31,12 @@ class KerasObjective(Objective):
 
     Attributes:
         preprocess: `auto`: tables are preprocessed, as part of the model; `none`: they are taken as they are.
+        scorer: computes the study's metric where that is a scorer that training does not report.
     """
 
     builder: Builder
     preprocess: str = "auto"
+    scorer: MetricScorer = NO_SCORER
     packages: tuple[str, ...] = ("tensorflow", "keras", "numpy")
 
     @override
@@ -61,9 +65,12 @@ class KerasObjective(Objective):
             answers = model(x)
             model.compute_loss(x=x, y=y, y_pred=answers)
             names = [*model.compute_metrics(x, y, answers)]
+            names += [f"val_{name}" for name in names]
         except Exception as error:
             raise misfit(rows.data, error) from error
-        return None if self._reports_otherwise(model) else (*names, *(f"val_{name}" for name in names))
+        added = self.scorer.names(rows.data, names)
+        with_score(dict.fromkeys(names, 0.0), self.scorer, model, rows.data)
+        return None if self._reports_otherwise(model) else (*names, *added)
 
     def _reports_otherwise(self, model: Any) -> bool:
         import keras
@@ -77,7 +84,7 @@ class KerasObjective(Objective):
         rows = model_inputs(trial.data, self.preprocess)
         model, counted = prepared(self.builder, trial, rows)
         is_own, callbacks = self.builder.has_own_fit, self.builder.callbacks(trial.config, trial.max_epochs)
-        fit = Fit(trial, model, rows.data, callbacks, fit_may_answer=is_own, counted=counted)
+        fit = Fit(trial, model, rows.data, callbacks, is_own, counted, self.scorer)
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
         conclude(trial, fit, answer if is_own else None)
         fit.weights.save(always=not fit.called)

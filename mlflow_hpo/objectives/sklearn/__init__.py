@@ -2,5 +2,14 @@
 
 from mlflow_hpo.objectives.sklearn.estimators import is_estimator
 from mlflow_hpo.objectives.sklearn.objective import SklearnObjective
+from mlflow_hpo.objectives.sklearn.scorers import NO_SCORER, MetricScorer, is_scorer, name_of, sign_of
 
-__all__ = ["SklearnObjective", "is_estimator"]
+__all__ = [
+    "NO_SCORER",
+    "MetricScorer",
+    "SklearnObjective",
+    "is_estimator",
+    "is_scorer",
+    "name_of",
+    "sign_of",
+]

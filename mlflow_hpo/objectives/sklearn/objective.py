@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
 from mlflow_hpo.data.preprocess import ModelInputs, flattened, model_inputs, needs_preprocessing
-from mlflow_hpo.errors import SetupError, worded
+from mlflow_hpo.errors import SetupError, TrialError, worded
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
@@ -28,6 +28,7 @@ from mlflow_hpo.objectives.sklearn.resources import (
     resource_of,
 )
 from mlflow_hpo.objectives.sklearn.save import Best, keep, log, restored
+from mlflow_hpo.objectives.sklearn.scorers import MetricScorer
 
 FEW_ROWS = 100  # of a dry run
 
@@ -42,12 +43,14 @@ class SklearnObjective(Objective):
             name of a param (epoch e: its value is e), `none`: it is fitted once, or `auto`.
         preprocess: see `model_inputs`; a Pipeline brings its own.
         metric: the study's metric; a scorer of scikit-learn's is reported if the metric names it.
+        scorer: computes the metric, if Python gave it (see `MetricScorer`).
     """
 
     target: Any
     resource: str = NONE
     preprocess: str = "auto"
     metric: str = ""
+    scorer: Any = None
     packages: tuple[str, ...] = ("scikit-learn", "numpy")
 
     @override
@@ -77,13 +80,14 @@ class SklearnObjective(Objective):
             raise SetupError("an estimator is trained on data: name a data set")
         data = self._inputs(trial.data).data
         assert data is not None
+        names: tuple[str, ...] = ("accuracy", "loss") if data.classes else ("r2", "rmse", "mae")
+        names = (*names, *(f"val_{name}" for name in names))
+        names = (*names, *self._scorer.names(data, names))
         try:
             self._try(trial, data, FEW_ROWS / len(data.train), epochs=1)
         except Exception:
             self._try_all(trial, data)
-        names = ("accuracy", "loss") if data.classes else ("r2", "rmse", "mae")
-        both = (f"{part}{name}" for part in ("", "val_") for name in names)
-        return (*both, *(f"val_{name}" for name in self._scorers))
+        return names
 
     @override
     def train(self, trial: Handle) -> None:
@@ -118,12 +122,8 @@ class SklearnObjective(Objective):
         return resource_of(self.resource, self._factory.make({}) if self.resource == AUTO else None)
 
     @property
-    def _scorers(self) -> tuple[str, ...]:
-        """The scorer of scikit-learn's that the metric names, if it is not always reported."""
-        from sklearn.metrics import get_scorer_names
-
-        name = self.metric.removeprefix("val_")
-        return (name,) if name in get_scorer_names() and name not in ("accuracy", "r2") else ()
+    def _scorer(self) -> MetricScorer:
+        return MetricScorer(self.metric, self.scorer)
 
     def _inputs(self, data: Data) -> ModelInputs:
         if data.is_table and self._factory.makes_pipelines:
@@ -133,6 +133,8 @@ class SklearnObjective(Objective):
     def _try_all(self, trial: Handle, data: Data) -> None:
         try:
             self._try(trial, data, 1, trial.max_epochs)
+        except TrialError as error:  # it says what is wrong
+            raise SetupError(str(error)) from error
         except Exception as error:
             reason = needs_preprocessing(data)
             hint = f" ({reason}, and a Pipeline gets the columns as they are)" if reason else ""
@@ -147,20 +149,15 @@ class SklearnObjective(Objective):
         self._resource.set_budget(estimator, epochs)
         estimator.fit(taken(train.x, rows), targets(estimator, data, train)[rows])
         estimator.predict(taken(train.x, rows))
-        self._named_scores(estimator, data)
+        if self._scorer.adds(data, ()):
+            self._scorer.score_estimator(estimator, data)
 
     def _scores(self, estimator: Any, data: Data) -> dict[str, float]:
         train, held_out = data.train, data.validation
         metrics = scores(predict_with(estimator, data, train), data, train)
-        if not len(held_out):
-            return metrics
-        of_held_out = scores(predict_with(estimator, data, held_out), data, held_out)
-        of_held_out |= self._named_scores(estimator, data)
-        return metrics | {f"val_{name}": value for name, value in of_held_out.items()}
-
-    def _named_scores(self, estimator: Any, data: Data) -> dict[str, float]:
-        from sklearn.metrics import get_scorer
-
-        part = data.validation
-        y = targets(estimator, data, part)
-        return {name: float(get_scorer(name)(estimator, part.x, y)) for name in self._scorers}
+        if len(held_out):
+            of_held_out = scores(predict_with(estimator, data, held_out), data, held_out)
+            metrics |= {f"val_{name}": value for name, value in of_held_out.items()}
+        if self._scorer.adds(data, metrics):
+            metrics[self.metric] = self._scorer.score_estimator(estimator, data)
+        return metrics

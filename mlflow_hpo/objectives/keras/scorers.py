@@ -1,0 +1,45 @@
+"""Scores Keras models by scikit-learn's scorers, where the study's metric is one of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlflow_hpo.data import Data, Part
+from mlflow_hpo.objectives.scoring import Predictions, read_predictions
+from mlflow_hpo.objectives.sklearn import MetricScorer
+
+AT_ONCE = 1024  # rows
+
+
+def with_score(
+    metrics: Mapping[str, float], scorer: MetricScorer, model: Any, data: Data | None
+) -> Mapping[str, float]:
+    """Returns the metrics of an epoch, and the study's metric if that is a scorer and not among them.
+
+    Raises:
+        TrialError: the scorer cannot be computed from the model's predictions.
+    """
+    if data is None or not scorer.adds(data, metrics):
+        return metrics
+
+    def read(x: Any) -> Predictions:
+        return _read(model, data, x)
+
+    return {**metrics, scorer.metric: scorer.score(model, read, data)}
+
+
+def _read(model: Any, data: Data, x: Any) -> Predictions:
+    parts = [model.predict_on_batch(x[i : i + AT_ONCE]) for i in range(0, len(x), AT_ONCE)]
+    answers = np.concatenate(parts)
+    if data.classes and getattr(model.loss, "from_logits", False):
+        answers = _probabilities(answers)
+    return read_predictions(answers, data, Part(x, np.empty(len(x))))
+
+
+def _probabilities(logits: Any) -> Any:
+    """Returns what a loss `from_logits` takes the model's answers for."""
+    if logits.ndim == 2 and logits.shape[1] > 1:
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+    return 1 / (1 + np.exp(-logits))
