@@ -12,6 +12,7 @@ from mlflow_hpo.settings import read_settings
 from mlflow_hpo.study.checks import check_asked
 
 CODE = """
+import keras_tuner
 from sklearn.tree import DecisionTreeClassifier
 
 def tree(max_depth: int = 3):
@@ -25,6 +26,13 @@ def network(units: int = 4):
 
 def hypermodel(hp):
     return network(hp.Int("units", 4, 8))
+
+class OwnFit(keras_tuner.HyperModel):
+    def build(self, hp):
+        return hypermodel(hp)
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, **kwargs)
 
 def function(config):
     return {"accuracy": 0.5, "val_accuracy": 0.4}
@@ -66,6 +74,13 @@ def test_on_folds_too(code: Path, executor: LocalExecutor) -> None:
     options = {"model": f"{code}:tree", "data": "digits", "metric": "accuracy", "folds": 3}
     with pytest.raises(HpoError, match="give val_accuracy"):
         make_plan(options, SPACES["tree"], executor)
+
+
+def test_of_a_hypermodel_with_its_own_fit_too(code: Path, executor: LocalExecutor) -> None:
+    options = {"model": f"{code}:OwnFit", "data": "digits"}
+    with pytest.raises(HpoError, match="give val_accuracy, or train:accuracy to insist"):
+        make_plan({**options, "metric": "accuracy"}, "units: [4, 8]", executor)
+    assert make_plan({**options, "metric": "train:accuracy"}, "units: [4, 8]", executor)
 
 
 def test_a_function_names_what_it_likes(code: Path, executor: LocalExecutor) -> None:

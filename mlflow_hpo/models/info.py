@@ -21,6 +21,7 @@ class ModelInfo:
         takes: names of the hyperparameters it accepts; None if it accepts any.
         space_text: its default space, as YAML; empty if it has none.
         metric: task -> the metric that is optimised if the user names none.
+        reports: metrics that its training reported when it was tried; empty if it was not.
         changeable: hyperparameters that may change while it trains.
         has_epochs: whether it can be trained in parts.
         has_resources: whether the user can choose what counts as an epoch.
@@ -35,6 +36,7 @@ class ModelInfo:
     takes: frozenset[str] | None = None
     space_text: str = ""
     metric: Mapping[str, str] = field(default_factory=dict)
+    reports: frozenset[str] = frozenset()
     changeable: tuple[str, ...] = ()
     has_epochs: bool = True
     has_resources: bool = False

@@ -188,6 +188,7 @@ def _tried(plan: StudyPlan, given: Given, inspector: Inspector) -> StudyPlan:
     if plan.spec.project:  # only a run tells
         return replace(plan, metric_is_sure=False)
     reported = inspector.dry_run(plan.spec, plan.model.baseline(plan.space), plan.info.max_epochs)
+    checks.check_not_of_training(plan.info.settings.metric, plan.model.reports)
     checks.check_metric(plan.info.metric, plan.info.settings.metric, reported)
     Metric.directed(plan.info.metric.name, plan.info.settings.direction)  # said only of a metric there is
     return replace(plan, metric_is_sure=reported is not None)

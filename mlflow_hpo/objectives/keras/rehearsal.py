@@ -1,6 +1,6 @@
 """Runs a hypermodel's own `fit` once on a few rows, to learn what it reports and what it returns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,21 +33,26 @@ def few_rows(data: Data | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (part.x, part.y), {"validation_data": (part.x, part.y)}
 
 
-def default_metrics(hypermodel: Any, hp: Any, data: Data | None) -> Mapping[str, str]:
+def default_metrics(names: Collection[str]) -> Mapping[str, str]:
     """Returns the metric that is optimised by default, by task.
 
     A number that `fit` returns is minimised, as in KerasTuner. A hypermodel that brings its data has the
     accuracy on its validation rows or, if its training reports none, the loss.
+
+    Args:
+        names: what its training reports.
     """
-    names = _rehearsed(hypermodel, hp, data)
     if DEFAULT_OBJECTIVE in names:
         return dict.fromkeys((CLASSIFICATION, REGRESSION, ""), DEFAULT_OBJECTIVE)
     reported = [name for name in KERAS_METRICS.values() if name in names]
     return {**KERAS_METRICS, **({"": reported[0]} if reported else {})}
 
 
-def _rehearsed(hypermodel: Any, hp: Any, data: Data | None) -> set[str]:
-    """Returns the names that `fit` reports or returns; none that come after an error of the user's code."""
+def rehearsed(hypermodel: Any, hp: Any, data: Data | None) -> set[str]:
+    """Trains on a few rows for an epoch; returns the names that `fit` reports or returns.
+
+    Those that come after an error of the user's code are missing.
+    """
     model, heard = hypermodel.build(hp), set[str]()
 
     def fit(x: Any = None, y: Any = None, **given: Any) -> Any:

@@ -14,7 +14,7 @@ from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import KERAS_METRICS, ModelInfo
 from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, Builder, changeable, compiled
 from mlflow_hpo.objectives.keras.fit import Fit
-from mlflow_hpo.objectives.keras.rehearsal import default_metrics, few_rows, in_place_of
+from mlflow_hpo.objectives.keras.rehearsal import default_metrics, few_rows, in_place_of, rehearsed
 from mlflow_hpo.objectives.keras.tuner_space import explored, tuner_space
 from mlflow_hpo.space import dump_space
 from mlflow_hpo.trial import Config
@@ -44,12 +44,14 @@ class Tuner(Builder):
         """Finds the space by building models, as KerasTuner does."""
         hyperparameters = explored(lambda hp: self._show(hp, data))
         space = tuner_space(hyperparameters)
+        reports = rehearsed(self._hypermodel(data), _hyperparameters({}), data) if self.has_own_fit else ()
         return ModelInfo(
             name=name,
             defaults={hp.name: hp.default for hp in reversed(hyperparameters)},
             takes=frozenset(hp.name for hp in hyperparameters),
             space_text=dump_space(space) if space.names() else "",
-            metric=self._metrics(data),
+            metric=default_metrics(reports) if self.has_own_fit else KERAS_METRICS,
+            reports=frozenset(reports),
             keeps_best=True,
             changeable=changeable(space.names()),
             needs_data=not self.has_own_fit,
@@ -88,11 +90,6 @@ class Tuner(Builder):
 
         kind: Any = self.target if inspect.isclass(self.target) else type(self.target)
         return issubclass(kind, HyperModel) and kind.fit is not HyperModel.fit
-
-    def _metrics(self, data: Data | None) -> Mapping[str, str]:
-        if not self.has_own_fit:
-            return KERAS_METRICS
-        return default_metrics(self._hypermodel(data), _hyperparameters({}), data)
 
     def _hypermodel(self, data: Data | None) -> Any:
         return _made(self.target, data)
