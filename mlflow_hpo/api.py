@@ -150,6 +150,7 @@ class TunedStudy:
     def __init__(self, study: "Study", given: "Given", folder: Any) -> None:
         """Made by `tune`; keeps what was given until it is no longer used."""
         self._run, self._info, self._given = study.run, study.info, given
+        self._spec = study.dispatcher.spec
         self._done = weakref.finalize(self, folder.cleanup)
         self.trials: list[Trial] = study.known
 
@@ -185,10 +186,12 @@ class TunedStudy:
     def best_model(self) -> Any:
         """The best model, as its framework has it; after a final training, the one from there.
 
+        A Keras model is the one that your code builds, compiled, with the weights.
+
         Raises:
             StudyError: there is none.
         """
-        from mlflow_hpo.store import load_native
+        from mlflow_hpo.study.best_model import native_model
 
         final = self._run.final
         uri = (
@@ -197,7 +200,7 @@ class TunedStudy:
         if not uri:
             number = self.best_trial.number
             raise StudyError(f"trial {number}, the best, logged no model: trial.log_model or MLflow logs one")
-        return load_native(uri, self._run.connection.uri)
+        return native_model(self._spec, self.best_trial, uri, self._run.connection.uri)
 
     def trials_dataframe(self) -> "pd.DataFrame":
         """The ranking: one row for each trial, best first (see `report.ranking.rank`)."""

@@ -3,7 +3,14 @@
 from mlflow_hpo.store.connection import Connection, filter_names, store_errors
 from mlflow_hpo.store.fluent import fluent_run
 from mlflow_hpo.store.late_status import set_status_after
-from mlflow_hpo.store.models import default_store, flavors_of, load_model, load_native, signature_of
+from mlflow_hpo.store.models import (
+    default_store,
+    download_model,
+    flavors_of,
+    load_model,
+    load_native,
+    signature_of,
+)
 from mlflow_hpo.store.recorder import Recorder
 from mlflow_hpo.store.studies import (
     LATEST,
@@ -24,6 +31,7 @@ __all__ = [
     "StudyRun",
     "Trials",
     "default_store",
+    "download_model",
     "filter_names",
     "find_studies",
     "find_study",

@@ -2,8 +2,9 @@
 
 import importlib
 import json
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def log_model(
     *,
     inputs: Any = None,
     outputs: Any = None,
+    files: Mapping[str, Path] | None = None,
     **how: Any,
 ) -> tuple[str, int]:
     """Logs a run's model with one of MLflow's flavors.
@@ -39,6 +41,7 @@ def log_model(
     Args:
         inputs, outputs: a few rows of each, for the signature; the inputs become its example. Without
             them there is neither.
+        files: more files to keep with the model, each by its path in it.
         how: what else the flavor's `save_model` takes, such as pip_requirements.
 
     Returns:
@@ -56,6 +59,8 @@ def log_model(
     about = Model(artifact_path=location, run_id=run_id, model_uuid=model_id, model_id=model_id)
     with tempfile.TemporaryDirectory() as folder:
         _save(flavor, model, folder, mlflow_model=about, **how)
+        for path, file in (files or {}).items():
+            shutil.copy(file, Path(folder) / path)
         with store_errors(files=False):
             client.log_model_artifacts(model_id, folder)
             client.finalize_logged_model(model_id, "READY")
@@ -99,6 +104,12 @@ def load_native(uri: str, tracking_uri: str) -> Any:
     """Loads a logged model as its own framework has it; a function's as MLflow's pyfunc."""
     flavors = [name for name in flavors_of(uri, tracking_uri) if name != "python_function"]
     return load_model(flavors[0] if flavors else "pyfunc", uri, tracking_uri)
+
+
+def download_model(uri: str, tracking_uri: str, folder: Path) -> Path:
+    """Copies a logged model's files into a folder, and returns where they lie."""
+    use_store(tracking_uri)
+    return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
 def flavors_of(uri: str, tracking_uri: str) -> tuple[str, ...]:

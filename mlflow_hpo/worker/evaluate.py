@@ -89,7 +89,7 @@ def _scored(
         with store_errors(files=False):
             return load_model(flavor, model_uri, task.tracking_uri)
 
-    scores = find_objective(task.spec).evaluate(load, data) if scored else {}
     with redirect_stdout(io.StringIO()):  # Keras would show its progress
+        scores = find_objective(task.spec).evaluate(load, data) if scored else {}
         predictions = predict_test_part(load, flavors_of(model_uri, task.tracking_uri), data)
     return replace(evaluation, scores=scores, rows=row_scores(predictions, data, data.test))

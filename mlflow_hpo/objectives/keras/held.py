@@ -1,6 +1,7 @@
 """The model of a unit: built new, restored from a checkpoint, or still held from the trial's last unit."""
 
 import re
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,11 @@ def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
         SetupError: it does not fit the data.
     """
     begin(trial.seed, keep=bool(_held))
+    return assembled(builder, trial, rows)
+
+
+def assembled(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
+    """Returns a new model as `built` does, but changes no random generator and no name of this process."""
     try:
         model = builder.build(trial.config, rows.data)
     except (SetupError, TrialError):
@@ -38,10 +44,20 @@ def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
             raise
         raise misfit(rows.data, error) from error
     if rows.data is not None and not model.built:
-        model(rows.data.train.x[:1])
+        _make_weights(model, rows.data.train.x)
     if is_fast():
         _names[model] = names_given()
     return model
+
+
+def _make_weights(model: Any, x: Any) -> None:
+    """Has a model make its weights for batches of any size, as Keras does when it begins to train it."""
+    import keras
+
+    try:
+        model(keras.Input(x.shape[1:], dtype=str(x.dtype)))
+    except Exception:  # it must see numbers, or can say better what is wrong
+        model(x[:1])
 
 
 def prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Held:
@@ -78,6 +94,11 @@ def _restored(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     is_same_trial = trial.context.source_id == trial.context.run_id
     if is_same_trial and file.with_name(OWN_LOOP).exists():
         return model  # the loop cannot be told where to begin, and trains all epochs again
+    return with_weights(model, file, is_same_trial)
+
+
+def with_weights(model: Any, file: Path, is_same_trial: bool = True) -> Any:
+    """Loads a model's weights and its optimizer's state from a file, and returns the model."""
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
         rate = model.optimizer.get_config().get("learning_rate")

@@ -14,9 +14,9 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.answer import conclude
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, scalars
-from mlflow_hpo.objectives.keras.held import FILE, built, hold, misfit, prepared
+from mlflow_hpo.objectives.keras.held import FILE, assembled, built, hold, misfit, prepared, with_weights
 from mlflow_hpo.objectives.keras.rows import batches, targets
-from mlflow_hpo.objectives.keras.save import log
+from mlflow_hpo.objectives.keras.save import log, weights_of
 from mlflow_hpo.objectives.keras.scorers import with_score
 from mlflow_hpo.objectives.keras.weights import OWN_LOOP
 from mlflow_hpo.objectives.scoring import read_predictions, scores
@@ -99,11 +99,16 @@ class KerasObjective(Objective):
         if fit.called and trial.reached < trial.max_epochs:
             hold(trial, model, fit.weights.counted)
 
+    def restored(self, trial: Handle) -> Any:
+        """Builds a trial's model with the weights of a logged one, whose files are the trial's checkpoint."""
+        model = assembled(self.builder, trial, model_inputs(trial.data, self.preprocess))
+        return with_weights(model, weights_of(trial.checkpoint))
+
     @override
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         part = data.test
         model = load("pyfunc" if data.is_table else "keras")
-        if not hasattr(model, "evaluate"):  # a table's, or one with layers of the user's own
+        if not getattr(model, "compiled", False):  # a table's, or one with parts of the user's own
             return scores(read_predictions(load("pyfunc").predict(part.x), data, part), data, part)
         rows = batches(part.x, targets(model, data, part))
         return scalars(model.evaluate(rows, verbose=0, return_dict=True))

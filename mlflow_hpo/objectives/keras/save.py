@@ -1,6 +1,7 @@
 """Logs Keras models such that loading them needs nothing of the user's code or of ours."""
 
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,33 +12,41 @@ import numpy as np
 from mlflow_hpo.data.preprocess import ModelInputs
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.keras.internals import layers_of
+from mlflow_hpo.objectives.keras.held import FILE
+from mlflow_hpo.objectives.keras.portable import can_be_compiled, can_be_loaded, uncompiled
 
 EXAMPLE_ROWS = 2
 CLASS_NAMES = "class_names"  # in the model's metadata
 PACKAGES = ("mlflow", "tensorflow", "keras", "numpy")
 SERVING = Path(__file__).with_name("serving.py")
+# Where the weights lie in a logged model: in Keras's own archive, or beside the exported graph.
+ARCHIVE, WEIGHTS = "data/model.keras", f"data/{FILE}"
 
 
 def log(trial: Handle, model: Any, rows: ModelInputs) -> None:
     """Logs a model, with the preprocessing of its table if there is one."""
-    if rows.raw is None or rows.data is None:
-        trial.log_model("keras", model, pip_requirements=_requirements())
-    elif rows.transformer is not None:
+    if rows.transformer is not None:
         _log_with_table(trial, model, rows)
-    else:
-        example = rows.data.train.x[:EXAMPLE_ROWS]
-        exported = {"save_exported_model": True} if _is_foreign(model) else {}
-        with redirect_stdout(StringIO()):  # Keras describes what it exports
-            trial.log_model(
-                "keras",
-                model,
-                inputs=example,
-                outputs=_answers(model, example),
-                pip_requirements=_requirements(),
-                metadata=_classes(rows),
-                **exported,
-            )
+        return
+    example = _example(model, rows)
+    described = {} if example is None else {"inputs": example, "outputs": _answers(model, example)}
+    with redirect_stdout(StringIO()), _to_save(model, example) as (saved, how):  # Keras tells what it exports
+        trial.log_model(
+            "keras", saved, **described, **how, pip_requirements=_requirements(), metadata=_classes(rows)
+        )
+
+
+@contextmanager
+def _to_save(model: Any, example: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Gives what is to be saved in place of a model so that it can be loaded anywhere, and how."""
+    if can_be_loaded(model) or example is None:
+        with nullcontext() if can_be_compiled(model) else uncompiled(model):
+            yield model, {}
+        return
+    with TemporaryDirectory() as folder:
+        weights = Path(folder) / FILE
+        model.save_weights(weights)
+        yield _as_served(model, example), {"save_exported_model": True, "files": {WEIGHTS: weights}}
 
 
 def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
@@ -45,28 +54,66 @@ def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
 
     assert rows.raw is not None
     assert rows.data is not None
+    example = rows.data.train.x[:EXAMPLE_ROWS]
     with TemporaryDirectory() as folder:
-        files = {"model": _saved(model, Path(folder)), "preprocess": Path(folder) / "preprocess.joblib"}
+        files = {
+            "model": _saved(model, example, Path(folder)),
+            "preprocess": Path(folder) / "preprocess.joblib",
+        }
         joblib.dump(rows.transformer, files["preprocess"])
         trial.log_model(
             "pyfunc",
             str(SERVING),
             inputs=rows.raw.train.x.head(EXAMPLE_ROWS),
-            outputs=_answers(model, rows.data.train.x[:EXAMPLE_ROWS]),
+            outputs=_answers(model, example),
             artifacts={name: str(file) for name, file in files.items()},
             metadata=_classes(rows),
             pip_requirements=_requirements("scikit-learn", "pandas"),
         )
 
 
-def _saved(model: Any, folder: Path) -> Path:
+def _saved(model: Any, example: Any, folder: Path) -> Path:
     """Saves the model as a file, or as the folder of its graph if a file would need the user's code."""
-    if not _is_foreign(model):
-        model.save(folder / "model.keras")
+    if can_be_loaded(model):
+        with uncompiled(model):  # it is only to predict
+            model.save(folder / "model.keras")
         return folder / "model.keras"
     with redirect_stdout(StringIO()):
-        model.export(folder / "model", verbose=False)
+        _as_served(model, example).export(folder / "model", verbose=False)
     return folder / "model"
+
+
+def _as_served(model: Any, example: Any) -> Any:
+    """Returns a model that answers as `predict` does: the user's may take itself to be training."""
+    import keras
+
+    class Served(keras.Model):  # type: ignore[misc]
+        def __init__(self, model: Any) -> None:
+            super().__init__()
+            self.model = model
+
+        def call(self, x: Any) -> Any:
+            return self.model(x, training=False)
+
+    served = Served(model)
+    served(keras.Input(example.shape[1:], dtype=str(example.dtype)))
+    return served
+
+
+def weights_of(files: Path) -> Path:
+    """Returns the file with the weights of a logged model, whose files lie in a folder."""
+    return next(files / path for path in (WEIGHTS, ARCHIVE) if (files / path).exists())
+
+
+def _example(model: Any, rows: ModelInputs) -> Any:
+    """Returns a few rows that the model takes; None if it brings its data and has several inputs."""
+    if rows.data is not None:
+        return rows.data.train.x[:EXAMPLE_ROWS]
+    inputs = getattr(model, "inputs", None) or []
+    shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
+    if len(shapes) != 1 or None in shapes[0] or inputs[0].dtype == "string":
+        return None
+    return np.zeros((EXAMPLE_ROWS, *shapes[0]), inputs[0].dtype)
 
 
 def _classes(rows: ModelInputs) -> dict[str, Any] | None:
@@ -81,31 +128,6 @@ def _answers(model: Any, example: Any) -> Any:
         np.zeros((len(example), *shape[1:]), np.float32)
         if isinstance(shape, tuple)
         else model.predict(example, verbose=0)
-    )
-
-
-def _is_foreign(model: Any) -> bool:
-    """Tells whether Keras needs the user's code to load it from a file, or refuses to, for safety."""
-    layers = layers_of(model)
-    losses = [loss for loss in _listed(model.loss) if not isinstance(loss, str)]
-    homes = [_home(part) for part in (model, *layers, *losses, model.optimizer) if part is not None]
-    return any(not home.startswith("keras.") for home in homes) or any(
-        type(layer).__name__ == "Lambda" for layer in layers
-    )
-
-
-def _listed(loss: Any) -> list[Any]:
-    if isinstance(loss, dict):
-        return list(loss.values())
-    return list(loss) if isinstance(loss, list | tuple) else [loss]
-
-
-def _home(part: Any) -> str:
-    """Returns the module that a layer's class, or a function, comes from."""
-    return str(
-        getattr(part, "__module__", None)
-        if callable(part) and hasattr(part, "__name__")
-        else type(part).__module__
     )
 
 
