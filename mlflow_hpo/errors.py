@@ -43,7 +43,7 @@ class StudyError(HpoError):
 
 
 class GateError(HpoError):
-    """A model is not better than the one that holds the alias: nothing was registered."""
+    """A model is not better than that which holds the alias, or cannot be loaded: nothing was registered."""
 
     exit_status = 3
 

@@ -4,8 +4,13 @@ What is given from Python travels by content. Each process keeps contents as fil
 their digest; the driver and each worker are told their folder by `use_contents`.
 """
 
+import os
 import pickle
+import site
 import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -75,6 +80,33 @@ def save_code(code: Any, folder: Path, what: str) -> str:
     except Exception as error:  # whatever the object raises
         raise ConfigError(f"{what} {code!r} cannot be sent to the workers: {error}") from None
     return save_content(content, folder)
+
+
+@contextmanager
+def pickled_by_value() -> Iterator[bool]:
+    """Makes cloudpickle put the user's modules into what it pickles for a while; gives whether there are any.
+
+    They are the loaded modules that are not installed: where a model is served they cannot be imported.
+    """
+    import cloudpickle
+
+    installed = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
+    folders = tuple(folder + os.sep for folder in installed)
+    modules = [module for name, module in [*sys.modules.items()] if _is_users(name, module, folders)]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield bool(modules)
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_users(name: str, module: Any, installed: tuple[str, ...]) -> bool:
+    file = getattr(module, "__file__", None)
+    own = name.partition(".")[0] in (__name__.partition(".")[0], "__main__", "__mp_main__")
+    is_module = isinstance(module, ModuleType) and module.__name__ == name
+    return is_module and isinstance(file, str) and not own and not file.startswith(installed)
 
 
 def load_code(digest: str, what: str) -> Any:

@@ -57,6 +57,7 @@ def test_a_study_writes_exactly_the_documented_keys(
         "mlflow_hpo.ended_itself",
         "mlflow_hpo.final",
         "mlflow_hpo.registered",
+        "mlflow_hpo.loads",
         "machine.scikit-learn",
         "gpu_memory_mb",
         "machine.gpu",

@@ -8,6 +8,7 @@ from mlflow_hpo.metric import best
 from mlflow_hpo.registry.candidates import Candidate, Say, candidates, top, trains_again
 from mlflow_hpo.registry.extra_runs import train_final
 from mlflow_hpo.registry.gate import Verdict, champion_of, judge
+from mlflow_hpo.registry.loading import loaded_once
 from mlflow_hpo.registry.testing import Challenger, tested
 from mlflow_hpo.registry.versions import new_version
 from mlflow_hpo.report import next_commands, summary
@@ -67,7 +68,7 @@ def register(
     Raises:
         ConfigError: the name or the alias is not valid.
         StudyError: no trial finished, or the best one has no model.
-        GateError: the model is not better, or cannot be compared; nothing was changed in the registry.
+        GateError: the model is not better, or cannot be loaded or compared; the registry is as it was.
     """
     check_registration(request.name, request.alias)
     check_registrable(dispatcher.run, trials)
@@ -88,7 +89,10 @@ class _Attempt:
         if any(c.retrained for c in ranked):
             values = "; ".join(c.text(self.dispatcher.info) for c in ranked)
             self.say(f"{self.dispatcher.info.metric.name} over their seeds: {values}")
-        challenger = tested(self.dispatcher, self._challengers(ranked), logs=not self.request.dry_run)
+        challengers = self._challengers(ranked)
+        with loaded_once(self.dispatcher, challengers[0], keeps=not self.request.dry_run) as failure:
+            challenger = tested(self.dispatcher, challengers, logs=not self.request.dry_run)
+            self._check_loaded(challenger, failure())
         verdict = self._verdict(challenger)
         if self.request.dry_run:
             self._say_plan(ranked, verdict)
@@ -99,6 +103,14 @@ class _Attempt:
         version = new_version(self.dispatcher, self.trials, challenger, verdict, name, alias)
         self._record(version)
         return version
+
+    def _check_loaded(self, challenger: Challenger, failure: str) -> None:
+        """Refuses a model that cannot be loaded, forced or not: nobody could serve it."""
+        if not failure:
+            return
+        if not self.request.dry_run:
+            self._record(Registration(self.request.name, self.request.alias, challenger.trial, failure))
+        raise GateError(f"{self.request.name}: nothing is registered: {failure}")
 
     def _challengers(self, ranked: Sequence[Candidate]) -> list[Challenger]:
         """Returns the models to score, first the one to register: the winner's, or its final training's."""
@@ -154,7 +166,7 @@ class _Attempt:
         """
         run, info = self.dispatcher.run, self.dispatcher.info
         registrations = with_registration(run.registrations, registration)
-        note = summary.describe(info, run.run_id, self.trials, registrations)
+        note = summary.describe(info, run.run_id, self.trials, registrations, run.loads.values())
         run.keep_registrations(registrations, note)
         if info.settings.kept_models is None:
             return

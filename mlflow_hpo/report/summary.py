@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid
@@ -56,17 +56,23 @@ def when(trial: Trial) -> str:
 
 
 def describe(
-    info: StudyInfo, run_id: str, trials: Sequence[Trial], registrations: Sequence[Registration] = ()
+    info: StudyInfo,
+    run_id: str,
+    trials: Sequence[Trial],
+    registrations: Sequence[Registration] = (),
+    warnings: Iterable[str] = (),
 ) -> str:
     """Returns the study's description, as Markdown for the MLflow UI."""
     winner = best(trials)
+    warnings = [line for line in warnings if line]
     with_results = sum(t.result_count > 0 for t in trials)
     failed = sum(t.state is State.FAILED for t in trials)
     lines = [
         f"**{headline(info, trials)}**",
         "",
+        *(f"- warning: {line}" for line in warnings),
         *(f"- {registration.sentence}" for registration in registrations),
-        *([""] if registrations else []),
+        *([""] if registrations or warnings else []),
         f"{with_results} of {info.max_trials} trials have results, {failed} failed.",
     ]
     if winner:

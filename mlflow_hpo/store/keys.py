@@ -26,6 +26,7 @@ SOURCE = PREFIX + "source"  # JSON: the trial whose checkpoint it began from, an
 # Tags of the study that has one, and of the final training's own run.
 FINAL = PREFIX + "final"  # JSON: the trial whose config it trained, its run and its model
 
+LOADS = PREFIX + "loads"  # JSON: URI of a model that was loaded once in a fresh process -> why not, or empty
 REGISTERED = PREFIX + "registered"  # JSON: the study's registrations, the newest first
 
 # Tags of extra runs: the number of the trial whose config was trained once more.

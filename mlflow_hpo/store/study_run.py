@@ -20,7 +20,8 @@ from mlflow_hpo.store.trials import Trials
 from mlflow_hpo.trial import State
 
 Json = Mapping[str, Any]  # of JSON's types
-REASON_KEPT = 1000  # characters of a registration's reason: a tag holds several registrations
+REASON_KEPT = 1000  # characters of a reason: a tag holds several
+LOADS_KEPT = 3
 INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
 
 
@@ -147,6 +148,16 @@ class StudyRun:
         """Records registrations, and describes the study with them."""
         kept = [asdict(replace(one, why=one.why[:REASON_KEPT])) for one in registrations]
         self._tag({keys.REGISTERED: to_json(kept), keys.NOTE: note[: keys.MAX_TAG]})
+
+    @property
+    def loads(self) -> dict[str, str]:
+        """The models that were loaded once in a fresh process, and why that failed; empty if it did not."""
+        return dict(json.loads(self.tags.get(keys.LOADS, "{}")))
+
+    def keep_load(self, model_uri: str, line: str) -> None:
+        """Records whether a model could be loaded; of the earlier ones, the newest are kept."""
+        newest = [*self.loads.items()][-LOADS_KEPT:]
+        self._tag({keys.LOADS: to_json({**dict(newest), model_uri: line[:REASON_KEPT]})})
 
     def end(self, state: State, reason: str) -> None:
         """Records that the study ended, or was cut (KILLED)."""

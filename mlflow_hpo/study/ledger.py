@@ -34,6 +34,9 @@ class Observer(Protocol):
     def tick(self) -> None:
         """Is called several times a second."""
 
+    def warn(self, line: str) -> None:
+        """Is called with what the user must know at once."""
+
 
 class KnownTrials:
     """What is known of the trials of a study.
@@ -120,15 +123,17 @@ class Ledger(KnownTrials):
             self._run.trials.drop_superseded(self.trials[trial.number], trial.model_uri)
         self.make_room()
 
+    def describe(self) -> str:
+        """Returns the study's description, for the MLflow UI."""
+        run = self._run
+        return summary.describe(self._info, run.run_id, self.known, run.registrations, run.loads.values())
+
     def _show(self) -> None:
-        """Describes the study in the MLflow UI."""
         winner = best(self.known)
         if winner is None or winner.loss is None:
             return
-        results = sum(t.result_count for t in self.known)
-        note = summary.describe(self._info, self._run.run_id, self.known, self._run.registrations)
-        metric = self._info.metric
-        self._run.show_best(metric.name, metric.value(winner.loss), results, note)
+        results, metric = sum(t.result_count for t in self.known), self._info.metric
+        self._run.show_best(metric.name, metric.value(winner.loss), results, self.describe())
 
     def fail(self, trial: Trial, reason: str, traceback: str = "") -> None:
         """Ends a trial that failed.

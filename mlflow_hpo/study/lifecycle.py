@@ -165,11 +165,12 @@ def _drive(
     shown: Shown | None,
 ) -> "Study":
     from mlflow_hpo.study.driver import Study
+    from mlflow_hpo.study.first_model import first_model
     from mlflow_hpo.study.terminal import Display
 
     try:
-        with (shown or Display)(console) as display:
-            study = Study(run, planned, workers.executor, display, signals)
+        with first_model((shown or Display)(console), run, planned.spec, signals) as observer:
+            study = Study(run, planned, workers.executor, observer, signals)
             study.drive()
     except StudyError:  # why trials failed is on its page
         log_page(run, console)

@@ -72,6 +72,12 @@ class NotebookDisplay:
         if monotonic() - self._drawn >= REDRAWN_AFTER:
             self._draw()
 
+    def warn(self, line: str) -> None:
+        """Prints a line below the block."""
+        from mlflow_hpo.report.console import print_line
+
+        print_line(self._console, f"warning: {line}", "yellow")
+
     def _draw(self) -> None:
         from IPython.display import HTML, display
 

@@ -69,6 +69,10 @@ class Display(Observer):
         if self._console.is_terminal and self._study:
             self._live.update(Progress.of(self._study))
 
+    @override
+    def warn(self, line: str) -> None:
+        print_line(self._console, f"warning: {line}", "yellow")
+
     def _say(self, line: str) -> None:
         print_line(self._console, line)
 
