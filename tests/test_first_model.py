@@ -25,18 +25,24 @@ from mlflow_hpo.store.models import log_model
 from mlflow_hpo.study import lifecycle
 from mlflow_hpo.study.source import Given
 from mlflow_hpo.trial import State
-from mlflow_hpo.user_code import load_reference, pickled_by_value
+from mlflow_hpo.user_code import load_reference
 from mlflow_hpo.worker.loading import fresh_process, submit_load
 
 X, Y = np.ones((4, 2)), np.arange(4.0)
 MINE = """
+import threading
 import mlflow
+lock = threading.Lock()  # nobody can pickle it
 class Mine(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
-        return model_input
+        with lock:
+            return model_input
 def objective(trial):
     trial.report(1, {"loss": trial.config["x"]})
     trial.log_model("pyfunc", Mine(), pip_requirements=[])
+def locked(x):
+    with lock:
+        return x
 def triple(x):
     return factor() * x
 def factor():
@@ -83,11 +89,12 @@ def test_a_module_that_is_not_installed_cannot_wherever_this_process_finds_it(
     load: Callable[..., str], mine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    triple = load_reference(f"{mine}:triple", "model")
-    assert load(triple) == f"ModuleNotFoundError: No module named '{triple.__module__}'"
-    with pickled_by_value() as has_modules:
-        assert has_modules
-        assert load(triple) == ""
+    locked = load_reference(f"{mine}:locked", "model")
+    assert load(locked) == f"ModuleNotFoundError: No module named '{locked.__module__}'"
+
+
+def test_one_that_can_be_put_into_the_model_is_not_missed(load: Callable[..., str], mine: str) -> None:
+    assert load(load_reference(f"{mine}:triple", "model")) == ""
 
 
 def test_nor_can_this_package(load: Callable[..., str]) -> None:

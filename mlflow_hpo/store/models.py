@@ -5,10 +5,11 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
@@ -18,6 +19,9 @@ from mlflow_hpo.errors import SetupError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors
 from mlflow_hpo.store.fluent import use_store
+from mlflow_hpo.user_code import pickled_by_value
+
+PICKLED = ("pyfunc", "sklearn")  # the flavors that cloudpickle saves
 
 
 def log_model(
@@ -71,11 +75,10 @@ def log_model(
 
 def _save(flavor: str, model: Any, folder: str, **how: Any) -> None:
     save = importlib.import_module(f"mlflow.{flavor}").save_model
+    by_value = flavor in PICKLED and "code_paths" not in how and _can_be_pickled_by_value(model)
     try:
-        if flavor == "pyfunc":
-            save(path=folder, python_model=model, **how)
-        else:
-            save(model, folder, **how)
+        with pickled_by_value() if by_value else nullcontext():
+            _save_by(flavor, save, model, folder, **how)
     except MlflowException as error:
         raise SetupError(f"mlflow.{flavor} cannot save a {type(model).__name__}: {error}") from error
 
@@ -92,6 +95,20 @@ def ready_models(connection: Connection, experiment_id: str, run_id: str) -> lis
     """Returns the URIs of these models, without those that were not logged to their end."""
     models = models_below(connection, experiment_id, run_id)
     return [f"models:/{m.model_id}" for m in models if m.status == LoggedModelStatus.READY]
+
+
+def _save_by(flavor: str, save: Any, model: Any, folder: str, **how: Any) -> None:
+    if flavor == "pyfunc":
+        save(path=folder, python_model=model, **how)
+    else:
+        save(model, folder, **how)
+
+
+def _can_be_pickled_by_value(model: Any) -> bool:
+    """Tells whether the user's modules may go into the model: they may hold what cannot be pickled."""
+    with pickled_by_value() as has_modules, suppress(Exception):
+        return has_modules and bool(cloudpickle.dumps(model))
+    return False
 
 
 def load_model(flavor: str, uri: str, tracking_uri: str) -> Any:

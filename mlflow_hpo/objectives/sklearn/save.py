@@ -1,7 +1,6 @@
 """Checkpoints of estimators, and how their models are logged."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
 from copy import deepcopy
 from typing import Any
 
@@ -10,7 +9,6 @@ from mlflow_hpo.errors import TrialError
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.sklearn.estimators import head
-from mlflow_hpo.user_code import pickled_by_value
 
 FILE = "estimator.joblib"
 BEST_FILE = "best_estimator.joblib"
@@ -78,26 +76,14 @@ def log(trial: Handle, estimator: Any, inputs: ModelInputs, packages: Sequence[s
         model = Pipeline([("preprocess", inputs.transformer), ("model", estimator)])
     example = head(inputs.raw.train.x)
     pinned = versions("mlflow", *packages, *_package_of(estimator))
-    with ExitStack() as stack:
-        if _can_be_pickled_by_value(model):
-            stack.enter_context(pickled_by_value())
-        trial.log_model(
-            "sklearn",
-            model,
-            inputs=example,
-            outputs=model.predict(example),
-            pip_requirements=[f"{name}=={version}" for name, version in pinned.items()],
-            serialization_format="cloudpickle",
-        )
-
-
-def _can_be_pickled_by_value(model: Any) -> bool:
-    """Tells whether the user's modules may go into the model: they may hold what cannot be pickled."""
-    import cloudpickle
-
-    with pickled_by_value() as has_modules, suppress(Exception):
-        return has_modules and bool(cloudpickle.dumps(model))
-    return False
+    trial.log_model(
+        "sklearn",
+        model,
+        inputs=example,
+        outputs=model.predict(example),
+        pip_requirements=[f"{name}=={version}" for name, version in pinned.items()],
+        serialization_format="cloudpickle",
+    )
 
 
 def _package_of(estimator: Any) -> set[str]:
