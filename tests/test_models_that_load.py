@@ -247,7 +247,7 @@ def test_the_users_code_builds_it_again_with_its_weights_and_its_optimizer(
 ) -> None:
     model, address = trained(kind)
     files = download_model(address, uri, tmp_path)
-    handle = unit(files, 1, 1, data=DATA, config={"kind": kind}, run_id="same", source_id="same")
+    handle = unit(files, 1, 1, data=DATA, config={"kind": kind})
     again = KerasObjective(Keywords(model_of)).restored(handle)
     assert type(again) is type(model)
     assert type(again.optimizer) is type(model.optimizer)

@@ -46,7 +46,5 @@ def _built(spec: ObjectiveSpec, trial: Trial, files: Path) -> Any:
         max_epochs=trial.epochs,
         data=data_of(spec),
         folder=files,
-        run_id=trial.run_id,
-        source_id=trial.run_id,
     )
     return objective.restored(Handle(unit, SilentReporter()))

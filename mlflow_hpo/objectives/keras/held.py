@@ -98,7 +98,11 @@ def _restored(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
 
 
 def with_weights(model: Any, file: Path, is_same_trial: bool = True) -> Any:
-    """Loads a model's weights and its optimizer's state from a file, and returns the model."""
+    """Loads a model's weights and its optimizer's state from a file, and returns the model.
+
+    Args:
+        is_same_trial: it is to go on with the learning rate that it had there.
+    """
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
         rate = model.optimizer.get_config().get("learning_rate")
