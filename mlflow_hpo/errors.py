@@ -4,8 +4,15 @@
 Each carries one line that names the thing, the value and what would be right.
 """
 
+import re
 import signal
 from collections.abc import Iterable
+
+LONGEST = 500  # characters of a line that may quote whole arrays
+STYLING = re.compile(r"\x1b\[[\d;]*m")
+# Lines in which Keras and TensorFlow lead up to what is wrong; what goes with them is indented.
+LEADING = re.compile(r"^Exception encountered|Error encountered:|^Graph execution error|^Detected at node")
+EXPECTED = re.compile(r"Expected shape .*")
 
 
 class HpoError(Exception):
@@ -35,7 +42,11 @@ class StoreError(HpoError):
 
 
 class SetupError(HpoError):
-    """The model, the data and the settings do not fit each other: where none did succeed, no trial could."""
+    """The code, the data and the settings do not fit each other, whatever the config.
+
+    In a trial it ends the study only while no trial has shown that training reports the metric, when only
+    one trial runs; after that it is a trial's. What a config can cause is a `TrialError` from the start.
+    """
 
 
 class StudyError(HpoError):
@@ -89,15 +100,24 @@ def one_line(error: BaseException, longest: int | None = 300) -> str:
     return " ".join(str(error).split())[:longest] or type(error).__name__
 
 
-def worded(error: BaseException, lines: int | None = None) -> str:
+def worded(error: BaseException, whole: bool = True) -> str:
     """Returns the type and the message of another library's error in one line.
 
     Args:
-        lines: how many lines of the message to keep, empty ones not counted; None: all.
+        whole: all of the message; else the line of it that says what is wrong.
     """
-    kept = [line for line in str(error).splitlines() if line.strip()][:lines]
-    words = " ".join(" ".join(kept).split())
+    words = " ".join(str(error).split()) if whole else main_line(error)
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def main_line(error: BaseException) -> str:
+    """Returns the line of an error that says what is wrong: Keras and TensorFlow write others around it."""
+    text = STYLING.sub("", str(error))
+    if expected := EXPECTED.search(text):
+        return expected.group()[:LONGEST]
+    lines = [line for line in text.splitlines() if line.strip()]
+    main = (line for line in lines if not line[0].isspace() and not LEADING.search(line))
+    return " ".join(next(main, lines[0] if lines else "").split())[:LONGEST]
 
 
 def how_it_ended(status: int) -> str:

@@ -11,7 +11,7 @@ from contracts import ObjectiveContract
 from units import ending, unit
 
 from mlflow_hpo.data import Data, DataSpec, Part, load_data
-from mlflow_hpo.errors import ConfigError, SetupError
+from mlflow_hpo.errors import ConfigError, SetupError, TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords
 from mlflow_hpo.space import parse_space
@@ -165,7 +165,7 @@ def test_data_that_do_not_fit_are_named_with_their_shape(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("returned", [None, 3, "model"])
 def test_a_builder_that_returns_no_model_is_refused(tmp_path: Path, returned: Any) -> None:
-    with pytest.raises(SetupError, match=f"returned {type(returned).__name__}: expected a compiled"):
+    with pytest.raises(TrialError, match=f"returned {type(returned).__name__}: expected a compiled"):
         objective(lambda: returned).dry_run(unit(tmp_path, data=load_data(DataSpec("digits", 0))))
 
 

@@ -10,7 +10,7 @@ from units import Reports
 keras_tuner = pytest.importorskip("keras_tuner", reason="KerasTuner is an extra")
 
 from mlflow_hpo.data import DataSpec, load_data  # noqa: E402
-from mlflow_hpo.errors import ConfigError, SetupError  # noqa: E402
+from mlflow_hpo.errors import ConfigError, StudyError, TrialError  # noqa: E402
 from mlflow_hpo.objectives.keras import KerasObjective, Tuner, is_hypermodel  # noqa: E402
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space, parse_space  # noqa: E402
 from mlflow_hpo.trial import Config  # noqa: E402
@@ -230,11 +230,49 @@ def test_a_class_that_wants_more_is_refused() -> None:
         objective(Wanting).describe("own", load_data(DIGITS))
 
 
+class Picky(keras_tuner.HyperModel):  # type: ignore[misc, name-defined]
+    """One that cannot be built on some branches; `fatal`: one of them is to end the search."""
+
+    def __init__(self, refused: int, fatal: bool = False) -> None:
+        super().__init__()
+        self.refused, self.fatal = refused, fatal
+
+    def build(self, hp: Any) -> Any:
+        import keras
+
+        depth = hp.Int("depth", 1, 3)
+        if depth == 3:
+            hp.Float("late", 0.0, 1.0)
+        if depth == self.refused:
+            raise keras_tuner.errors.FatalTypeError("end") if self.fatal else ValueError("too deep")
+        hp.Choice("units", [4, 8])
+        return keras.Sequential([keras.layers.Dense(1)])
+
+
+def test_a_branch_that_cannot_be_built_is_given_up_with_what_it_had_asked_for() -> None:
+    found = objective(Picky(refused=3)).describe("own", None)
+    assert found.takes == frozenset({"depth", "units", "late"})
+    assert found.defaults == {"depth": 1, "units": 4, "late": 0.0}
+
+
+def test_a_model_that_cannot_be_built_with_its_defaults_has_no_space() -> None:
+    with pytest.raises(ValueError, match="too deep"):
+        objective(Picky(refused=1)).describe("own", None)
+
+
+def test_a_fatal_error_ends_the_study_wherever_it_is_raised(tmp_path: Path) -> None:
+    fatal = objective(Picky(refused=3, fatal=True))
+    with pytest.raises(StudyError, match="FatalTypeError: end"):
+        fatal.describe("own", None)
+    with pytest.raises(StudyError, match="FatalTypeError: end"):
+        fatal.train(TestFunction().handle(tmp_path, 0, 1, config={"depth": 3}))
+
+
 def test_a_model_that_is_not_compiled_is_refused(tmp_path: Path) -> None:
     def build(hp: Any) -> Any:
         import keras
 
         return keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 9))])
 
-    with pytest.raises(SetupError, match="'build' returned a Keras model that is not compiled"):
+    with pytest.raises(TrialError, match="'build' returned a Keras model that is not compiled"):
         objective(build).dry_run(TestFunction().handle(tmp_path, 0, 1))

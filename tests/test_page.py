@@ -220,7 +220,7 @@ def test_a_study_that_ends_has_its_page_even_where_all_trials_failed(
     done = hpo(
         uri, "search", "--max-trials", "5", "--trial-timeout", "0.001", MLFLOW_EXPERIMENT_NAME="failing"
     )
-    assert "the first 5 trials to end all failed" in one_line_error(done)
+    assert "the first 5 trials all failed" in one_line_error(done)
     assert "5 of 5 trials failed" in page_of(connection, "failing")
     done = hpo(uri, "search", "--max-trials", "2", "--max-epochs", "1", MLFLOW_EXPERIMENT_NAME="ending")
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ def test_when_the_first_five_fail_the_search_stops_in_the_first_ones_words(
 ) -> None:
     (tmp_path / "failing.py").write_text("def objective(config): raise KeyError('as asked')")
     study = start({"max_trials": 30, "model": f"{tmp_path}/failing.py:objective"}, "x: [1, 2, 3, 4, 5, 6, 7]")
-    message = "the first 5 trials to end all failed; trial 0: KeyError: 'as asked'"
+    message = "the first 5 trials all failed; trial 0: KeyError: 'as asked'"
     with pytest.raises(StudyError, match=message):
         study.drive()
     assert len(study.known) == 5

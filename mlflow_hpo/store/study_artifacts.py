@@ -60,4 +60,4 @@ class StudyArtifacts:
         try:
             yield
         except (MlflowException, OSError) as error:
-            raise StudyError(f"study {self._run_id} has lost {what}: {worded(error, lines=1)}") from error
+            raise StudyError(f"study {self._run_id} has lost {what}: {worded(error, whole=False)}") from error

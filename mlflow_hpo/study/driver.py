@@ -9,7 +9,7 @@ from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.report.next_commands import resume_command
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.store import StudyRun
-from mlflow_hpo.study.ledger import HOPELESS, Ledger, Observer
+from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.study.signals import Signals
@@ -43,9 +43,6 @@ class Study:
         self._executor, self._observer = executor, observer
         self.ledger, self._proposer = Ledger(run, plan, observer), Proposer(plan)
         self._scheduler, self._metric_is_sure = plan.info.scheduler, plan.metric_is_sure
-        # How many setup errors are a single trial's: none until one trial has succeeded, because until then
-        # every trial would fail alike.
-        self._spared = 0
         self._units = RunningUnits(self.dispatcher, self.ledger, self._proposer, plan.model.constants)
         self._signals = Signals() if signals is None else signals
 
@@ -120,8 +117,11 @@ class Study:
         return given
 
     def _capacity(self) -> int:
-        """Returns how many units may run: one until it is known that training reports the metric."""
-        return self._executor.workers if self._metric_is_sure or self.ledger.losses else 1
+        return self._executor.workers if self._is_sure() else 1
+
+    def _is_sure(self) -> bool:
+        """Tells whether training is known to report the metric; until then one unit runs at a time."""
+        return self._metric_is_sure or bool(self.ledger.losses)
 
     def _next_unit(self) -> Unit | None:
         seen = self.ledger.seen
@@ -140,13 +140,11 @@ class Study:
         except TrialError as error:
             self.ledger.fail(trial, str(error), error.details or str(error.__cause__).strip())
         except SetupError as error:
-            self._spared -= 1
-            if self._spared < 0:
+            if not self._is_sure():
                 self.ledger.end(trial, State.FAILED, str(error))
                 raise  # the next trial would meet it as well
             self.ledger.fail(trial, str(error))
         else:
-            self._spared = HOPELESS
             self.ledger.record(trial, result)
 
     def _cut(self, reason: str, state: State) -> None:

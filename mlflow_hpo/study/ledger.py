@@ -19,7 +19,7 @@ from mlflow_hpo.trial import Result, State, Trial, Unit
 if TYPE_CHECKING:
     from mlflow_hpo.study.driver import Study
 
-HOPELESS = 5  # so many failed trials, and no other, end a study
+HOPELESS = 5  # so many trials end a study, if they are its first ones and failed, and no other ended
 
 
 class Observer(Protocol):
@@ -139,12 +139,13 @@ class Ledger(KnownTrials):
         """Ends a trial that failed.
 
         Raises:
-            StudyError: so many have failed, and no other ended, that no trial will succeed.
+            StudyError: the first ones all failed, and no other ended, so that no trial will succeed.
         """
         self.end(trial, State.FAILED, reason, traceback)
-        states = [t.state for t in self.known if t.state is not State.RUNNING]
-        if len(states) >= HOPELESS and all(state is State.FAILED for state in states):
-            raise StudyError(f"the first {len(states)} trials to end all failed; {self.first_failure}")
+        first = self.known[:HOPELESS]  # by their numbers: bad ones may end before one that is good and slow
+        ended = [*first, *(t for t in self.known if t.state is not State.RUNNING)]
+        if len(first) == HOPELESS and all(t.state is State.FAILED for t in ended):
+            raise StudyError(f"the first {HOPELESS} trials all failed; {self.first_failure}")
 
     def lose(self, trial: Trial, lost: WorkerLost) -> None:
         """Notes that a trial's worker died: its unit is given again, unless that happened too often.

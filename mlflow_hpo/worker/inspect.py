@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlflow_hpo.errors import SetupError
 from mlflow_hpo.worker.startup import data_of, user_errors
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
         return find_objective(spec).describe(name, data), data_info
 
 
-@user_errors("the model cannot be built with its baseline: ")
+@user_errors("the model cannot be built with its baseline: ", SetupError)
 def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> tuple[str, ...] | None:
     """Tries a config on a few rows, before any trial starts.
 
@@ -40,7 +41,7 @@ def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> 
         The metrics that its training will report; None if only training tells.
 
     Raises:
-        HpoError: model and data do not fit.
+        SetupError: it cannot be trained, so that the search is not to begin.
     """
     from mlflow_hpo.objectives.find import find_objective
     from mlflow_hpo.objectives.handle import Handle

@@ -18,7 +18,7 @@ from pathlib import Path
 from signal import SIGINT, default_int_handler, getsignal
 from typing import TYPE_CHECKING
 
-from mlflow_hpo.errors import HpoError, StudyError, TrialError, worded
+from mlflow_hpo.errors import DataError, HpoError, StudyError, TrialError, worded
 from mlflow_hpo.execution.preload import loaded_with, silence
 from mlflow_hpo.user_code import use_contents
 
@@ -91,28 +91,36 @@ def own_errors() -> Iterator[None]:
 
 
 @contextmanager
-def user_errors(what: str = "") -> Iterator[None]:
+def user_errors(what: str = "", kind: type[HpoError] = TrialError) -> Iterator[None]:
     """Turns whatever the user's code raises into one of our errors, led by what was being done.
 
     An exception of TensorFlow's could not be unpickled without importing TensorFlow into the driver.
+
+    Args:
+        kind: the error; also in place of a trial's, which is to end more than a trial.
     """
     try:
         yield
-    except HpoError:
+    except HpoError as error:
+        if isinstance(error, TrialError) and kind is not TrialError:
+            raise kind(f"{what}{error}") from error
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and getsignal(SIGINT) is default_int_handler:
             raise  # a Ctrl-C, in the process of the search: workers ignore it
         if isinstance(error, OSError) and error.errno in OF_THE_DISK:  # each trial after it would meet it too
-            raise StudyError(what + worded(error, lines=1)) from error
-        raise TrialError(what + worded(error, lines=1)) from error
+            raise StudyError(what + worded(error, whole=False)) from error
+        raise kind(what + worded(error, whole=False)) from error
 
 
 def data_of(spec: ObjectiveSpec) -> Data | None:
     """Loads the spec's data; returns None if it has none."""
     from mlflow_hpo.data import load_data
 
-    return load_data(spec.data) if spec.data.name else None
+    if not spec.data.name:
+        return None
+    with user_errors(f"data {spec.data.name!r} cannot be loaded: ", DataError):  # for no trial
+        return load_data(spec.data)
 
 
 def _limit_threads(threads: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from typing_extensions import override
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import SetupError
+from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.models import BUILDERS, EPOCHS, KERAS_METRICS, ModelInfo, find_model, keyword_defaults
 from mlflow_hpo.models.training import compile_model, learning_rate_at, train_defaults
 from mlflow_hpo.objectives.keras.fit import Fit
@@ -181,14 +181,14 @@ def compiled(model: Any, name: str) -> Any:
     """Returns the model, if it is a compiled Keras model.
 
     Raises:
-        SetupError: it is not.
+        TrialError: it is not.
     """
     import keras
 
     if not isinstance(model, keras.Model):
-        raise SetupError(f"model {name!r} returned {type(model).__name__}: expected a compiled Keras model")
+        raise TrialError(f"model {name!r} returned {type(model).__name__}: expected a compiled Keras model")
     if not model.compiled:
-        raise SetupError(
+        raise TrialError(
             f"model {name!r} returned a Keras model that is not compiled: call model.compile(...)"
         )
     return model

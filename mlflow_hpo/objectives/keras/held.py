@@ -1,13 +1,11 @@
 """The model of a unit: built new, restored from a checkpoint, or still held from the trial's last unit."""
 
-import re
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from mlflow_hpo.data import Data
 from mlflow_hpo.data.preprocess import ModelInputs
-from mlflow_hpo.errors import SetupError, TrialError
+from mlflow_hpo.errors import TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.internals import is_fast, names_given, restore_names
@@ -24,25 +22,14 @@ _names: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()  # those gi
 
 
 def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
-    """Returns a new model, seeded and named as the first one of a fresh process.
-
-    Raises:
-        SetupError: it does not fit the data.
-    """
+    """Returns a new model, seeded and named as the first one of a fresh process."""
     begin(trial.seed, keep=bool(_held))
     return assembled(builder, trial, rows)
 
 
 def assembled(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     """Returns a new model as `built` does, but changes no random generator and no name of this process."""
-    try:
-        model = builder.build(trial.config, rows.data)
-    except (SetupError, TrialError):
-        raise
-    except ValueError as error:
-        if rows.data is None or "hape" not in str(error):  # shape, or Shape
-            raise
-        raise misfit(rows.data, error) from error
+    model = builder.build(trial.config, rows.data)
     if rows.data is not None and not model.built:
         _make_weights(model, rows.data.train.x)
     if is_fast():
@@ -110,19 +97,3 @@ def with_weights(model: Any, file: Path, is_same_trial: bool = True) -> Any:
     if not is_same_trial and isinstance(rate, float):
         model.optimizer.learning_rate.assign(rate)  # a copy of another trial has its own
     return model
-
-
-def misfit(data: Data, error: BaseException) -> SetupError:
-    """Returns the error for a model that does not fit the data."""
-    target = f"{data.classes} classes" if data.classes else "numbers to predict"
-    shapes = f"the model does not fit data {data.name!r}, whose inputs have shape {data.shape} and {target}"
-    return SetupError(f"{shapes}: {_main_line(error)}")
-
-
-def _main_line(error: BaseException) -> str:
-    """Returns the line of Keras's error that says what is wrong; the error may quote whole arrays."""
-    text = re.sub(r"\x1b\[\d+m", "", str(error))
-    if expected := re.search(r"Expected shape .*", text):
-        return expected.group()
-    lines = [line.strip() for line in text.splitlines()]
-    return next((line for line in lines if line and "encountered" not in line), type(error).__name__)

@@ -8,13 +8,14 @@ from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.data.preprocess import model_inputs
+from mlflow_hpo.errors import SetupError, main_line
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.answer import conclude
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, scalars
-from mlflow_hpo.objectives.keras.held import FILE, assembled, built, hold, misfit, prepared, with_weights
+from mlflow_hpo.objectives.keras.held import FILE, assembled, built, hold, prepared, with_weights
 from mlflow_hpo.objectives.keras.rows import batches, targets
 from mlflow_hpo.objectives.keras.save import log, weights_of
 from mlflow_hpo.objectives.keras.scorers import with_score
@@ -67,7 +68,7 @@ class KerasObjective(Objective):
             names = [*model.compute_metrics(x, y, answers)]
             names += [f"val_{name}" for name in names]
         except Exception as error:
-            raise misfit(rows.data, error) from error
+            raise _misfit(rows.data, error) from error
         added = self.scorer.names(rows.data, names)
         with_score(dict.fromkeys(names, 0.0), self.scorer, model, rows.data)
         return None if self._reports_otherwise(model) else (*names, *added)
@@ -112,3 +113,10 @@ class KerasObjective(Objective):
             return scores(read_predictions(load("pyfunc").predict(part.x), data, part), data, part)
         rows = batches(part.x, targets(model, data, part))
         return scalars(model.evaluate(rows, verbose=0, return_dict=True))
+
+
+def _misfit(data: Data, error: BaseException) -> SetupError:
+    """Returns the error for a model that does not fit the data."""
+    target = f"{data.classes} classes" if data.classes else "numbers to predict"
+    shapes = f"the model does not fit data {data.name!r}, whose inputs have shape {data.shape} and {target}"
+    return SetupError(f"{shapes}: {main_line(error) or type(error).__name__}")

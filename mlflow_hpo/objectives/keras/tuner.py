@@ -1,8 +1,8 @@
 """KerasTuner's hypermodels, unchanged: `build_model(hp)` and `HyperModel` classes with `build` and `fit`."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.errors import ConfigError, StudyError, worded
 from mlflow_hpo.models import KERAS_METRICS, ModelInfo
 from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, Builder, changeable, compiled
 from mlflow_hpo.objectives.keras.fit import Fit
@@ -31,6 +31,17 @@ def is_hypermodel(target: Any) -> bool:
         return False
     first = next(iter(inspect.signature(target).parameters.values()), None)
     return first is not None and first.default is first.empty and "hp" in (first.name, str(first.annotation))
+
+
+@contextmanager
+def ending_the_study() -> Iterator[None]:
+    """Makes KerasTuner's FatalError end the study: any other error of a hypermodel's ends its trial."""
+    from keras_tuner.errors import FatalError
+
+    try:
+        yield
+    except FatalError as error:
+        raise StudyError(worded(error, whole=False)) from error
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Tuner(Builder):
         )
 
     @override
+    @ending_the_study()
     def build(self, config: Config, data: Data | None) -> Any:
         hypermodel = self._hypermodel(data)
         return compiled(
@@ -66,6 +78,7 @@ class Tuner(Builder):
         )
 
     @override
+    @ending_the_study()
     def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
         """Replaces the model's `fit` by ours while the hypermodel's own `fit` runs."""
         if not self.has_own_fit:
@@ -94,6 +107,7 @@ class Tuner(Builder):
     def _hypermodel(self, data: Data | None) -> Any:
         return _made(self.target, data)
 
+    @ending_the_study()
     def _show(self, hp: Any, data: Data | None) -> None:
         """Lets the user's code ask for hyperparameters, without training."""
         model = self._hypermodel(data).build(hp)

@@ -1,8 +1,10 @@
 """Makes a space of KerasTuner's hyperparameters: finds them all, and on which branches each exists."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from mlflow_hpo.errors import HpoError
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Option, Parameter, Space
 
 MOST_BUILDS = 64  # of a model, to find the hyperparameters that exist on some branches only
@@ -16,10 +18,15 @@ def explored(show: Callable[[Any], None]) -> Found:
     """Returns every hyperparameter that the user's code asks for, on any branch.
 
     Starting from the defaults, each option of each choice and both ends of each range are tried once, with
-    the values under which it was first met, until nothing new is met.
+    the values under which it was first met, until nothing new is met. A branch on which the code fails has
+    what it asked for until then: such a config fails its trial, too.
 
     Args:
         show: lets the user's code ask a `HyperParameters` object for its values.
+
+    Raises:
+        Exception: what the code raises with the defaults.
+        HpoError: what it raises on any branch.
     """
     from keras_tuner import HyperParameters
 
@@ -29,7 +36,8 @@ def explored(show: Callable[[Any], None]) -> Found:
     while waiting and tried < MOST_BUILDS:
         hp = HyperParameters()
         hp.values = waiting.pop(0)
-        show(hp)
+        with nullcontext() if tried == 0 else _given_up():
+            show(hp)
         tried += 1
         for met in hp.space:
             if _identity(met) not in found:
@@ -42,6 +50,17 @@ def explored(show: Callable[[Any], None]) -> Found:
                 found[str(under)] = None
                 waiting.append({**hp.values, **under})
     return [met for met in found.values() if met is not None]
+
+
+@contextmanager
+def _given_up() -> Iterator[None]:
+    """Lets a branch fail: a trial that takes it will."""
+    try:
+        yield
+    except HpoError:
+        raise
+    except Exception:
+        return
 
 
 def _identity(hp: Any) -> str:
