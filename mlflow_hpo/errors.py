@@ -82,6 +82,13 @@ class TrialError(HpoError):
         return str(self.args[0])
 
 
+class RunDeletedError(TrialError):
+    """Somebody deleted the trial's run: the trial is given up."""
+
+    def __init__(self, message: str = "its run was deleted", details: str = "") -> None:
+        super().__init__(message, details)
+
+
 class NotFiniteError(TrialError):
     """A loss became NaN or infinite."""
 

@@ -153,6 +153,7 @@ class Result:
         ended_itself: training ended before the last epoch, and more would not make it better.
         best_epoch: the epoch whose value counts; None: the last.
         reason: why it ended before its last epoch, in words for people; empty if it did not.
+        renamed: metrics whose names the store does not take, with those that they are logged under.
     """
 
     values: Results
@@ -165,6 +166,7 @@ class Result:
     ended_itself: bool = False
     best_epoch: int | None = None
     reason: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 def derived_seed(*parts: int) -> int:

@@ -152,7 +152,7 @@ class Recording:
     def __init__(self, on_change: Callable[[Trial], None] | None = None) -> None:
         self.study: Study | None = None
         self.changes: list[Trial] = []
-        self.warnings: list[str] = []
+        self.lines: list[str] = []
         self._on_change = on_change
 
     def began(self, study: Study) -> None:
@@ -166,8 +166,8 @@ class Recording:
     def tick(self) -> None:
         """Time passes."""
 
-    def warn(self, line: str) -> None:
-        self.warnings.append(line)
+    def say(self, line: str) -> None:
+        self.lines.append(line)
 
 
 @pytest.fixture

@@ -154,8 +154,9 @@ def test_more_trials_than_a_page_are_all_read(
 
 
 def test_a_tag_that_mlflow_would_cut_short_is_refused(start: Callable[..., Study]) -> None:
-    with pytest.raises(StoreError, match=r"'mlflow_hpo.config' has \d+ characters: MLflow keeps 8000"):
-        start().run.trials.create(0, {"long": "x" * 9000}, 0)
+    study = start()
+    with pytest.raises(StoreError, match=r"'mlflow_hpo.plan' has 9000 characters: MLflow keeps 8000"):
+        study.run.connection.write(study.run.run_id, tags={keys.PLAN: "x" * 9000})
 
 
 def test_a_study_is_found_by_id_and_by_name(start: Callable[..., Study], connection: Connection) -> None:

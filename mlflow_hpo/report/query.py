@@ -1,6 +1,6 @@
 """Reads the trials of one or several studies, for a ranking."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,6 +9,7 @@ from mlflow_hpo.metric import Metric
 from mlflow_hpo.report.ranking import Entry, Ranking, entries
 from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.store import Connection, StudyRun, filter_names, find_studies, find_study, keys
+from mlflow_hpo.store.names import legal
 from mlflow_hpo.trial import Trial
 
 NOT_SHOWN = ("system/", "mlflow.")  # of the names of metrics and tags
@@ -89,11 +90,16 @@ def _from(progress: Progress, before: int, count: int) -> None:
 def _entries(study: StudyRun, info: StudyInfo, query: RankingQuery, progress: Progress) -> list[Entry]:
     runs = study.trials.runs(query.where, progress)
     trials = [trial for trial, _ in runs]
-    metrics = {trial.run_id: run.data.metrics for trial, run in runs}
+    metrics = {trial.run_id: _named(run.data.metrics, query.metrics) for trial, run in runs}
     first: Trial | None = None
     if query.where:  # the baseline need not meet the filter
         first = next((t for t, _ in study.trials.runs(f"tags.`{keys.NUMBER}` = '0'") if t.losses), None)
     return entries(info, trials, first, study.name, metrics)
+
+
+def _named(logged: Mapping[str, float], wanted: Sequence[Metric]) -> dict[str, float]:
+    """Returns a run's metrics, those that are wanted by their own names: the store may have given others."""
+    return {**logged, **{m.name: logged[legal(m.name)] for m in wanted if legal(m.name) in logged}}
 
 
 def _ranking(studies: Sequence[StudyRun], infos: Sequence[StudyInfo], query: RankingQuery) -> Ranking:

@@ -77,7 +77,7 @@ def describe(
     ]
     if winner:
         lines += ["", "| hyperparameter | value |", "|---|---|"]
-        lines += [f"| {name} | {text(value)} |" for name, value in winner.config.items()]
+        lines += [f"| {name} | {cell(value)} |" for name, value in winner.config.items()]
         lines += ["", f"Its run: `{winner.run_id}`.", *_model_lines(info, run_id, winner.model_uri)]
     return "\n".join(lines)
 

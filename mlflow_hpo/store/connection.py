@@ -11,17 +11,19 @@ from typing import Any, TypeVar
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, LoggedModel, Metric, Param, Run, RunTag, ViewType
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.time import get_current_time_millis
 
-from mlflow_hpo.errors import HpoError, StoreError, one_line
+from mlflow_hpo.errors import HpoError, RunDeletedError, StoreError, one_line
 from mlflow_hpo.store import keys
+from mlflow_hpo.store.names import Names, legal, shortened
 
 Item = TypeVar("Item")
 
@@ -76,20 +78,47 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Writes to one run in one call."""
-        now = get_current_time_millis()
+        """Writes to one run in one call: names as MLflow takes them, and what is for people shortened."""
+        now, names = get_current_time_millis(), Names().of(params or ())
         self.client.log_batch(
             run_id,
-            metrics=[Metric(k, v, now, step) for k, v in (metrics or {}).items()],
-            params=[Param(k, str(v)) for k, v in (params or {}).items()],
+            metrics=[Metric(legal(k), v, now, step) for k, v in (metrics or {}).items()],
+            params=[Param(names[k], shortened(str(v), keys.MAX_PARAM)) for k, v in (params or {}).items()],
             tags=[RunTag(k, v) for k, v in checked(dict(tags or {})).items()],
         )
 
-    def runs(self, experiment_ids: list[str], condition: str, order: str) -> Iterator[Run]:
-        """Yields the runs that meet a condition in MLflow's filter syntax, page by page."""
+    @contextmanager
+    def writing(self, run_id: str) -> Iterator[None]:
+        """Notices that the run to which something is written was deleted meanwhile.
+
+        Raises:
+            RunDeletedError: in place of what the store says to that.
+        """
+        try:
+            yield
+        except (MlflowException, StoreError) as error:
+            if self.is_deleted(run_id):
+                raise RunDeletedError from error
+            raise
+
+    def is_deleted(self, run_id: str) -> bool:
+        """Tells whether somebody has deleted a run, even for good."""
+        try:
+            return bool(self.client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED)
+        except MlflowException as error:
+            return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
+
+    def runs(
+        self, experiment_ids: list[str], condition: str, order: str, view: int = ViewType.ACTIVE_ONLY
+    ) -> Iterator[Run]:
+        """Yields the runs that meet a condition in MLflow's filter syntax, page by page.
+
+        Args:
+            view: of MLflow's `ViewType`: whether deleted ones are wanted.
+        """
         return _pages(
             lambda token: self.client.search_runs(
-                experiment_ids, condition, max_results=PAGE, order_by=[order], page_token=token
+                experiment_ids, condition, view, max_results=PAGE, order_by=[order], page_token=token
             )
         )
 
@@ -126,11 +155,12 @@ def _pages(ask: Callable[[str | None], PagedList[Item]]) -> Iterator[Item]:
 
 
 def checked(tags: dict[str, str]) -> dict[str, str]:
-    """Returns the tags if none is too long: MLflow may cut one short, and they are to be read back.
+    """Returns the tags, with those for people shortened, if no other is too long: MLflow may cut one short.
 
     Raises:
         StoreError: a tag is longer than MLflow keeps.
     """
+    tags |= {key: shortened(tags[key], most) for key, most in keys.FOR_PEOPLE.items() if key in tags}
     for key, value in tags.items():
         if len(value) > keys.MAX_TAG:
             raise StoreError(f"tag {key!r} has {len(value)} characters: MLflow keeps {keys.MAX_TAG}")

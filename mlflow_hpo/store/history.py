@@ -11,6 +11,7 @@ from mlflow.entities import Run
 
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags
+from mlflow_hpo.store.names import legal
 from mlflow_hpo.trial import State, Trial
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def machine_of(run: Run) -> dict[str, str]:
 
 def learning_curve(study: StudyRun, trial: Trial, metric: str) -> tuple[tuple[int, float], ...]:
     """Returns (epoch, value) pairs of a trial's metric, in one query; only finite values."""
-    history = study.connection.client.get_metric_history(trial.run_id, metric)
+    history = study.connection.client.get_metric_history(trial.run_id, legal(metric))
     values = {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
     return tuple((epoch, values[epoch]) for epoch in sorted(values) if math.isfinite(values[epoch]))
 
@@ -96,7 +97,7 @@ def last_span(trial: Trial, run: Run) -> UnitSpan | None:
 def record_of(connection: Connection, run_id: str, metric: str) -> Record:
     """Reads how the trial of a run was trained."""
     run = connection.client.get_run(run_id)
-    history = connection.client.get_metric_history(run_id, metric)
+    history = connection.client.get_metric_history(run_id, legal(metric))
     return Record(_facts(run), {m.step: m.value for m in history})
 
 

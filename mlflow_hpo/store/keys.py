@@ -13,7 +13,7 @@ DRIVER = PREFIX + "driver"  # JSON: host, pid and start of the process that driv
 
 # Tags of a trial, a child run.
 NUMBER = PREFIX + "trial"
-CONFIG = PREFIX + "config"  # JSON
+CONFIG = PREFIX + "config"  # JSON; more of its text in tags .1, .2 and so on
 RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in tags .1, .2 and so on
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
@@ -70,6 +70,9 @@ PRIMARY_METRIC = "mlflow.experiment.primaryMetric.name"
 GREATER_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
 
 MAX_TAG = 8000  # characters that a tag holds
+MAX_PARAM = 6000
+PART = 5000  # characters of a tag of which there may be several: any server takes so many
+FOR_PEOPLE = {NOTE: 5000, REASON: 2000}  # tags that may be shortened
 
 # Tags of a registered model version, leading back; and of the trial that was scored for it.
 STUDY_RUN = PREFIX + "study_run"

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any
 
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
@@ -37,7 +38,7 @@ class NestedRuns:
         self, name: str, config: Config, tags: Mapping[str, str], seed: int, constants: Constants = None
     ) -> str:
         """Starts a run, complete with its tags from its first moment; returns its id."""
-        tags = {**self.tags, keys.PARENT: self.study_id, keys.CONFIG: to_json(dict(config)), **tags}
+        tags = {**self.tags, keys.PARENT: self.study_id, **config_tags(config), **tags}
         client = self.connection.client
         run_id = client.create_run(self.experiment_id, tags=checked(tags), run_name=name).info.run_id
         try:
@@ -48,10 +49,10 @@ class NestedRuns:
             raise
         return str(run_id)
 
-    def find(self, condition: str = "") -> Iterator[Run]:
+    def find(self, condition: str = "", view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
         """Yields the runs that meet a condition in MLflow's filter syntax, oldest first, page by page."""
         nested = f"tags.`{keys.PARENT}` = '{self.study_id}'" + (f" and {condition}" if condition else "")
-        return self.connection.runs([self.experiment_id], nested, "attributes.start_time ASC")
+        return self.connection.runs([self.experiment_id], nested, "attributes.start_time ASC", view)
 
     def read(self, run: Run, number_key: str = keys.NUMBER) -> Trial:
         """Returns the trial that a run's tags describe.
@@ -65,7 +66,7 @@ class NestedRuns:
             number=int(tags[number_key]),
             run_id=run.info.run_id,
             state=State(tags[keys.STATE]),
-            config=json.loads(tags[keys.CONFIG]),
+            config=read_config(tags),
             results=read_results(tags, self.metrics),
             seconds=float(tags.get(keys.SECONDS, 0)),
             reason=tags.get(keys.REASON, ""),
@@ -106,6 +107,19 @@ class NestedRuns:
 def is_half_dropped(run: Run) -> bool:
     """Tells whether a driver was killed while it deleted what a run holds."""
     return str(run.data.tags.get(keys.DROPPED, "")).endswith(UNDER_WAY)
+
+
+def config_tags(config: Config) -> dict[str, str]:
+    """Returns the tags that hold a config, whole: a param may be shortened."""
+    text = to_json(dict(config))
+    parts = [text[i : i + keys.PART] for i in range(0, len(text), keys.PART)]
+    return {keys.CONFIG + (f".{place}" if place else ""): part for place, part in enumerate(parts)}
+
+
+def read_config(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the config that a run's tags hold."""
+    more = takewhile(lambda key: key in tags, (f"{keys.CONFIG}.{place}" for place in count(1)))
+    return dict(json.loads(tags[keys.CONFIG] + "".join(tags[key] for key in more)))
 
 
 def run_params(config: Config, seed: int, constants: Constants) -> dict[str, Any]:

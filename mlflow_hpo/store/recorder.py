@@ -17,6 +17,7 @@ from mlflow_hpo.data import Data
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors, to_json
 from mlflow_hpo.store.models import log_model, ready_models
+from mlflow_hpo.store.names import Names
 
 FIRST_FLUSH, LAST_FLUSH, GROWTH = 1.0, 30.0, 0.25  # seconds, seconds, part of the time so far
 DATASET_ATTEMPTS = 3
@@ -29,10 +30,14 @@ class Recorder:
 
     The pause between two writes starts at a second and grows with the time so far, up to half a
     minute: a short trial is seen live, and a long one costs few calls.
+
+    Attributes:
+        names: under which metrics are logged; those that were asked for first count.
     """
 
     def __init__(self, connection: Connection, run_id: str, experiment_id: str) -> None:
         self.connection, self.run_id, self._experiment_id = connection, run_id, experiment_id
+        self.names = Names()
         self._metrics: list[Metric] = []
         self._tags: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -53,7 +58,8 @@ class Recorder:
         """Records metrics of one step; they are written soon, or at the end."""
         now = get_current_time_millis()
         with self._lock:
-            self._metrics += [Metric(k, float(v), now, step) for k, v in values.items()]
+            names = self.names.of(values)
+            self._metrics += [Metric(names[k], float(v), now, step) for k, v in values.items()]
         pause = min(max(FIRST_FLUSH, GROWTH * (monotonic() - self._started)), LAST_FLUSH)
         if monotonic() - self._flushed >= pause:
             self.flush()
@@ -76,7 +82,7 @@ class Recorder:
 
     def last_epoch(self, metric: str) -> int:
         """Returns the last epoch with metrics on the run: an earlier attempt of a unit may have left some."""
-        history = self.connection.client.get_metric_history(self.run_id, metric)
+        history = self.connection.client.get_metric_history(self.run_id, self.names.of([metric])[metric])
         return max((m.step for m in history), default=0)
 
     def machine(self, facts: Mapping[str, str]) -> None:

@@ -1,18 +1,20 @@
 """The run of a study in the tracking store, the parent of its trials. Only the driver writes here."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, replace
 from typing import Any
 
 from mlflow.entities import Run
 
-from mlflow_hpo.errors import StudyError
+from mlflow_hpo.errors import RunDeletedError, StoreError, StudyError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.driver_mark import driver_mark, other_driver
 from mlflow_hpo.store.extra_runs import ExtraRuns
+from mlflow_hpo.store.names import legal
 from mlflow_hpo.store.nested_runs import NestedRuns
 from mlflow_hpo.store.registrations import FinalTraining, Registration
 from mlflow_hpo.store.study_artifacts import StudyArtifacts
@@ -102,7 +104,7 @@ class StudyRun:
         metric = self.metrics[0]  # for the experiment's charts
         set_tag = self.connection.client.set_experiment_tag
         shown = f"{keys.BEST if self.plan['at_best'] else ''}{metric.name}"
-        set_tag(self.experiment_id, keys.PRIMARY_METRIC, shown)
+        set_tag(self.experiment_id, keys.PRIMARY_METRIC, legal(shown))
         set_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(metric.maximize))
 
     def drive_again(self, settings: Json, plan: Json) -> None:
@@ -126,7 +128,8 @@ class StudyRun:
     def show_best(self, metric: str, value: float, results: int, note: str) -> None:
         """Extends the series of the best value so far, and describes the best trial."""
         best = {keys.BEST + metric: value}
-        self.connection.write(self.run_id, metrics=best, step=results, tags={keys.NOTE: note})
+        with _of_study(self.connection, self.run_id):
+            self.connection.write(self.run_id, metrics=best, step=results, tags={keys.NOTE: note})
 
     @property
     def final(self) -> FinalTraining | None:
@@ -147,7 +150,7 @@ class StudyRun:
     def keep_registrations(self, registrations: Sequence[Registration], note: str) -> None:
         """Records registrations, and describes the study with them."""
         kept = [asdict(replace(one, why=one.why[:REASON_KEPT])) for one in registrations]
-        self._tag({keys.REGISTERED: to_json(kept), keys.NOTE: note[: keys.MAX_TAG]})
+        self._tag({keys.REGISTERED: to_json(kept), keys.NOTE: note})
 
     @property
     def loads(self) -> dict[str, str]:
@@ -161,7 +164,7 @@ class StudyRun:
 
     def end(self, state: State, reason: str) -> None:
         """Records that the study ended, or was cut (KILLED)."""
-        self._tag({keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.DRIVER: ""})
+        self._tag({keys.STATE: str(state), keys.REASON: reason, keys.DRIVER: ""})
         self.connection.client.set_terminated(self.run_id, state.name)
 
     @property
@@ -173,8 +176,21 @@ class StudyRun:
         self.tags = self.connection.client.get_run(self.run_id).data.tags
 
     def _tag(self, tags: Mapping[str, str]) -> None:
-        self.connection.write(self.run_id, tags=tags)
+        with _of_study(self.connection, self.run_id):
+            self.connection.write(self.run_id, tags=tags)
         self.tags = {**self.tags, **tags}
+
+
+@contextmanager
+def _of_study(connection: Connection, run_id: str) -> Iterator[None]:
+    """Ends a study whose own run somebody has deleted."""
+    try:
+        with connection.writing(run_id):
+            yield
+    except RunDeletedError as error:
+        raise StoreError(
+            f"study {run_id}: its run was deleted while it ran: restore it and resume, or begin another study"
+        ) from error
 
 
 def _driving(settings: Json, plan: Json) -> dict[str, str]:

@@ -1,12 +1,15 @@
-"""A study's trials in the tracking store: runs nested under the study's. Only the driver writes here."""
+"""A study's trials in the tracking store: runs nested under the study's. Only the driver writes here.
+
+Writing to a trial whose run somebody has deleted meanwhile raises `RunDeletedError`.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 
-from mlflow_hpo.errors import StudyError
+from mlflow_hpo.errors import RunDeletedError, StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import store_errors, to_json
 from mlflow_hpo.store.deletion import delete_models
@@ -18,6 +21,11 @@ STATUS = {state: state.name for state in (State.FINISHED, State.FAILED, State.KI
 STATUS |= {State.PAUSED: "SCHEDULED", State.STOPPED: "FINISHED"}
 STOPS_BELOW = (State.FAILED, State.KILLED)  # the process may be gone before it ended the runs that it began
 TRACEBACK_SHOWN = 6000  # characters of a traceback in the run's description
+
+
+def given_up(trial: Trial) -> Trial:
+    """Returns a trial whose run was deleted."""
+    return replace(trial, state=State.FAILED, reason=str(RunDeletedError()), dropped=Dropped.ALL)
 
 
 class Trials:
@@ -35,8 +43,16 @@ class Trials:
         return [trial for trial, _ in self._load()]
 
     def adopt(self) -> list[Trial]:
-        """Returns all trials for a driver that goes on; those that were running are now KILLED."""
-        return [self._adopt(trial, run) for trial, run in self._load()]
+        """Returns all trials for a driver that goes on; those that were running are now KILLED.
+
+        Those whose runs were deleted are FAILED: they keep their numbers, and are not tried again.
+        """
+        adopted = {trial.number: self._adopt(trial, run) for trial, run in self._load()}
+        for run in self._nested.find(view=ViewType.DELETED_ONLY):
+            if keys.NUMBER in run.data.tags:
+                trial = self._nested.read(run)
+                adopted.setdefault(trial.number, given_up(trial))
+        return [adopted[number] for number in sorted(adopted)]
 
     def runs(
         self, where: str = "", progress: Callable[[int], None] = lambda count: None
@@ -84,15 +100,17 @@ class Trials:
 
     def restart(self, trial: Trial, seed: int, constants: Constants = None) -> Trial:
         """Sets a trial's run to RUNNING again, for its next unit."""
-        self._connection.client.update_run(trial.run_id, status="RUNNING")
         tags = {keys.STATE: str(State.RUNNING), keys.REASON: "", keys.NOTE: ""}
-        self._connection.write(trial.run_id, params=run_params(trial.config, seed, constants), tags=tags)
+        with self._connection.writing(trial.run_id):
+            self._connection.client.update_run(trial.run_id, status="RUNNING")
+            self._connection.write(trial.run_id, params=run_params(trial.config, seed, constants), tags=tags)
         return replace(trial, state=State.RUNNING, reason="")
 
     def record(self, trial: Trial, result: Result) -> Trial:
         """Records the results of a unit and what it used, once its checkpoint is stored."""
-        trial = write_results(self._connection, trial, result, self._nested.metrics)
-        self._terminate(trial)
+        with self._connection.writing(trial.run_id):
+            trial = write_results(self._connection, trial, result, self._nested.metrics)
+            self._terminate(trial)
         return trial
 
     def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> Trial:
@@ -101,19 +119,21 @@ class Trials:
         note = f"**{state}**: {reason}" + (
             f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
         )
-        tags = {keys.STATE: str(state), keys.REASON: reason[: keys.MAX_TAG], keys.NOTE: note[: keys.MAX_TAG]}
-        self._connection.write(trial.run_id, tags=tags)
-        self._terminate(trial)
-        if state in STOPS_BELOW:
-            self._nested.end_below(trial.run_id, STATUS[state])
-        if traceback:
-            self._connection.client.log_text(trial.run_id, traceback, keys.TRACEBACK_FILE)
+        tags = {keys.STATE: str(state), keys.REASON: reason, keys.NOTE: note}
+        with self._connection.writing(trial.run_id):
+            self._connection.write(trial.run_id, tags=tags)
+            self._terminate(trial)
+            if state in STOPS_BELOW:
+                self._nested.end_below(trial.run_id, STATUS[state])
+            if traceback:
+                self._connection.client.log_text(trial.run_id, traceback, keys.TRACEBACK_FILE)
         return trial
 
     def lose(self, trial: Trial, reason: str) -> Trial:
         """Records that a trial's worker died, and that its unit is to be given again."""
         trial = replace(trial, attempts=trial.attempts + 1)
-        self._connection.write(trial.run_id, tags={keys.ATTEMPTS: str(trial.attempts)})
+        with self._connection.writing(trial.run_id):
+            self._connection.write(trial.run_id, tags={keys.ATTEMPTS: str(trial.attempts)})
         return self.end(trial, State.KILLED, reason)
 
     def give_again(self) -> None:
@@ -125,12 +145,18 @@ class Trials:
 
     def drop(self, trial: Trial, what: Dropped) -> Trial:
         """Deletes a trial's models and, if all is to go, its checkpoints; registered models stay."""
-        return replace(trial, dropped=what, model_uri=self._nested.drop(trial.run_id, trial.model_uri, what))
+        with self._connection.writing(trial.run_id):
+            uri = self._nested.drop(trial.run_id, trial.model_uri, what)
+        return replace(trial, dropped=what, model_uri=uri)
 
     def drop_superseded(self, trial: Trial, model_uri: str) -> None:
         """Deletes the model that an earlier unit of a trial logged, unless the trial has no newer one."""
         if model_uri not in ("", trial.model_uri):
             delete_models(self._connection, self._nested.experiment_id, trial.run_id, only=model_uri)
+
+    def is_deleted(self, trial: Trial) -> bool:
+        """Tells whether somebody has deleted the trial's run."""
+        return self._connection.is_deleted(trial.run_id)
 
     def _adopt(self, trial: Trial, run: Run) -> Trial:
         if is_half_dropped(run):

@@ -9,6 +9,7 @@ from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.report.next_commands import resume_command
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.store import StudyRun
+from mlflow_hpo.store.names import Names
 from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.study.setup import StudyPlan
@@ -95,6 +96,9 @@ class Study:
     def _loop(self) -> None:
         self.ledger.adopt()
         self._observer.began(self)
+        names = Names()
+        names.of(self.space.names())
+        self.ledger.renames.say("hyperparameter", names.renamed)
         self.ledger.make_room()
         while True:
             self._check_signals()

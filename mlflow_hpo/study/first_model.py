@@ -48,8 +48,8 @@ class FirstModel(Observer):
         self._shown.tick()
 
     @override
-    def warn(self, line: str) -> None:
-        self._shown.warn(line)
+    def say(self, line: str) -> None:
+        self._shown.say(line)
 
     def wait(self, signals: Signals) -> None:
         """Waits a little for an answer that is still to come, but not if a signal came."""
@@ -67,7 +67,7 @@ class FirstModel(Observer):
         line = failure_line(trial.number, loading.result())
         self._run.keep_load(trial.model_uri, line)
         if line and self._study:
-            self.warn(line)
+            self.say(f"warning: {line}")
             note = {keys.NOTE: self._study.ledger.describe()}
             self._run.connection.write(self._run.run_id, tags=note)
 

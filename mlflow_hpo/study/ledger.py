@@ -1,17 +1,18 @@
 """Keeps a study's trials in memory, writes each change to the store and tells the observer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from mlflow_hpo.algorithms import watched
-from mlflow_hpo.errors import StudyError
+from mlflow_hpo.errors import RunDeletedError, StudyError
 from mlflow_hpo.execution.executor import WorkerLost
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
 from mlflow_hpo.schedulers import PBT, Plan
 from mlflow_hpo.store import StudyRun
+from mlflow_hpo.store.trials import given_up
 from mlflow_hpo.study.retention import to_drop
 from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.trial import Result, State, Trial, Unit
@@ -34,8 +35,8 @@ class Observer(Protocol):
     def tick(self) -> None:
         """Is called several times a second."""
 
-    def warn(self, line: str) -> None:
-        """Is called with what the user must know at once."""
+    def say(self, line: str) -> None:
+        """Is called with a line for people."""
 
 
 class KnownTrials:
@@ -43,10 +44,12 @@ class KnownTrials:
 
     Attributes:
         trials: every trial, by number.
+        deleted: the numbers of those whose runs somebody deleted meanwhile.
     """
 
     def __init__(self, plan: StudyPlan) -> None:
         self.trials: dict[int, Trial] = {}
+        self.deleted = set[int]()
         self._info = plan.info
         self._watched = watched(plan.earlier, self._plan.rungs)
 
@@ -81,6 +84,37 @@ class KnownTrials:
         first = next((t for t in self.known if t.reason), None)
         return f"trial {first.number}: {first.reason}" if first else "none was trained"
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Tells whether the first trials all failed, and no other ended.
+
+        The first by their numbers: bad ones may end before one that is good and slow.
+        """
+        counted = [t for t in self.known if t.number not in self.deleted]
+        first = counted[:HOPELESS]
+        ended = [*first, *(t for t in counted if t.state is not State.RUNNING)]
+        return len(first) == HOPELESS and all(t.state is State.FAILED for t in ended)
+
+
+class Renames:
+    """Says, once for each name, under which other one it is logged."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer, self._said = observer, set[tuple[str, str]]()
+
+    def say(self, kind: str, renamed: Mapping[str, str]) -> None:
+        """Says those that are new, in one line.
+
+        Args:
+            kind: what they name.
+            renamed: names that MLflow does not take, with those in their place.
+        """
+        new = {name: short for name, short in renamed.items() if (kind, name) not in self._said}
+        self._said |= {(kind, name) for name in new}
+        if new:
+            pairs = ", ".join(f"{name!r} as {short!r}" for name, short in new.items())
+            self._observer.say(f"{kind} names that MLflow does not take are logged under others: {pairs}")
+
 
 class Ledger(KnownTrials):
     """Keeps the trials of a study.
@@ -88,12 +122,14 @@ class Ledger(KnownTrials):
     Attributes:
         resumed: the number of trials that had results when this driver began.
         begun: number of a trial -> `monotonic()` when its last unit began.
+        renames: what is said of names that MLflow does not take.
     """
 
     def __init__(self, run: StudyRun, plan: StudyPlan, observer: Observer) -> None:
         super().__init__(plan)
         self.resumed, self.begun = 0, dict[int, float]()
         self._run, self._observer = run, observer
+        self.renames = Renames(observer)
         settings = self._info.settings
         single = settings.folds == settings.repeats == 1  # several would train from rung to rung
         rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
@@ -111,13 +147,30 @@ class Ledger(KnownTrials):
             self.begun[trial.number] = monotonic()
         self._observer.changed(trial)
 
+    def give_up(self, trial: Trial) -> None:
+        """Notes that somebody has deleted a trial's run."""
+        self.deleted.add(trial.number)
+        self.changed(given_up(trial))
+
+    def _written(self, trial: Trial, change: Callable[[], Trial]) -> bool:
+        """Changes a trial in the store, and here; gives it up, and returns False, if its run was deleted."""
+        try:
+            changed = change()
+        except RunDeletedError:
+            self.give_up(trial)
+            return False
+        self.changed(changed)
+        return True
+
     def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> None:
         """Ends a trial otherwise than by a result."""
-        self.changed(self._run.trials.end(trial, state, reason, traceback))
+        self._written(trial, lambda: self._run.trials.end(trial, state, reason, traceback))
 
     def record(self, trial: Trial, result: Result) -> None:
         """Records the result of a unit."""
-        self.changed(self._run.trials.record(trial, result))
+        self.renames.say("metric", result.renamed)
+        if not self._written(trial, lambda: self._run.trials.record(trial, result)):
+            return
         self._show()
         if self._info.settings.kept_models is not None and trial.losses:
             self._run.trials.drop_superseded(self.trials[trial.number], trial.model_uri)
@@ -142,9 +195,7 @@ class Ledger(KnownTrials):
             StudyError: the first ones all failed, and no other ended, so that no trial will succeed.
         """
         self.end(trial, State.FAILED, reason, traceback)
-        first = self.known[:HOPELESS]  # by their numbers: bad ones may end before one that is good and slow
-        ended = [*first, *(t for t in self.known if t.state is not State.RUNNING)]
-        if len(first) == HOPELESS and all(t.state is State.FAILED for t in ended):
+        if self.is_hopeless:
             raise StudyError(f"the first {HOPELESS} trials all failed; {self.first_failure}")
 
     def lose(self, trial: Trial, lost: WorkerLost) -> None:
@@ -158,7 +209,7 @@ class Ledger(KnownTrials):
             self.fail(trial, lost.times(trial.attempts + 1))
         else:
             again = f"trained again, {trial.attempts + 1} of {retries} times"
-            self.changed(self._run.trials.lose(trial, f"{lost}; it is {again}"))
+            self._written(trial, lambda: self._run.trials.lose(trial, f"{lost}; it is {again}"))
 
     def cut(self, reason: str) -> None:
         """Ends the trials whose units were cut; they are to be trained again."""
@@ -177,7 +228,9 @@ class Ledger(KnownTrials):
         for trial in self.known:
             if trial.state is State.PAUSED:
                 self.end(trial, State.STOPPED, f"at epoch {trial.epochs} of {self._info.max_epochs}")
-        if best(self.known) is None:
+        while (winner := best(self.known)) and self._run.trials.is_deleted(winner):
+            self.give_up(winner)
+        if winner is None:
             raise StudyError(f"no trial finished; {self.first_failure}")
         self._show()
         # Copies begin from checkpoints, if a study that ended before its time is resumed.
@@ -201,7 +254,10 @@ class Ledger(KnownTrials):
             return
         copies = self._info.settings.scheduler == PBT and not ended
         for number, what in to_drop(self.known, keep, ended, copies).items():
-            self.trials[number] = self._run.trials.drop(self.trials[number], what)
+            try:
+                self.trials[number] = self._run.trials.drop(self.trials[number], what)
+            except RunDeletedError:
+                self.give_up(self.trials[number])
 
     def _as_recorded(self, trial: Trial) -> Trial:
         """Ends a trial whose last losses are recorded, but not that it is over: the store wrote half."""

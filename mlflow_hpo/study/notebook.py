@@ -56,11 +56,10 @@ class NotebookDisplay:
     def began(self, study: "Study") -> None:
         """Prints the plan and draws the first block."""
         from mlflow_hpo.report import summary
-        from mlflow_hpo.report.console import print_line
 
         self._study = study
         for line in summary.plan_lines(study.info, study.space, study.first, study.plan):
-            print_line(self._console, line)
+            self.say(line)
         self._draw()
 
     def changed(self, trial: "Trial") -> None:
@@ -72,11 +71,11 @@ class NotebookDisplay:
         if monotonic() - self._drawn >= REDRAWN_AFTER:
             self._draw()
 
-    def warn(self, line: str) -> None:
-        """Prints a line below the block."""
+    def say(self, line: str) -> None:
+        """Prints a line above the block."""
         from mlflow_hpo.report.console import print_line
 
-        print_line(self._console, f"warning: {line}", "yellow")
+        print_line(self._console, line)
 
     def _draw(self) -> None:
         from IPython.display import HTML, display

@@ -87,7 +87,7 @@ class Progress:
 
 def config_text(config: Config) -> str:
     """Returns a config in one line."""
-    return " ".join(f"{name}={summary.text(value)}" for name, value in config.items())
+    return " ".join(f"{name}={summary.cell(value)}" for name, value in config.items())
 
 
 def _clock(seconds: float) -> str:

@@ -41,11 +41,11 @@ class Display(Observer):
     @override
     def began(self, study: Study) -> None:
         self._study = study
-        self._say(f"study {study.run.name} ({study.run.run_id}): {_task(study)}")
+        self.say(f"study {study.run.name} ({study.run.run_id}): {_task(study)}")
         for line in summary.plan_lines(study.info, study.space, study.first, study.plan):
-            self._say(line)
+            self.say(line)
         if study.known:
-            self._say(f"resumed: {study.ledger.resumed} trials have results already")
+            self.say(f"resumed: {study.ledger.resumed} trials have results already")
         if self._console.is_terminal:
             self._live.start()
 
@@ -70,10 +70,7 @@ class Display(Observer):
             self._live.update(Progress.of(self._study))
 
     @override
-    def warn(self, line: str) -> None:
-        print_line(self._console, f"warning: {line}", "yellow")
-
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
         print_line(self._console, line)
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from itertools import count
 
+from mlflow_hpo.errors import RunDeletedError
 from mlflow_hpo.study.ledger import Ledger
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.trial import Dropped, Result, State, Trial, Unit
@@ -36,7 +37,12 @@ class RunningUnits:
     def start(self, unit: Unit) -> bool:
         """Starts a unit; tells whether it could: the algorithm may have nothing left to propose for it."""
         before = None if unit.trial is None else self._ledger.trials[unit.trial]
-        trial = self._new_trial(unit) if before is None else self._restarted(before)
+        try:
+            trial = self._new_trial(unit) if before is None else self._restarted(before)
+        except RunDeletedError:
+            assert before is not None
+            self._ledger.give_up(before)
+            return True
         if trial is None:
             return False
         cut = before is not None and (before.state is State.KILLED or before.dropped is Dropped.ALL)

@@ -68,7 +68,7 @@ def load_once(model_uri: str, tracking_uri: str) -> str:
             if model.input_example is not None:
                 model.predict(model.input_example)
         except Exception as error:
-            return worded(error, lines=1)
+            return worded(error, whole=False)
     return ""
 
 

@@ -19,6 +19,7 @@ class RunReporter(Reporter):
 
     def __init__(self, assignment: Assignment, recorder: Recorder) -> None:
         self._assignment, self._recorder = assignment, recorder
+        recorder.names.of([assignment.task.metric.name])  # before any that would be logged under its
         # An earlier attempt, with the same seed, logged the epochs up to here.
         self._logged = recorder.last_epoch(assignment.task.metric.name) if assignment.again else 0
 

@@ -36,6 +36,7 @@ def train(assignment: Assignment) -> Result:
 
     connection = connection_to(assignment.task.tracking_uri)
     with (
+        connection.writing(assignment.run_id),
         tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder,
         Recorder(connection, assignment.run_id, assignment.task.experiment_id) as recorder,
     ):
@@ -82,6 +83,7 @@ class _Run:
             ended_itself=handle.ended_itself,
             best_epoch=handle.best_epoch,
             reason=handle.reason,
+            renamed=self._recorder.names.renamed,
         )
 
     def _user_code(self) -> AbstractContextManager[None]:

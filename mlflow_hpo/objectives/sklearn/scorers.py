@@ -94,7 +94,7 @@ class MetricScorer:
         except HpoError:
             raise
         except Exception as error:  # whatever the scorer or the model raises
-            problem = worded(error, lines=1)
+            problem = worded(error, whole=False)
             raise TrialError(f"metric {self.metric!r} cannot be computed: {problem}") from error
 
     def _class_names(self, data: Data) -> Any:
