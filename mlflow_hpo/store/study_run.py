@@ -27,25 +27,15 @@ LOADS_KEPT = 3
 INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
 
 
-class StudyRun:
-    """The run of one study."""
+class RecordedStudy:
+    """What the tags of a study's run say.
 
-    def __init__(self, connection: Connection, run: Run) -> None:
-        self.connection = connection
-        self.run_id, self.name = run.info.run_id, run.info.run_name
-        self.experiment_id = run.info.experiment_id
-        self.tags: Mapping[str, str] = run.data.tags
-        self.artifacts = StudyArtifacts(connection, run)
+    Attributes:
+        tags: those of the run, as they were read last.
+    """
 
-    @property
-    def trials(self) -> Trials:
-        """The study's trials in the store."""
-        return Trials(self._nested)
-
-    @property
-    def extra_runs(self) -> ExtraRuns:
-        """The study's extra runs in the store."""
-        return ExtraRuns(self._nested)
+    run_id: str
+    tags: Mapping[str, str]
 
     @property
     def is_study(self) -> bool:
@@ -87,6 +77,27 @@ class StudyRun:
         """The study's state and, if there is one, the reason."""
         reason = self.tags.get(keys.REASON)
         return self.tags.get(keys.STATE, "") + (f": {reason}" if reason else "")
+
+
+class StudyRun(RecordedStudy):
+    """The run of one study."""
+
+    def __init__(self, connection: Connection, run: Run) -> None:
+        self.connection = connection
+        self.run_id, self.name = run.info.run_id, run.info.run_name
+        self.experiment_id = run.info.experiment_id
+        self.tags: Mapping[str, str] = run.data.tags
+        self.artifacts = StudyArtifacts(connection, run)
+
+    @property
+    def trials(self) -> Trials:
+        """The study's trials in the store."""
+        return Trials(self._nested)
+
+    @property
+    def extra_runs(self) -> ExtraRuns:
+        """The study's extra runs in the store."""
+        return ExtraRuns(self._nested)
 
     def begin(self, settings: Json, plan: Json, params: Json, space_text: str, start_text: str = "") -> None:
         """Makes the run a study; the mark comes last, with everything that a resume needs.
