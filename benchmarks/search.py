@@ -1,7 +1,8 @@
-"""How well the search works, in five parts.
+"""How well the search works, in six parts.
 
     python benchmarks/search.py samplers    # regret of every algorithm, beside Hyperopt's and Optuna's own
     python benchmarks/search.py growth      # seconds for a proposal after 100, 1,000 and 10,000 trials
+    python benchmarks/search.py choices     # what a choice of 10,000 options costs beside one of 10
     python benchmarks/search.py simulated   # the schedulers on a simulated clock, 1 to 1,000 workers
     python benchmarks/search.py promotions  # what a promotion costs beside the rung it trains
     python benchmarks/search.py race        # wall seconds to a validation loss, against other tuners
@@ -17,6 +18,7 @@ from pathlib import Path
 PARTS = {
     "samplers": ("samplers.py", "--part", "regret"),
     "growth": ("samplers.py", "--part", "growth"),
+    "choices": ("choices.py",),
     "simulated": ("simulated.py",),
     "promotions": ("promotions.py",),
     "race": ("race.py",),

@@ -5,9 +5,19 @@ from typing import Any
 
 import pytest
 from contracts import AlgorithmContract, space
+from hyperopt import rand
 
-from mlflow_hpo.algorithms import GRID_POINTS, algorithm, grid_size, is_on_grid, observed_at, propose
+from mlflow_hpo.algorithms import (
+    GRID_POINTS,
+    Algorithm,
+    algorithm,
+    grid_size,
+    is_on_grid,
+    observed_at,
+    propose,
+)
 from mlflow_hpo.algorithms.counts import standing
+from mlflow_hpo.algorithms.suggest import whole
 from mlflow_hpo.errors import ConfigError, StudyError
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.trial import State, Trial
@@ -182,6 +192,21 @@ def test_the_points_of_a_float_are_round_and_its_ends_exact() -> None:
     assert is_on_grid(rate, {"rate": 1e-3}, 4)
 
 
+@pytest.mark.parametrize("name", ["tpe", "anneal", "random"])
+def test_what_lies_below_an_option_is_learnt_of_too(name: str) -> None:
+    """Where the option is taken; elsewhere it is not asked for."""
+    text = parse_space("kind: [a, b: {x: {type: float, low: 0, high: 1}, deep: [c, d: {y: [1, 2]}]}]", "s")
+    trials: list[Trial] = []
+    for number in range(60):
+        config = propose(algorithm(name), text, trials, number, 3) or {}
+        assert text.fault(config) == ""
+        loss = (config["x"] - 0.2) ** 2 if "x" in config else 1.0
+        trials.append(Trial(number, "", State.FINISHED, config, {"loss": {1: loss}}))
+    late = [t.config["x"] for t in trials[30:] if "x" in t.config]
+    assert len(late) > 5
+    assert name != "anneal" or all(abs(x - 0.2) < 0.2 for x in late)
+
+
 def test_options_that_are_equal_but_of_another_type_are_others() -> None:
     kinds = parse_space("a: [1, 1.0, true]", "space.yaml")
     trials: list[Trial] = []
@@ -207,7 +232,7 @@ def test_a_users_function_is_imported_from_the_working_folder(
     (tmp_path / "mine_to_suggest.py").write_text("from hyperopt.rand import suggest\nnumber = 3\n")
     monkeypatch.chdir(tmp_path)
     mine = algorithm("mine_to_suggest:suggest")
-    assert propose(mine, space(), [], 1, 0) == propose(algorithm("random"), space(), [], 1, 0)
+    assert propose(mine, space(), [], 1, 0) == propose(Algorithm(whole(rand.suggest)), space(), [], 1, 0)
     with pytest.raises(ConfigError, match="'mine_to_suggest:number' is no function, but 3"):
         algorithm("mine_to_suggest:number")
 

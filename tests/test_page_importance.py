@@ -6,7 +6,7 @@ import numpy as np
 from page_snapshot import config, finished, many, snapshot
 
 from mlflow_hpo.report.importance import FEWEST, MOST, importance, table
-from mlflow_hpo.report.plots import contours
+from mlflow_hpo.report.plots import contours, parallel, slices
 from mlflow_hpo.report.plots import importance as thresholds
 from mlflow_hpo.report.snapshot import StudySnapshot
 
@@ -51,6 +51,34 @@ def test_what_was_not_varied_is_left_out() -> None:
     assert importance(snapshot(seen, space=space)).titles == ("dropout",)
     assert contours.compute(snapshot(seen, space=space)).missing == "Only one hyperparameter was varied."
     assert "was varied" in importance(snapshot(seen, space="units: [64, 128]")).missing
+
+
+def test_of_many_options_only_those_that_were_taken_have_a_place() -> None:
+    names = [f"o{i}" for i in range(10_000)]
+    seen = [finished(n, n % 7 / 7, a=names[n % 7 * 1000], x=n / 50) for n in range(50)]
+    study = snapshot(seen, space=f"a: [{', '.join(names)}]\nx: {{type: float, low: 0.0, high: 1.0}}")
+    assert table(study).inputs.shape == (50, 7 + 1)
+    assert importance(study).titles[0] == "a"
+    drawn = contours.compute(study)
+    assert drawn.x is not None
+    assert drawn.x.values == tuple(names[i * 1000] for i in range(7))
+    assert len(drawn.better[0]) == 7
+    places, texts = zip(*parallel.compute(study).ticks[0], strict=True)
+    assert texts == drawn.x.values
+    assert places[:2] == (0.00005, 0.10005)
+    assert slices.compute(study).slices[0].options == texts
+
+
+def test_of_many_options_that_were_taken_some_are_named() -> None:
+    names = [f"o{i}" for i in range(500)]
+    seen = [finished(n, n / 500, a=names[n], x=n / 500) for n in range(500)]
+    study = snapshot(seen, space=f"a: [{', '.join(names)}]\nx: {{type: float, low: 0.0, high: 1.0}}")
+    assert len(parallel.compute(study).ticks[0]) == 30
+
+
+def test_what_was_never_active_has_no_axis() -> None:
+    seen = [finished(n, n / 9, optimizer="adam", units=64, learning_rate=0.01, dropout=0.1) for n in range(9)]
+    assert "momentum (optimizer sgd)" not in parallel.compute(snapshot(seen)).axes
 
 
 def test_it_is_the_same_each_time() -> None:

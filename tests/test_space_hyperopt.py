@@ -208,7 +208,7 @@ REFUSED = {
     "space: x.high: Input should be a valid integer": hp.randint("x", 5.5),
     "space: x: hp.uniform has high 'uniform'": hp.uniform("x", 0, scope.uniform(0, 1)),
     "space: a switch of Hyperopt's is no hp.choice": {"a": scope.switch(0, hp.uniform("x", 0, 1), 2)},
-    "space: 'a=b' is no name": hp.uniform("a=b", 0, 1),
+    "space: 'a|b' is no name": hp.uniform("a|b", 0, 1),
     "space: b: 'x' is defined twice where both would be active": [
         hp.choice(label, [1, x]) for x in [hp.uniform("x", 0, 1)] for label in "ab"
     ],

@@ -1,9 +1,9 @@
-"""Search algorithms: functions with Hyperopt's suggest interface, and `propose`, which asks one."""
+"""Search algorithms: functions that propose from all trials, and `propose`, which asks one."""
 
 from collections.abc import Mapping
 from importlib import import_module
 
-from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, Suggest, suggest_by
+from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, seeded
 from mlflow_hpo.algorithms.counts import observed_at, standing
 from mlflow_hpo.algorithms.grid import grid_size, is_on_grid
 from mlflow_hpo.algorithms.propose import propose
@@ -18,15 +18,14 @@ __all__ = [
     "Choose",
     "Point",
     "Raws",
-    "Suggest",
     "algorithm",
     "check_algorithm",
     "grid_size",
     "is_on_grid",
     "observed_at",
     "propose",
+    "seeded",
     "standing",
-    "suggest_by",
     "warm_trials",
     "watched",
 ]

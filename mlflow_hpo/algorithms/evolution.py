@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, suggest_by
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, seeded
 from mlflow_hpo.space import Choice, Searched, Space
 
 STARTUP_TRIALS = 10
@@ -16,7 +16,7 @@ SPREAD = 0.15  # standard deviation of a mutation, as a part of the range
 
 def evolution() -> Algorithm:
     """Selects by tournament, crosses over uniformly and mutates, on conditional spaces, too."""
-    return Algorithm(suggest_by(_choose))
+    return Algorithm(seeded(_choose))
 
 
 def _choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
@@ -46,7 +46,9 @@ def _winner(living: Sequence[Point], rng: np.random.Generator) -> Raws:
 def mutated(parameter: Searched, raw: Any, rng: np.random.Generator, spread: float = SPREAD) -> Any:
     """Returns a value near `raw`, reflected at the ends of the range; of a choice another option."""
     if isinstance(parameter, Choice):
-        others = [i for i in range(len(parameter.options)) if i != raw]
-        return int(rng.choice(others)) if others else raw
+        if len(parameter.options) == 1:
+            return raw
+        other = int(rng.integers(len(parameter.options) - 1))
+        return other + (other >= raw)
     part = abs(parameter.unit(raw) + rng.normal(0, spread)) % 2
     return parameter.from_unit(part if part <= 1 else 2 - part)

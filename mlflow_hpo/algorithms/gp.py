@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, suggest_by
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, seeded
 from mlflow_hpo.algorithms.evolution import mutated
 from mlflow_hpo.space import Choice, Searched, Space
 
@@ -21,38 +21,57 @@ ITERATIONS = 30  # of the optimiser of the kernel's parameters
 ABSENT = 0.5  # the feature of an inactive hyperparameter
 
 Array = Any
+Columns = Mapping[str, tuple[Searched, Mapping[int, int]]]  # label -> option taken -> its place
 
 
 def gp() -> Algorithm:
     """Fits a Matérn 5/2 kernel with one length per dimension; options are one-hot features."""
-    return Algorithm(suggest_by(_choose), most=LOOKED_AT)
+    return Algorithm(seeded(_choose), most=LOOKED_AT)
 
 
 def _choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
-    leaves = space.leaves
+    columns = columns_of(space, trials)
     ended = [p for p in trials if p.loss is not None]
     done = [p for p in ended if not p.beaten]
-    if len(done) < min(max(len(leaves), LEAST_STARTUP), MOST_STARTUP):
+    if len(done) < min(max(len(space.leaves), LEAST_STARTUP), MOST_STARTUP):
         return at_random(space, rng)
     ranked = sorted(done, key=lambda p: (p.loss, p.number))
     with threadpool_limits(1):  # workers keep the cores busy: more threads would wait for each other
-        model = _fitted(leaves, ended, rng)
+        model = _fitted(columns, ended, rng)
         running = [p for p in trials if p not in ended]
         if running:
-            _believe(model, np.array([features(leaves, p.raws) for p in running]))
-        return _best_candidate(space, model, ranked, {_key(p.raws) for p in trials}, rng)
+            _believe(model, np.array([features(columns, p.raws) for p in running]))
+        return _best_candidate(space, columns, model, ranked, {_key(p.raws) for p in trials}, rng)
 
 
 def _key(raws: Raws) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(raws.items()))
 
 
-def features(leaves: Mapping[str, Searched], raws: Raws) -> list[float]:
-    """Returns a trial as numbers from 0 to 1."""
+def columns_of(space: Space, trials: Sequence[Point]) -> Columns:
+    """Returns what features stand for: hyperparameters that were active, and the options that were taken.
+
+    An option that no trial took has no place of its own: all of them are as far from every trial.
+    """
+    taken = dict[str, set[int]]()
+    for point in trials:
+        for label, raw in point.raws.items():
+            taken.setdefault(label, set()).add(int(raw))
+    return {
+        label: (space.leaves[label], {raw: i for i, raw in enumerate(sorted(raws))})
+        for label, raws in sorted(taken.items())
+    }
+
+
+def features(columns: Columns, raws: Raws) -> list[float]:
+    """Returns a trial as numbers from 0 to 1: a choice has one for each option taken, one for the rest."""
     row: list[float] = []
-    for label, parameter in leaves.items():
+    for label, (parameter, options) in columns.items():
         if isinstance(parameter, Choice):
-            row += [float(raws.get(label) == i) for i in range(len(parameter.options))]
+            one_hot = [0.0] * (len(options) + (len(options) < len(parameter.options)))
+            if label in raws:
+                one_hot[options.get(raws[label], -1)] = 1.0
+            row += one_hot
         else:
             row.append(parameter.unit(raws[label]) if label in raws else ABSENT)
     return row
@@ -72,11 +91,11 @@ def _standardised(losses: Array) -> Array:
     return (losses - losses.mean()) / (losses.std() or 1.0)
 
 
-def _fitted(leaves: Mapping[str, Searched], ended: Sequence[Point], rng: np.random.Generator) -> Any:
+def _fitted(columns: Columns, ended: Sequence[Point], rng: np.random.Generator) -> Any:
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-    x, y = np.array([features(leaves, p.raws) for p in ended]), _targets(ended)
+    x, y = np.array([features(columns, p.raws) for p in ended]), _targets(ended)
     lengths = np.ones(x.shape[1])
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(lengths, (0.1, 10.0), nu=2.5)
     model = GaussianProcessRegressor(
@@ -110,14 +129,19 @@ def _quietly(model: Any, x: Array, y: Array) -> Any:
 
 
 def _best_candidate(
-    space: Space, model: Any, ranked: Sequence[Point], tried: set[Any], rng: np.random.Generator
+    space: Space,
+    columns: Columns,
+    model: Any,
+    ranked: Sequence[Point],
+    tried: set[Any],
+    rng: np.random.Generator,
 ) -> Raws:
     candidates = [at_random(space, rng) for _ in range(DRAWS)]
     centres = [p.raws for p in ranked[:5]]
     for spread in (0.1**i for i in range(1, ROUNDS + 1)):
         candidates += [_near(space, centres[i % len(centres)], spread, rng) for i in range(NEAR)]
         candidates = [c for c in candidates if _key(c) not in tried] or candidates
-        gains = _improvement(model, np.array([features(space.leaves, c) for c in candidates]))
+        gains = _improvement(model, np.array([features(columns, c) for c in candidates]))
         candidates = [candidates[i] for i in np.argsort(-gains, kind="stable")[:5]]
         centres = candidates
     return candidates[0]

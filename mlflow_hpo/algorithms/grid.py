@@ -1,13 +1,15 @@
 """Searches a grid: every combination once."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from math import gcd, prod
 from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, suggest_by
-from mlflow_hpo.space import Choice, Searched, Space
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, seeded
+from mlflow_hpo.space import Choice, Fixed, Searched, Space
 from mlflow_hpo.trial import Config
 
 GOLDEN = 0.6180339887498949
@@ -19,67 +21,89 @@ def grid(points: int) -> Algorithm:
     Combinations come in strides of about the golden section, so that the first few are spread over the
     whole grid. Combinations that a trial has already are skipped.
     """
+    last: list[Grid] = []  # of the space that is searched: counting it takes time
 
     def choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws | None:
-        size = grid_size(space, points)
+        if not last or last[0].space is not space:
+            last[:] = [Grid(space, points)]
+        size = last[0].size
         taken = {tuple(sorted(p.raws.items())) for p in trials}
         step = _stride(size)
         for i in range(min(size, len(taken) + 1)):
-            raws = _combination(space, (i * step) % size, points)
+            raws = last[0].combination((i * step) % size)
             if tuple(sorted(raws.items())) not in taken:
                 return raws
         return None
 
-    return Algorithm(suggest_by(choose), counting=True)
+    return Algorithm(seeded(choose), counting=True)
 
 
 def grid_size(space: Space, points: int) -> int:
     """Returns the number of combinations; what depends on an option counts only with that option."""
-    return prod(_count(parameter, points) for parameter in _top(space).values())
+    return Grid(space, points).size
 
 
 def is_on_grid(space: Space, config: Config, points: int) -> bool:
     """Returns whether a config is one of the combinations."""
-    drawn = space.encode(config)
-    if drawn is None:
+    raws = space.raws(config)
+    if raws is None:
         return False
-    active = {label: raws[0] for label, raws in drawn.items() if raws}
-    return all(_has(space.leaves[label], raw, points) for label, raw in active.items())
+    return all(_has(space.leaves[label], raw, points) for label, raw in raws.items())
+
+
+class Grid:
+    """The combinations of a space.
+
+    Attributes:
+        size: how many there are.
+    """
+
+    def __init__(self, space: Space, points: int) -> None:
+        self.space, self._points = space, points
+        self._searched = {k: p for k, p in space.parameters.items() if not isinstance(p, Fixed)}
+        self._below = {k: _Options(p, points) for k, p in self._searched.items() if isinstance(p, Choice)}
+        self.size = prod(self._count(name) for name in self._searched)
+
+    def combination(self, index: int) -> dict[str, Any]:
+        """Returns the combination with this index, a number in mixed radix."""
+        raws: dict[str, Any] = {}
+        for name, parameter in self._searched.items():
+            index, digit = divmod(index, self._count(name))
+            if isinstance(parameter, Choice):
+                option, inner = self._below[name].at(digit)
+                raws |= {name: option} | {f"{name}|{option}|{label}": raw for label, raw in inner.items()}
+            else:
+                raws[name] = parameter.on_grid(digit, self._points)
+        return raws
+
+    def _count(self, name: str) -> int:
+        below = self._below.get(name)
+        return self._searched[name].grid_size(self._points) if below is None else below.ends[-1]
+
+
+class _Options:
+    """The options of a choice, each with the grid below it.
+
+    Attributes:
+        ends: of each option, how many combinations there are with it and those before it.
+    """
+
+    def __init__(self, choice: Choice, points: int) -> None:
+        self._grids = [Grid(option.space, points) if option.space else None for option in choice.options]
+        self.ends = list(accumulate(grid.size if grid else 1 for grid in self._grids))
+
+    def at(self, digit: int) -> tuple[int, dict[str, Any]]:
+        """Returns the option of a combination, and what lies below it."""
+        option = bisect_right(self.ends, digit)
+        grid = self._grids[option]
+        before = self.ends[option - 1] if option else 0
+        return option, grid.combination(digit - before) if grid else {}
 
 
 def _has(parameter: Searched, raw: float, points: int) -> bool:
     if isinstance(parameter, Choice) or parameter.whole:
         return True
     return raw in [parameter.on_grid(i, points) for i in range(points)]
-
-
-def _top(space: Space) -> dict[str, Searched]:
-    return {label: p for label, p in space.leaves.items() if "|" not in label}
-
-
-def _count(parameter: Searched, points: int) -> int:
-    if isinstance(parameter, Choice):
-        return sum(grid_size(o.space, points) if o.space else 1 for o in parameter.options)
-    return parameter.grid_size(points)
-
-
-def _combination(space: Space, index: int, points: int) -> dict[str, Any]:
-    """Returns the combination with this index, a number in mixed radix."""
-    raws: dict[str, Any] = {}
-    for label, parameter in _top(space).items():
-        index, digit = divmod(index, _count(parameter, points))
-        if not isinstance(parameter, Choice):
-            raws[label] = parameter.on_grid(digit, points)
-            continue
-        for i, option in enumerate(parameter.options):
-            below = grid_size(option.space, points) if option.space else 1
-            if digit < below:
-                raws[label] = i
-                inner = _combination(option.space, digit, points) if option.space else {}
-                raws |= {f"{label}|{i}|{name}": raw for name, raw in inner.items()}
-                break
-            digit -= below
-    return raws
 
 
 def _stride(size: int) -> int:

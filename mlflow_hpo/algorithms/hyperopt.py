@@ -4,6 +4,7 @@ from math import sqrt
 from typing import Any
 
 from mlflow_hpo.algorithms.base import Algorithm
+from mlflow_hpo.algorithms.suggest import by_level
 
 STARTUP_TRIALS = 10  # random before TPE's model; Hyperopt's own 20 would leave a default study no model
 GAMMA = 0.25  # Hyperopt's own: ceil(GAMMA * sqrt(trials)) of them, 25 at most, are the good ones
@@ -12,7 +13,7 @@ LOOKED_AT = 400  # TPE's cost grows with its trials, and what the worse ones tea
 
 def tpe() -> Algorithm:
     """Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"."""
-    return Algorithm(_tpe, most=LOOKED_AT)
+    return Algorithm(by_level(_tpe), most=LOOKED_AT)
 
 
 def _tpe(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
@@ -30,14 +31,14 @@ def random() -> Algorithm:
     """Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimization"."""
     from hyperopt import rand
 
-    return Algorithm(rand.suggest, most=0)
+    return Algorithm(by_level(rand.suggest), most=0)
 
 
 def anneal() -> Algorithm:
     """Hyperopt's annealing: near a good trial, ever nearer as trials come in."""
     from hyperopt import anneal as hyperopt_anneal
 
-    return Algorithm(hyperopt_anneal.suggest)
+    return Algorithm(by_level(hyperopt_anneal.suggest))
 
 
 def _ended(trials: Any) -> list[dict[str, Any]]:

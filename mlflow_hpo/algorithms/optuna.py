@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, foreign, suggest_by
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, foreign, seeded
 from mlflow_hpo.errors import ConfigError, unknown, worded
 from mlflow_hpo.space import Choice, Searched, Space
 
@@ -54,7 +54,7 @@ def from_optuna(name: str, study_seed: int) -> Algorithm:
         except Exception as error:
             raise ConfigError(f"algorithm '{PREFIX}{name}' cannot be used here: {worded(error)}") from error
 
-    return Algorithm(foreign(f"{PREFIX}{name}", suggest_by(choose)), check, counting=stateful)
+    return Algorithm(foreign(f"{PREFIX}{name}", seeded(choose)), check, counting=stateful)
 
 
 def _samplers() -> dict[str, Any]:

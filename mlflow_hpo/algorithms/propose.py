@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.algorithms.base import Algorithm, at_random
+from mlflow_hpo.algorithms.base import Algorithm, Point, at_random
 from mlflow_hpo.algorithms.counts import RESTING, Counts, counts_at, observed_at
 from mlflow_hpo.space import Space, same
 from mlflow_hpo.trial import Trial, derived_seed
@@ -31,34 +31,31 @@ def propose(
     earlier = sorted((t for t in trials if t.number < number), key=lambda t: t.number)
     counts = counts_at(observed_at(earlier), earlier)
     earlier = [t for t in earlier if t.number >= 0 or t.number in counts]
-    history = _history(algorithm, space, earlier, counts)
+    points = _points(algorithm, space, earlier, counts)
     config: dict[str, Any] = {}
     for attempt in range(2 * ATTEMPTS):
         random_state = derived_seed(seed, number, attempt)
         if attempt < ATTEMPTS:
-            answer = algorithm.suggest([number], space.domain, history, random_state)
-            if not answer:
+            raws = algorithm.choose(space, points, number, random_state)
+            if raws is None:
                 return None
-            vals = answer[0]["misc"]["vals"]
         else:
-            vals = space.vals(at_random(space, np.random.default_rng(random_state)))
-        config = space.decode(vals)
+            raws = at_random(space, np.random.default_rng(random_state))
+        config = space.config(raws)
         if not any(same(config, t.config) for t in earlier):
             break
     return config
 
 
-def _history(algorithm: Algorithm, space: Space, trials: Sequence[Trial], counts: Counts) -> Any:
-    """Returns Hyperopt's `Trials` with those that the algorithm looks at."""
-    from hyperopt import trials_from_docs
-
+def _points(algorithm: Algorithm, space: Space, trials: Sequence[Trial], counts: Counts) -> list[Point]:
+    """Returns the trials that the algorithm looks at; a config may be outside the space, as a baseline's."""
     shown = (
         t
         for t in _most(trials, counts, algorithm.most)
         if algorithm.counting or t.number in counts or t.state not in RESTING
     )
-    documents = (_document(t, space, counts) for t in shown)
-    return trials_from_docs([d for d in documents if d], validate=False)
+    raws = ((t.number, space.raws(t.config)) for t in shown)
+    return [Point(n, known, *counts.get(n, (None, False))) for n, known in raws if known is not None]
 
 
 def _most(trials: Sequence[Trial], counts: Counts, most: int | None) -> Sequence[Trial]:
@@ -70,30 +67,3 @@ def _most(trials: Sequence[Trial], counts: Counts, most: int | None) -> Sequence
     spread = np.linspace(0, len(rest) - 1, most - len(best))
     kept = {*best, *(rest[int(i)] for i in spread)}
     return [t for t in trials if t.number in kept or t.number not in counts]
-
-
-def _document(trial: Trial, space: Space, counts: Counts) -> dict[str, Any] | None:
-    """Returns Hyperopt's document of a trial; None if its config is outside the space (a baseline may be)."""
-    vals = space.encode(trial.config)
-    if vals is None:
-        return None
-    misc = {
-        "tid": trial.number,
-        "cmd": None,
-        "workdir": None,
-        "vals": vals,
-        "idxs": {label: [trial.number] if drawn else [] for label, drawn in vals.items()},
-    }
-    fields = {"tid": trial.number, "spec": None, "misc": misc, "exp_key": None, "owner": None, "version": 0}
-    return fields | {"book_time": None, "refresh_time": None} | _outcome(counts.get(trial.number))
-
-
-def _outcome(count: tuple[float, bool] | None) -> dict[str, Any]:
-    from hyperopt import base
-
-    if count is None:
-        return {"state": base.JOB_STATE_RUNNING, "result": {"status": base.STATUS_RUNNING}}
-    return {
-        "state": base.JOB_STATE_DONE,
-        "result": {"status": base.STATUS_OK, "loss": count[0], "beaten": count[1]},
-    }

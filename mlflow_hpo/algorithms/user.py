@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from mlflow_hpo.algorithms.base import Algorithm, foreign
+from mlflow_hpo.algorithms.suggest import whole
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.user_code import load_reference
 
@@ -20,7 +21,7 @@ def from_user(name: str) -> Algorithm:
     if not callable(suggest):
         raise ConfigError(f"algorithm {name!r} is no function, but {suggest!r}")
     _check_call(name, suggest)
-    return Algorithm(foreign(name, suggest), counting=True)
+    return Algorithm(foreign(name, whole(suggest)), counting=True)
 
 
 def _check_call(name: str, suggest: Callable[..., Any]) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.snapshot import StudySnapshot
 from mlflow_hpo.space import Choice, Fixed, Searched, Space
 from mlflow_hpo.trial import Config
+
+MOST_OPTIONS = 30  # of a choice that are all shown
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,24 @@ class Column:
         """Tells whether it is one of several options."""
         return isinstance(self.parameter, Choice)
 
+    @cached_property
+    def shown(self) -> tuple[int, ...]:
+        """The places of a choice's options: of many, only of those that a trial took; none for a number."""
+        if not isinstance(self.parameter, Choice):
+            return ()
+        count = len(self.parameter.options)
+        taken = {self.parameter.from_unit(part) for part in self.parts.values()}
+        return tuple(range(count)) if count <= MOST_OPTIONS else tuple(sorted(taken))
+
     @property
     def options(self) -> list[str]:
-        """Returns the options of a choice, as text; none for a number."""
-        if not isinstance(self.parameter, Choice):
-            return []
-        return [summary.text(option.value) for option in self.parameter.options]
+        """Returns the options of a choice that are shown, as text; none for a number."""
+        return [self.at(part) for part in self.option_parts]
+
+    @property
+    def option_parts(self) -> list[float]:
+        """Returns the places of these options, from 0 to 1."""
+        return [self.parameter.unit(index) for index in self.shown]
 
     def ends(self) -> tuple[tuple[str, float], tuple[str, float]]:
         """Returns the lowest and the highest value, as text, each with its place."""
@@ -63,7 +77,7 @@ class Column:
         """Returns the value at a place in the range; of a choice, as text."""
         raw = self.parameter.from_unit(part)
         if isinstance(self.parameter, Choice):
-            return self.options[int(raw)]
+            return summary.text(self.parameter.options[int(raw)].value)
         return self.parameter.decode(raw)
 
     def place(self, number: int) -> Any:
@@ -73,13 +87,13 @@ class Column:
 
 @lru_cache(maxsize=1)
 def columns(snapshot: StudySnapshot) -> tuple[Column, ...]:
-    """Returns every searched hyperparameter, in the order of the space."""
+    """Returns every searched hyperparameter that was active in a trial, in the order of the space."""
     values: dict[str, dict[int, Any]] = {label: {} for label in snapshot.space.leaves}
     for trial in snapshot.trials:
         for label, value in _active(snapshot.space, trial.config, ""):
             if _has_place(snapshot.space.leaves[label], value):
                 values[label][trial.number] = value
-    return tuple(_column(snapshot.space, label, values[label]) for label in snapshot.space.leaves)
+    return tuple(_column(snapshot.space, label, known) for label, known in values.items() if known)
 
 
 def _has_place(parameter: Searched, value: Any) -> bool:

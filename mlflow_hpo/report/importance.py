@@ -53,7 +53,7 @@ class Table:
 
     Attributes:
         inputs: (trials, inputs): the place of each value in its range, -1 if it is not active; a choice has
-            an input for each option.
+            an input for each option that is shown.
         places: the share of trials that are better, from 0 to 1.
         groups: the inputs of each hyperparameter, by label.
     """
@@ -110,8 +110,8 @@ def encoded(column: Column, part: float) -> list[float]:
     """Returns the inputs for one value of a hyperparameter, given its place in the range."""
     if not column.is_choice:
         return [part]
-    n = len(column.options)
-    return [float(i == min(int(part * n), n - 1)) for i in range(n)]
+    taken = column.parameter.from_unit(part)
+    return [float(index == taken) for index in column.shown]
 
 
 def forest(trials: Table, rows: Rows | None = None, seed: int = SEED) -> Any:
@@ -124,7 +124,7 @@ def forest(trials: Table, rows: Rows | None = None, seed: int = SEED) -> Any:
 
 
 def _inputs(column: Column, numbers: Sequence[int]) -> Iterator[Array]:
-    width = len(column.options) or 1
+    width = len(column.shown) or 1
     absent = [0.0] * width if column.is_choice else [-1.0]
     rows = [encoded(column, column.parts[n]) if n in column.parts else absent for n in numbers]
     yield from np.array(rows, dtype=float).reshape(len(numbers), width).T

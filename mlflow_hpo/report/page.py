@@ -97,7 +97,7 @@ def about(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     goal = "maximized" if info.metric.maximize else "minimized"
     rungs = ", ".join(map(str, snapshot.rungs))
     schedule = f"{info.settings.scheduler}, rungs at epochs {rungs}" if rungs else "every trial to the end"
-    searched = ", ".join(label.split("|")[-1] for label in snapshot.space.leaves)
+    searched = ", ".join(dict.fromkeys(label.split("|")[-1] for label in snapshot.space.leaves))
     began = datetime.fromtimestamp(snapshot.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return [
         ("study", f"{snapshot.name} ({snapshot.run_id}), {snapshot.state}"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlflow_hpo.space.distributions import Float, Int
@@ -35,6 +36,8 @@ class Choice:
         """Returns the Hyperopt node that draws the option's index and what depends on each option."""
         from hyperopt import hp
 
+        if not self.leads_on:  # a switch over many options would cost at each draw
+            return hp.randint(label, len(self.options))
         below = [o.space.expression(f"{label}|{i}|") if o.space else i for i, o in enumerate(self.options)]
         return hp.choice(label, below)
 
@@ -45,7 +48,24 @@ class Choice:
 
     def encode(self, value: Any) -> int | None:
         """Returns the option's index; None if there is no such option."""
-        return next((i for i, o in enumerate(self.options) if same(o.value, value)), None)
+        try:
+            return self._places.get(identity(value))
+        except TypeError:  # no value of an option
+            return None
+
+    @cached_property
+    def leads_on(self) -> bool:
+        """Tells whether any option has hyperparameters below it."""
+        return any(option.space for option in self.options)
+
+    @property
+    def alone(self) -> "Choice":
+        """The choice without what lies below its options."""
+        return Choice(tuple(Option(option.value) for option in self.options)) if self.leads_on else self
+
+    @cached_property
+    def _places(self) -> Mapping[Any, int]:
+        return {identity(option.value): i for i, option in enumerate(self.options)}
 
     def unit(self, raw: float) -> float:
         """Returns an option's position from 0 to 1: the middle of its cell."""
@@ -83,6 +103,17 @@ def usual(parameter: Parameter, name: str, defaults: Mapping[str, Any]) -> Value
         value: Value = defaults[name]
         return value
     return parameter.decode(0 if isinstance(parameter, Choice) else parameter.from_unit(0.5))
+
+
+def identity(value: Any) -> Any:
+    """Returns what two values share if, and only if, they are the `same`.
+
+    Raises:
+        TypeError: it is no value that an option may have.
+    """
+    identical = (type(value), tuple(map(identity, value)) if isinstance(value, list) else value)
+    hash(identical)
+    return identical
 
 
 def same(one: Any, other: Any) -> bool:

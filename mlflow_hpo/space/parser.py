@@ -1,13 +1,15 @@
 """Turns YAML nodes into a space."""
 
+from typing import Any
+
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Scalar, same
+from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Scalar, identity
 from mlflow_hpo.space.distributions import Float, Int
 from mlflow_hpo.space.space import Space
-from mlflow_hpo.space.yaml_1_2 import Loader
+from mlflow_hpo.space.yaml_1_2 import FastLoader, Loader
 
 _RANGES: dict[str, type[Float] | type[Int]] = {"float": Float, "int": Int}
 
@@ -19,7 +21,7 @@ class Parser:
         faults: a line for each, `SOURCE:LINE: PATH: what is wrong`.
     """
 
-    def __init__(self, loader: Loader, source: str) -> None:
+    def __init__(self, loader: Loader | FastLoader, source: str) -> None:
         self.faults: list[str] = []
         self._loader = loader
         self._source = source
@@ -57,7 +59,7 @@ class Parser:
     def _name(self, node: yaml.Node, path: str) -> str:
         name = self._scalar(node)
         # The store gives it another name if MLflow does not take it; `|` separates the names in a label.
-        if not isinstance(name, str) or not name.strip() or "|" in name:
+        if not isinstance(name, str) or not name or "|" in name:
             self._fault(node, path, f"{name!r} is no name for a hyperparameter")
         return str(name)
 
@@ -102,13 +104,15 @@ class Parser:
             self._fault(node, path, "a choice needs at least one option")
             return None
         options: list[Option] = []
+        taken: set[Any] = set()
         for i, item in enumerate(node.value):
             option = self._option(item, f"{path}[{i}]")
             if option is None:
                 continue
-            if any(same(earlier.value, option.value) for earlier in options):
+            if identity(option.value) in taken:
                 self._fault(item, f"{path}[{i}]", f"option {option.value!r} is given twice")
             options.append(option)
+            taken.add(identity(option.value))
         return Choice(tuple(options)) if options else None
 
     def _option(self, node: yaml.Node, path: str) -> Option | None:

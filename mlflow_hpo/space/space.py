@@ -32,6 +32,18 @@ class Space:
         domain.space = self
         return domain
 
+    @cached_property
+    def level(self) -> Any:
+        """The `domain` of what is always active alone, by name: what lies below options is left out.
+
+        So a choice between thousands costs what one between two does.
+        """
+        from hyperopt.base import Domain
+
+        searched = {k: p for k, p in self.parameters.items() if not isinstance(p, Fixed)}
+        alone = {k: p.alone if isinstance(p, Choice) else p for k, p in searched.items()}
+        return Domain(lambda config: 0.0, {name: p.expression(name) for name, p in alone.items()})
+
     def expression(self, prefix: str = "") -> dict[str, Any]:
         """Returns the Hyperopt expression, without fixed values."""
         searched = {k: p for k, p in self.parameters.items() if not isinstance(p, Fixed)}
@@ -39,16 +51,25 @@ class Space:
 
     def decode(self, vals: Mapping[str, list[Any]]) -> dict[str, Any]:
         """Returns the config for what Hyperopt drew: names to values, without inactive names."""
-
-        def value(label: str, name: str, parameter: Parameter) -> Any:
-            return parameter.value if isinstance(parameter, Fixed) else parameter.decode(vals[label][0])
-
-        return self._config(value)
+        return self.config({label: drawn[0] for label, drawn in vals.items() if drawn})
 
     def encode(self, config: Config) -> Vals | None:
         """Returns what Hyperopt would have drawn for a config; None if it is outside the space."""
+        raws = self.raws(config)
+        return None if raws is None else self.vals(raws)
+
+    def config(self, raws: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the config with these raw values of the active labels."""
+
+        def value(label: str, name: str, parameter: Parameter) -> Any:
+            return parameter.value if isinstance(parameter, Fixed) else parameter.decode(raws[label])
+
+        return self._config(value)
+
+    def raws(self, config: Config) -> dict[str, Any] | None:
+        """Returns the raw values of a config by active label; None if it is outside the space."""
         raws, fault = self._read(config)
-        return None if fault else self.vals(raws)
+        return None if fault else raws
 
     def fault(self, config: Config) -> str:
         """Returns in words why a config is outside the space; empty if it is inside."""

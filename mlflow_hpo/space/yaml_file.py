@@ -11,6 +11,7 @@ optimizer:                                            # an option may have hyper
   - sgd: {momentum: {type: float, low: 0.0, high: 0.99}}
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -18,7 +19,9 @@ import yaml
 from mlflow_hpo.errors import SpaceError, one_line
 from mlflow_hpo.space.parser import Parser
 from mlflow_hpo.space.space import Space
-from mlflow_hpo.space.yaml_1_2 import Loader
+from mlflow_hpo.space.yaml_1_2 import FastLoader, Loader
+
+SOURCE = "\0"  # stands for the name of the text, and cannot be in one
 
 
 def read_file(what: str, path: str) -> str:
@@ -57,16 +60,37 @@ def parse_space(text: str, source: str) -> Space:
         SpaceError: one line for each fault, `SOURCE:LINE: PATH: what is wrong`.
     """
     try:
-        loader = Loader(text)
-        parser = Parser(loader, source)
-        space = parser.document(loader.get_single_node())
+        return _parsed(text)
+    except SpaceError as error:
+        raise SpaceError(str(error).replace(SOURCE, source)) from None
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> Space:
+    """Returns the space in a text; that of a study is asked for several times."""
+    try:
+        return _read(text, FastLoader)
+    except (yaml.YAMLError, RecursionError):  # said in better words
+        return _checked(text)
+
+
+def _checked(text: str) -> Space:
+    """Returns the space in a text that may be no YAML."""
+    try:
+        return _read(text, Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpaceError(f"{source}:{line}: not valid YAML: {error.problem}") from None
+        raise SpaceError(f"{SOURCE}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise SpaceError(f"{source}: not valid YAML: {one_line(error)}") from None
+        raise SpaceError(f"{SOURCE}: not valid YAML: {one_line(error)}") from None
     except RecursionError:
-        raise SpaceError(f"{source}:1: an alias holds itself, or the space is too deep") from None
+        raise SpaceError(f"{SOURCE}:1: an alias holds itself, or the space is too deep") from None
+
+
+def _read(text: str, kind: type[Loader] | type[FastLoader]) -> Space:
+    loader = kind(text)
+    parser = Parser(loader, SOURCE)
+    space = parser.document(loader.get_single_node())
     if parser.faults or space is None:
         raise SpaceError("\n".join(parser.faults))
     return space

@@ -13,6 +13,7 @@ from mlflow_hpo.report.plots import base
 from mlflow_hpo.report.snapshot import StudySnapshot
 
 STEPS = 16  # of a number's range
+MOST_OPTIONS = 60  # of a choice
 BACKGROUND = 40  # trials whose other hyperparameters are averaged over
 
 
@@ -75,7 +76,8 @@ def _axis(column: Column) -> Axis:
 def _parts(column: Column) -> list[float]:
     """Returns places in the range: the middles of the options, or evenly from end to end."""
     if column.is_choice:
-        return [(i + 0.5) / len(column.options) for i in range(len(column.options))]
+        places = column.option_parts
+        return [places[i] for i in base.thinned(len(places), MOST_OPTIONS)]
     places = [i / (STEPS - 1) for i in range(STEPS)]
     return list({column.at(part): part for part in places}.values())  # a whole number may come twice
 

@@ -11,6 +11,7 @@ from mlflow_hpo.report.snapshot import StudySnapshot, TrialView
 MOST = 300  # lines: more are one blur
 GROUPS = (("the best tenth", 0.1), ("to a quarter", 0.25), ("to a half", 0.5), ("to three quarters", 0.75),
           ("the worst quarter", 1.0))  # fmt: skip
+MOST_TICKS = 30  # options of one axis
 AXIS_PIXELS = 105
 TITLE_LETTERS, TICK_LETTERS = 15, 12  # which that has room for
 
@@ -58,8 +59,8 @@ def compute(snapshot: StudySnapshot) -> Parallel:
 
 def _ticks(column: Column) -> tuple[tuple[float, str], ...]:
     if column.is_choice:
-        n = len(column.options)
-        return tuple(((i + 0.5) / n, option) for i, option in enumerate(column.options))
+        ticks = list(zip(column.option_parts, column.options, strict=True))
+        return tuple(ticks[i] for i in base.thinned(len(ticks), MOST_TICKS))
     (low, start), (high, end) = column.ends()
     return ((start, low), (end, high))
 
