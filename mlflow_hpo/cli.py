@@ -266,5 +266,7 @@ def _console() -> "Console":
 
 
 def _fail(message: str, status: int) -> None:
-    click.echo(f"Error: {message}", err=True)
+    from mlflow_hpo.errors import printable
+
+    click.echo(f"Error: {printable(message)}", err=True)
     sys.exit(status)

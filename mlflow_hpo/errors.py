@@ -98,6 +98,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
 
 
+def printable(text: str) -> str:
+    """Returns a text without control characters, which would steer a terminal; line breaks and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
 def one_line(error: BaseException, longest: int | None = 300) -> str:
     """Returns the message of another library's error in one line, or the error's type if it has no message.
 

@@ -180,7 +180,7 @@ FAULTS = {
     "a: 1": "s:1: nothing to search: every hyperparameter is fixed",
     "- a": "s:1: expected hyperparameters as `name: values`",
     "a: [1, 2": "s:1: not valid YAML",
-    "a: !!python/object:os.system {}": "s:1: a: no type",
+    "a: !!python/object:os.system {}": "s:1: a: the tag !!python/object:os.system is not read",
     "a: &x [*x]": "s:1: a[0][0]: expected a number, a word, true, false or null",
     "'a|b': [1, 2]": "s:1: 'a|b' is no name for a hyperparameter",
 }

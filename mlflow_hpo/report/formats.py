@@ -4,18 +4,21 @@ import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from mlflow_hpo.errors import ConfigError, unknown
+from mlflow_hpo.errors import ConfigError, printable, unknown
 from mlflow_hpo.report import summary
+from mlflow_hpo.report.summary import escaped
 from mlflow_hpo.trial import State
 
 PAGE_SUFFIXES = (".html", ".htm")
 DEFAULT_TOP = {"table": 10, "markdown": 10}  # trials; the formats for programs have them all
 WIDE = 400  # columns: no row is wrapped
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how what a spreadsheet runs begins
 HIDDEN = ["run_id"]  # for programs
 # Trials that are shown apart, in this order, and their states.
 APART = {
@@ -98,12 +101,24 @@ def _cell(column: str, item: object) -> str:
         return ""
     if column == "gain" and isinstance(item, float):
         return f"{item:+.4f}"
-    return summary.cell(item)
+    return printable(summary.cell(item))
 
 
 def _as_markdown(frame: pd.DataFrame) -> str:
     lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns), *_rows(frame.astype(object))]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
+
+
+def _as_csv(frame: pd.DataFrame) -> str:
+    """Writes all values; a text that a spreadsheet would take for a formula has an apostrophe before it."""
+    safe = frame.rename(columns=_no_formula).apply(lambda column: column.map(_no_formula))
+    return str(safe.to_csv(index=False)).rstrip("\n")
+
+
+def _no_formula(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
 
 
 def _head(frame: pd.DataFrame, top: int | None) -> pd.DataFrame:
@@ -112,7 +127,7 @@ def _head(frame: pd.DataFrame, top: int | None) -> pd.DataFrame:
 
 FORMATS: Mapping[str, Callable[[pd.DataFrame, int | None], str]] = {
     "table": lambda frame, top: _sections(frame, top, _as_table, "{}:\n"),
-    "csv": lambda frame, top: _head(frame, top).to_csv(index=False).rstrip("\n"),
+    "csv": lambda frame, top: _as_csv(_head(frame, top)),
     "json": lambda frame, top: str(_head(frame, top).to_json(orient="records", indent=2)),
     "markdown": lambda frame, top: _sections(frame, top, _as_markdown, "**{}**\n\n"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid
@@ -77,7 +78,7 @@ def describe(
     ]
     if winner:
         lines += ["", "| hyperparameter | value |", "|---|---|"]
-        lines += [f"| {name} | {cell(value)} |" for name, value in winner.config.items()]
+        lines += [f"| {escaped(name)} | {escaped(cell(value))} |" for name, value in winner.config.items()]
         lines += ["", f"Its run: `{winner.run_id}`.", *_model_lines(info, run_id, winner.model_uri)]
     return "\n".join(lines)
 
@@ -148,6 +149,11 @@ def best_rows(info: StudyInfo, trials: Sequence[Trial], count: int) -> tuple[lis
         for place, t in enumerate(top, 1)
     ]
     return ["rank", "trial", info.metric.name, "epochs", "seconds", *names], rows
+
+
+def escaped(words: str) -> str:
+    """Returns words for a cell of a Markdown table: no HTML, no column and no line of their own."""
+    return escape(words, quote=False).replace("|", "\\|").replace("\n", " ")
 
 
 def cell(value: object) -> str:

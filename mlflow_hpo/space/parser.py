@@ -11,6 +11,8 @@ from mlflow_hpo.space.distributions import Float, Int
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_1_2 import FastLoader, Loader
 
+STANDARD = "tag:yaml.org,2002:"
+PLAIN_TAGS = tuple(STANDARD + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map"))
 _RANGES: dict[str, type[Float] | type[Int]] = {"float": Float, "int": Int}
 
 
@@ -64,6 +66,8 @@ class Parser:
         return str(name)
 
     def _parameter(self, node: yaml.Node, path: str) -> Parameter | None:
+        if not isinstance(node, yaml.ScalarNode) and self._is_tagged(node, path):
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._range(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -116,11 +120,12 @@ class Parser:
         return Choice(tuple(options)) if options else None
 
     def _option(self, node: yaml.Node, path: str) -> Option | None:
+        if not isinstance(node, yaml.ScalarNode) and self._is_tagged(node, path):
+            return None
         if isinstance(node, yaml.SequenceNode):
             return self._list(node, path)
         if not isinstance(node, yaml.MappingNode):
-            single = self._fixed(node, path)
-            return Option(single.value) if single else None
+            return Option(single.value) if (single := self._fixed(node, path)) else None
         if len(node.value) != 1:
             self._fault(node, path, "an option with hyperparameters is written `option: {name: values}`")
             return None
@@ -134,6 +139,8 @@ class Parser:
         return None if None in items else Option([item.value for item in items if item])
 
     def _fixed(self, node: yaml.Node, path: str) -> Fixed | None:
+        if self._is_tagged(node, path):
+            return None
         value = self._scalar(node)
         if not isinstance(node, yaml.ScalarNode) or not isinstance(value, bool | int | float | str | None):
             self._fault(node, path, "expected a number, a word, true, false or null")
@@ -149,6 +156,12 @@ class Parser:
         except (yaml.YAMLError, TypeError, ValueError, RecursionError):
             return f"<{node.tag}>"
         return value
+
+    def _is_tagged(self, node: yaml.Node, path: str) -> bool:
+        """Refuses a tag such as `!!python/tuple`; tells whether there is one."""
+        if is_tagged := node.tag not in PLAIN_TAGS:
+            self._fault(node, path, f"the tag {node.tag.replace(STANDARD, '!!')} is not read: leave it out")
+        return is_tagged
 
     def _fault(self, node: yaml.Node, path: str, message: str) -> None:
         place = f"{path}: " if path else ""

@@ -21,6 +21,7 @@ from mlflow_hpo.space.parser import Parser
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_1_2 import FastLoader, Loader
 
+MOST_FAULTS = 10  # that are listed
 SOURCE = "\0"  # stands for the name of the text, and cannot be in one
 
 
@@ -92,5 +93,6 @@ def _read(text: str, kind: type[Loader] | type[FastLoader]) -> Space:
     parser = Parser(loader, SOURCE)
     space = parser.document(loader.get_single_node())
     if parser.faults or space is None:
-        raise SpaceError("\n".join(parser.faults))
+        more = len(parser.faults) - MOST_FAULTS
+        raise SpaceError("\n".join(parser.faults[:MOST_FAULTS]) + (f"\nand {more} more" if more > 0 else ""))
     return space

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from mlflow_hpo.errors import printable
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.study_info import StudyInfo
@@ -87,7 +88,7 @@ class Progress:
 
 def config_text(config: Config) -> str:
     """Returns a config in one line."""
-    return " ".join(f"{name}={summary.cell(value)}" for name, value in config.items())
+    return printable(" ".join(f"{name}={summary.cell(value)}" for name, value in config.items()))
 
 
 def _clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.text import Text
 from typing_extensions import override
 
+from mlflow_hpo.errors import printable
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.report.console import print_line
@@ -91,7 +92,7 @@ def _line(study: Study, trial: Trial) -> Text:
         value = f"{study.info.metric.name} {study.info.value(trial):.4f}"
         line.append(f"{value}{'' if whole else f' {summary.when(trial)}'}  {trial.seconds:5.1f} s  ")
     if trial.reason:
-        line.append(trial.reason + "  ")
+        line.append(printable(trial.reason) + "  ")
     return line.append(config_text(trial.config), "dim")
 
 
