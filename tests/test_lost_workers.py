@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 from mlflow_hpo import tune
@@ -18,6 +19,7 @@ KILLED = "its worker was killed by SIGKILL (out of memory?)"
 @pytest.fixture(autouse=True)
 def store(monkeypatch: pytest.MonkeyPatch, own_uri: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", own_uri)
+    mlflow.set_tracking_uri(own_uri)  # an earlier test may have set another one in this process
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
 
 

@@ -27,7 +27,12 @@ def test_an_objective_that_ends_its_worker_fails_its_trial_whatever_the_exit_sta
         "        os._exit(config['x'])\n"
         "    return config['x']\n"
     )
-    options = {"model": f"{tmp_path}/leaving.py:objective", "algorithm": "grid", "max_trials": 4}
+    options = {
+        "model": f"{tmp_path}/leaving.py:objective",
+        "algorithm": "grid",
+        "max_trials": 4,
+        "retries": 0,
+    }
     study = start(options, "x: [1, 0, 3, 2]")
     study.drive()
     assert {t.config["x"]: t.reason for t in study.known if t.state is State.FAILED} == {
