@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ KILLED = "its worker was killed by SIGKILL (out of memory?)"
 
 
 @pytest.fixture(autouse=True)
-def store(monkeypatch: pytest.MonkeyPatch, own_uri: str) -> None:
+def store(monkeypatch: pytest.MonkeyPatch, own_uri: str) -> Iterator[None]:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", own_uri)
-    mlflow.set_tracking_uri(own_uri)  # an earlier test may have set another one in this process
+    before = mlflow.get_tracking_uri()  # an earlier test may have set one in this process
+    mlflow.set_tracking_uri(own_uri)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
+    yield
+    mlflow.set_tracking_uri(before)
 
 
 def dying(folder: Path, times: int, at: float = 1) -> Any:
