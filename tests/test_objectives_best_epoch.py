@@ -1,7 +1,9 @@
 """Which epoch's value counts, and that the logged model has its weights, whatever the user's code does."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -65,12 +67,15 @@ def data() -> Data:
 
 @pytest.fixture
 def train(tmp_path: Path, connection: Connection, experiment: str, data: Data) -> Callable[..., Handle]:
-    def trained(target: Any, *stops: int, metric: Metric = SCORE, at_best: bool = True) -> Handle:
+    def trained(
+        target: Any, *stops: int, metric: Metric = SCORE, at_best: bool = True, forgotten_at: int = 0
+    ) -> Handle:
         objective = KerasObjective(target if isinstance(target, Keywords) else Tuner(target))
-        best, start = None, 0
+        best, start, before = None, 0, tmp_path
         for stop in stops:
+            folder = tmp_path / f"until-{stop}"
             trial = unit(
-                tmp_path,
+                folder,
                 start,
                 stop,
                 metric=metric,
@@ -81,12 +86,19 @@ def train(tmp_path: Path, connection: Connection, experiment: str, data: Data) -
                 data=data,
                 max_epochs=6,
                 reports=Logging(connection, experiment),
+                fetch=partial(fetched, before, folder) if start else None,
             )
             objective.train(trial)
-            best, start = trial.progress.best, stop
+            best, start, before = trial.progress.best, stop, folder
+            if stop == forgotten_at:
+                held.clear()
         return trial
 
     return trained
+
+
+def fetched(checkpoint: Path, folder: Path) -> None:
+    copytree(checkpoint, folder, dirs_exist_ok=True)
 
 
 def logged_weights(trial: Handle) -> Any:
@@ -117,6 +129,15 @@ def test_the_best_epoch_counts_with_its_weights_however_the_training_is_cut(
     assert same(again.weights[stops[-1]], model.weights[stops[-1]]), "promotions go on from the last epoch"
 
 
+def test_a_model_that_is_held_after_it_was_restored_still_has_its_best_weights(
+    train: Callable[..., Handle],
+) -> None:
+    model = Peaked()
+    trial = train(model, 4, 5, 6, forgotten_at=4)  # as in another worker, and then in the same
+    assert (trial.best_epoch, trial.progress.value("val_score", 6)) == (BEST, 1)
+    assert same(logged_weights(trial), model.weights[BEST])
+
+
 def test_the_weights_of_a_large_model_are_kept_on_the_disk(
     train: Callable[..., Handle], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -124,7 +145,7 @@ def test_the_weights_of_a_large_model_are_kept_on_the_disk(
     model = Peaked()
     trial = train(model, 4, 6)
     assert same(logged_weights(trial), model.weights[BEST])
-    assert not (tmp_path / weights.LAST_FILE).exists()
+    assert not list(tmp_path.rglob(weights.LAST_FILE))
 
 
 def test_at_last_the_last_epoch_counts_whatever_the_users_callbacks_restore(

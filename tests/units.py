@@ -49,7 +49,6 @@ class Logging(Reports):
     @override
     def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
         super().on_model(flavor, model, epochs, **options)
-        self.epochs = epochs
         uri, _ = log_model(self.connection, self._experiment, self._run, flavor, model, epochs, **options)
         return uri
 

@@ -105,6 +105,8 @@ class Weights:
             (self._folder / FILE).unlink(missing_ok=True)
         elif self.counted is not None:
             self.counted.save(self._folder / FILE)
+        else:  # the next unit may find the model held, and its checkpoint not fetched
+            self.counted = Snapshot(_load(self._folder / FILE))
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
