@@ -1,0 +1,14 @@
+"""A short round of each attack; `python tests/attack/NAME.py` runs a long one."""
+
+import importlib
+
+import pytest
+
+ROUNDS: dict[str, int] = {}  # of tests/attack/NAME.py: each takes some twenty seconds at most
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_nothing_is_lost(name: str) -> None:
+    score = importlib.import_module(f"attack.{name}").attack(ROUNDS[name], seed=1)
+    assert score.tried >= ROUNDS[name]
+    assert not score.lost, str(score)
