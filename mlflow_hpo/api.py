@@ -31,6 +31,7 @@ def tune(
     *,
     resume: str | None = None,
     retry_failed: bool = False,
+    take_over: bool = False,
     progress: bool = True,
     **settings: Any,
 ) -> "TunedStudy":
@@ -46,6 +47,7 @@ def tune(
             named as `data` may return.
         resume: a study that began with the same model, space and data, to go on with.
         retry_failed: whether a resume trains the failed trials again.
+        take_over: whether a resume takes the study from a machine that is known to be dead.
         progress: whether to show what happens.
         settings: the command line's options, with underscores: `algorithm="gp"`, `max_trials=50`, ... The
             `metric` may be a scorer of scikit-learn's, or any function `(estimator, x, y)`.
@@ -63,7 +65,7 @@ def tune(
         without_widgets()
     console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     try:
-        study = _driven(resume, {**settings, **names}, given, console, shown, retry_failed)
+        study = _driven(resume, {**settings, **names}, given, console, shown, retry_failed, take_over)
     except HpoError as error:
         raise error from None  # what a worker said is in its one line
     return TunedStudy(study, given, folder)
@@ -131,13 +133,14 @@ def _driven(
     console: Console,
     shown: Any,
     retry_failed: bool,
+    take_over: bool,
 ) -> "Study":
     from mlflow_hpo.settings import read_settings
     from mlflow_hpo.study import lifecycle
 
     if resume is None:
         return lifecycle.start(read_settings(options), console, given, shown)
-    return lifecycle.resume(resume, options, console, given, shown, retry_failed)
+    return lifecycle.resume(resume, options, console, given, shown, retry_failed, take_over)
 
 
 class TunedStudy:

@@ -114,8 +114,9 @@ def search(**options: Any) -> None:
 @cli.command(cls=Switching)
 @click.argument("study")
 @click.option("--retry-failed", is_flag=True, help="Train the failed trials again.")
+@click.option("--take-over", is_flag=True, help="Take it from a machine that is known to be dead.")
 @study_options(with_defaults=False)
-def resume(study: str, retry_failed: bool, **options: str | None) -> None:
+def resume(study: str, retry_failed: bool, take_over: bool, **options: str | None) -> None:
     """Go on with STUDY (a run id, a run name, or latest): finish what was cut, train what is missing.
 
     What would not change the trials it has may be given another value: how many there are and when it stops,
@@ -125,7 +126,7 @@ def resume(study: str, retry_failed: bool, **options: str | None) -> None:
     """
     from mlflow_hpo.study import lifecycle
 
-    lifecycle.resume(study, options, _console(), retry_failed=retry_failed)
+    lifecycle.resume(study, options, _console(), retry_failed=retry_failed, take_over=take_over)
 
 
 @cli.command(cls=Switching)

@@ -53,6 +53,10 @@ class StudyError(HpoError):
     """A study does not exist, cannot go on, or has nothing to give."""
 
 
+class SupersededError(HpoError):
+    """Another process drives the study now: nothing of it may be written any more."""
+
+
 class GateError(HpoError):
     """A model is not better than that which holds the alias, or cannot be loaded: nothing was registered."""
 

@@ -1,15 +1,11 @@
 """What is written is what is documented, and reads back as it was."""
 
-import json
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 from conftest import hpo, one_line_error
 from plans import make_info, make_plan
@@ -54,6 +50,8 @@ def test_a_study_writes_exactly_the_documented_keys(
     optional = {
         "mlflow_hpo.source",
         "mlflow_hpo.attempts",
+        "mlflow_hpo.beat",  # of a study that is driven by a process of its own
+        "mlflow_hpo.claim.NUMBER",
         "mlflow_hpo.ended_itself",
         "mlflow_hpo.final",
         "mlflow_hpo.registered",
@@ -197,23 +195,6 @@ def test_the_settings_of_mlflow_run_are_not_logged_twice(connection: Connection,
     run.begin(asked, make_info({}).record(), asked, "a: [1, 2]")
     params = connection.client.get_run(made.info.run_id).data.params
     assert params == {"workers": "", "seed": "3"}
-
-
-def test_a_study_knows_whether_another_process_drives_it(
-    start: Callable[..., Study], connection: Connection
-) -> None:
-    run = start().run
-    assert run.other_driver() is None  # this process
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        mark = json.loads(run.tags[keys.DRIVER])
-        mark |= {"pid": process.pid, "started": psutil.Process(process.pid).create_time()}
-        elsewhere, earlier = mark | {"host": "elsewhere"}, mark | {"started": mark["started"] - 60}
-        for other, expected in [(mark, f"process {process.pid}"), (elsewhere, None), (earlier, None)]:
-            connection.client.set_tag(run.run_id, keys.DRIVER, json.dumps(other))
-            assert run.other_driver() == expected
-        process.communicate(b"\n")
-    connection.client.set_tag(run.run_id, keys.DRIVER, json.dumps(mark))
-    assert run.other_driver() is None  # it has ended
 
 
 def test_an_experiment_is_taken_from_mlflows_environment(

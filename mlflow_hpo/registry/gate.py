@@ -14,10 +14,10 @@ from mlflow_hpo.registry.testing import Challenger
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.store.connection import to_json
+from mlflow_hpo.store.repeats import MISSING
 from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.evaluate import ModelEvaluation, Signature, evaluate_model
 
-MISSING = "RESOURCE_DOES_NOT_EXIST"
 MAX_SIGNATURE = 200  # characters of it in a message
 MAX_REASON = 1000  # characters of it in a tag
 

@@ -1,16 +1,20 @@
 """Makes versions of a registered model."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.registry.alias import move
-from mlflow_hpo.registry.gate import MAX_REASON, MISSING, Verdict, classes_tag
+from mlflow_hpo.registry.gate import MAX_REASON, Verdict, classes_tag
 from mlflow_hpo.registry.testing import Challenger
 from mlflow_hpo.report import summary
 from mlflow_hpo.store import Connection, default_store, keys
 from mlflow_hpo.store.connection import to_json
+from mlflow_hpo.store.creation import new_mark
 from mlflow_hpo.store.registrations import Registration
+from mlflow_hpo.store.repeats import deleting
 from mlflow_hpo.trial import Trial
 from mlflow_hpo.worker.dispatch import Dispatcher
 
@@ -28,18 +32,34 @@ def new_version(
     """Makes the challenger a version, then moves the alias to it: at no moment is the alias without one."""
     connection, uri = dispatcher.run.connection, challenger.model_uri
     _create_model(connection, name)
+    mark = {keys.CREATED: new_mark()}
     with default_store(connection.uri):
-        version = connection.client.create_model_version(
+        made = connection.client.create_model_version(
             name,
             source=uri,
             run_id=challenger.run_id,
-            tags=_tags(dispatcher, trials, challenger, verdict, alias),
+            tags=_tags(dispatcher, trials, challenger, verdict, alias) | mark,
             description=_description(dispatcher, trials, challenger, verdict),
             model_id=uri.removeprefix(LOGGED) if uri.startswith(LOGGED) else None,
         )
-    move(connection, name, alias, version.version)
+    number = _without_twins(connection, made)
+    move(connection, name, alias, number)
     why = verdict.why if verdict.moves else f"it was forced, though {verdict.why}"
-    return Registration(name, alias, challenger.trial, why, str(version.version), dict(challenger.scores))
+    return Registration(name, alias, challenger.trial, why, number, dict(challenger.scores))
+
+
+def _without_twins(connection: Connection, made: ModelVersion) -> str:
+    """Returns the number of a new version: the first of those that were made, as an answer was lost."""
+    same = [
+        version
+        for version in connection.client.search_model_versions(f"run_id = '{made.run_id}'")
+        if version.tags.get(keys.CREATED) == made.tags[keys.CREATED]
+    ]
+    first, *others = sorted(int(version.version) for version in same)
+    for other in others:
+        with deleting():
+            connection.client.delete_model_version(made.name, str(other))
+    return str(first)
 
 
 def _tags(
@@ -82,9 +102,6 @@ def _description(
 
 def _create_model(connection: Connection, name: str) -> None:
     """Creates the registered model if there is none."""
-    try:
-        connection.client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != MISSING:
-            raise
+    with suppress(MlflowException):  # it is there, or the store says below what is wrong
         connection.client.create_registered_model(name)
+    connection.client.get_registered_model(name)

@@ -66,8 +66,14 @@ class Connection:
         name = MLFLOW_EXPERIMENT_NAME.get()
         if not name:
             return default
-        experiment = self.client.get_experiment_by_name(name)
-        return experiment.experiment_id if experiment else self.client.create_experiment(name)
+        if experiment := self.client.get_experiment_by_name(name):
+            return str(experiment.experiment_id)
+        try:
+            return str(self.client.create_experiment(name))
+        except MlflowException:  # another process, or a request whose answer was lost, may have made it
+            if experiment := self.client.get_experiment_by_name(name):
+                return str(experiment.experiment_id)
+            raise
 
     def write(
         self,

@@ -6,6 +6,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow_hpo.errors import StoreError
 from mlflow_hpo.store.connection import Connection
 from mlflow_hpo.store.models import models_below
+from mlflow_hpo.store.repeats import deleting
 
 
 def delete_models(connection: Connection, experiment_id: str, run_id: str, only: str = "") -> set[str]:
@@ -28,7 +29,8 @@ def delete_models(connection: Connection, experiment_id: str, run_id: str, only:
             registered.add(uri)
             continue
         _delete(connection, model.artifact_location, None)
-        connection.client.delete_logged_model(model.model_id)
+        with deleting():
+            connection.client.delete_logged_model(model.model_id)
     return registered
 
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import mlflow
-from mlflow import MlflowClient
 from mlflow.entities import RunInfo
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_RUN_CONTEXT
 
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.active_trial import ActiveTrial, active_trial
 from mlflow_hpo.store.connection import Connection, connection_to
+from mlflow_hpo.store.creation import create_run
 from mlflow_hpo.store.deletion import delete_models
 from mlflow_hpo.store.fluent import environment, marks
 
@@ -30,7 +30,8 @@ def discarded() -> Iterator[None]:
 
 
 def _begin() -> str:
-    run_id = str(MlflowClient().create_run(MLFLOW_EXPERIMENT_ID.get() or "0").info.run_id)
+    connection = connection_to(mlflow.get_tracking_uri())
+    run_id = str(create_run(connection, MLFLOW_EXPERIMENT_ID.get() or "0", {}).info.run_id)
     os.environ.update(marks(run_id))
     return run_id
 

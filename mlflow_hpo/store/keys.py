@@ -9,7 +9,13 @@ PREFIX = "mlflow_hpo."
 STUDY = PREFIX + "study"  # the format's version; marks a run as a study
 SETTINGS = PREFIX + "settings"  # JSON: what was asked
 PLAN = PREFIX + "plan"  # JSON: what followed from the settings (`report.study_info`)
-DRIVER = PREFIX + "driver"  # JSON: host, pid and start of the process that drives it now
+BEAT = PREFIX + "beat"  # JSON: the number of the claim that drives it, and a count; null: it is over
+
+# Params of a study: who drove it, by number; see `store.claim`.
+CLAIM = PREFIX + "claim."
+
+# Tag of every run: the number of the claim whose process created it, and what is unlike any other's.
+CREATED = PREFIX + "created"
 
 # Tags of a trial, a child run.
 NUMBER = PREFIX + "trial"

@@ -11,14 +11,16 @@ from typing import Any
 
 import cloudpickle
 import mlflow
-from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, get_model_info, infer_signature
 
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors
+from mlflow_hpo.store.creation import delete_twins, new_mark
 from mlflow_hpo.store.fluent import use_store
+from mlflow_hpo.store.repeats import repeated
 from mlflow_hpo.user_code import pickled_by_value
 
 PICKLED = ("pyfunc", "sklearn")  # the flavors that cloudpickle saves
@@ -58,7 +60,9 @@ def log_model(
         how |= {"signature": infer_signature(inputs, outputs), "input_example": inputs}
     client = connection.client
     with store_errors(files=False):
-        logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+        mark = {keys.CREATED: new_mark()}
+        logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id, tags=mark)
+        delete_twins(connection, logged)
     model_id, location = logged.model_id, logged.artifact_location
     about = Model(artifact_path=location, run_id=run_id, model_uuid=model_id, model_id=model_id)
     with tempfile.TemporaryDirectory() as folder:
@@ -68,9 +72,14 @@ def log_model(
         with store_errors(files=False):
             client.log_model_artifacts(model_id, folder)
             client.finalize_logged_model(model_id, "READY")
-            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=epochs)])
+            with repeated(lambda: model_id in _outputs(client.get_run(run_id))):
+                client.log_outputs(run_id, [LoggedModelOutput(model_id, step=epochs)])
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
     return f"models:/{model_id}", size
+
+
+def _outputs(run: Run) -> set[str]:
+    return {output.model_id for output in (run.outputs.model_outputs if run.outputs else [])}
 
 
 def _save(flavor: str, model: Any, folder: str, **how: Any) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Any
@@ -12,7 +12,9 @@ from mlflow.entities import Run, ViewType
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, checked, to_json
+from mlflow_hpo.store.creation import new_mark
 from mlflow_hpo.store.deletion import delete_artifacts, delete_models
+from mlflow_hpo.store.lease import Lease
 from mlflow_hpo.store.results import read_results
 from mlflow_hpo.trial import Config, Dropped, State, Trial
 
@@ -26,6 +28,7 @@ class NestedRuns:
 
     Attributes:
         tags: what every new run inherits from the study's run (user, source, git commit).
+        lease: the study's, if this process drives it.
     """
 
     connection: Connection
@@ -33,12 +36,20 @@ class NestedRuns:
     experiment_id: str
     metrics: Sequence[Metric]
     tags: Mapping[str, str]
+    lease: Lease | None = None
 
     def create(
         self, name: str, config: Config, tags: Mapping[str, str], seed: int, constants: Constants = None
     ) -> str:
-        """Starts a run, complete with its tags from its first moment; returns its id."""
-        tags = {**self.tags, keys.PARENT: self.study_id, **config_tags(config), **tags}
+        """Starts a run, complete with its tags from its first moment; returns its id.
+
+        Raises:
+            SupersededError: another process drives the study by now.
+        """
+        if self.lease:
+            self.lease.check()
+        mark = {keys.CREATED: new_mark(self.lease.claim.number if self.lease else 0)}
+        tags = {**self.tags, keys.PARENT: self.study_id, **config_tags(config), **tags, **mark}
         client = self.connection.client
         run_id = client.create_run(self.experiment_id, tags=checked(tags), run_name=name).info.run_id
         try:
@@ -48,6 +59,19 @@ class NestedRuns:
                 client.set_terminated(run_id, "FAILED")
             raise
         return str(run_id)
+
+    @contextmanager
+    def writing(self, run_id: str) -> Iterator[None]:
+        """Checks that the run to which something is written is still there, and this process's to write to.
+
+        Raises:
+            RunDeletedError: somebody deleted it meanwhile.
+            SupersededError: this process drove the study, and another one does by now.
+        """
+        if self.lease:
+            self.lease.check()
+        with self.connection.writing(run_id):
+            yield
 
     def find(self, condition: str = "", view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
         """Yields the runs that meet a condition in MLflow's filter syntax, oldest first, page by page."""

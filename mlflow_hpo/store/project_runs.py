@@ -6,7 +6,8 @@ from pathlib import Path
 from mlflow.entities import Metric, Run
 
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import Connection, checked
+from mlflow_hpo.store.connection import Connection
+from mlflow_hpo.store.creation import create_run
 
 INFINITE = 1.797e308  # what the store returns for an infinite value
 BEFORE_MLFLOW_3 = "mlflow.log-model.history"  # tag: a project's environment may have an older MLflow
@@ -58,8 +59,8 @@ def nested_run(
     connection: Connection, experiment_id: str, parent_id: str, name: str, tags: dict[str, str]
 ) -> str:
     """Starts a run below a trial's; returns its id."""
-    tags = checked({keys.PARENT: parent_id} | tags)
-    return str(connection.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id)
+    tags = {keys.PARENT: parent_id} | tags
+    return str(create_run(connection, experiment_id, tags, name).info.run_id)
 
 
 def end_nested(connection: Connection, run_id: str, well: bool) -> None:

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
+from mlflow_hpo.store.creation import create_run
 from mlflow_hpo.store.fluent import active_run
 from mlflow_hpo.store.study_run import StudyRun
 from mlflow_hpo.trial import Trial
@@ -28,8 +29,7 @@ def new_study(
     """
     experiment_id = connection.experiment_id(parent.info.experiment_id if parent else "0")
     below = {keys.PARENT: parent.info.run_id} if parent else {}
-    run = connection.client.create_run(experiment_id, tags={**(tags or {}), **below})
-    return StudyRun(connection, run)
+    return StudyRun(connection, create_run(connection, experiment_id, {**(tags or {}), **below}))
 
 
 def given_run(connection: Connection, run_id: str | None) -> tuple[StudyRun | None, Run | None]:

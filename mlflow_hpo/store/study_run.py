@@ -1,7 +1,7 @@
 """The run of a study in the tracking store, the parent of its trials. Only the driver writes here."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, replace
 from typing import Any
@@ -12,14 +12,15 @@ from mlflow_hpo.errors import RunDeletedError, StoreError, StudyError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
-from mlflow_hpo.store.driver_mark import driver_mark, other_driver
 from mlflow_hpo.store.extra_runs import ExtraRuns
+from mlflow_hpo.store.lease import Lease, leased
 from mlflow_hpo.store.names import legal
 from mlflow_hpo.store.nested_runs import NestedRuns
 from mlflow_hpo.store.registrations import FinalTraining, Registration
 from mlflow_hpo.store.study_artifacts import StudyArtifacts
 from mlflow_hpo.store.trials import Trials
-from mlflow_hpo.trial import State
+from mlflow_hpo.store.twins import set_all_aside
+from mlflow_hpo.trial import State, Trial
 
 Json = Mapping[str, Any]  # of JSON's types
 REASON_KEPT = 1000  # characters of a reason: a tag holds several
@@ -88,6 +89,7 @@ class StudyRun(RecordedStudy):
         self.experiment_id = run.info.experiment_id
         self.tags: Mapping[str, str] = run.data.tags
         self.artifacts = StudyArtifacts(connection, run)
+        self.lease: Lease | None = None  # while this process drives it
 
     @property
     def trials(self) -> Trials:
@@ -119,22 +121,23 @@ class StudyRun(RecordedStudy):
         set_tag(self.experiment_id, keys.GREATER_IS_BETTER, str(metric.maximize))
 
     def drive_again(self, settings: Json, plan: Json) -> None:
-        """Makes this process the study's driver.
-
-        Raises:
-            StudyError: another process took the study over at the same moment.
-        """
+        """Sets the study to RUNNING again."""
         self.connection.client.update_run(self.run_id, status="RUNNING")
         self._tag(_driving(settings, plan))
-        mark = self.tags[keys.DRIVER]
-        self._read_tags()
-        if self.tags.get(keys.DRIVER) != mark:
-            raise StudyError(f"study {self.run_id} was taken over by another process: wait for it or stop it")
+        self.tags = self.connection.client.get_run(self.run_id).data.tags
 
-    def other_driver(self) -> str | None:
-        """Returns the process that drives the study now, if it is on this machine and not this one."""
-        self._read_tags()  # it may have begun just now
-        return other_driver(self.tags.get(keys.DRIVER, ""))
+    @contextmanager
+    def driven(
+        self, say: Callable[[str], None], check: Callable[[], None], take_over: bool = False
+    ) -> Iterator[None]:
+        """Makes this process the study's driver for the time of the block; see `leased`.
+
+        Raises:
+            StudyError: another process drives it.
+        """
+        with leased(self.connection, self.run_id, say, check, take_over) as self.lease:
+            yield
+        self.lease = None
 
     def show_best(self, metric: str, value: float, results: int, note: str) -> None:
         """Extends the series of the best value so far, and describes the best trial."""
@@ -173,18 +176,34 @@ class StudyRun(RecordedStudy):
         newest = [*self.loads.items()][-LOADS_KEPT:]
         self._tag({keys.LOADS: to_json({**dict(newest), model_uri: line[:REASON_KEPT]})})
 
+    def set_twins_aside(self, known: Iterable[Trial], say: Callable[[str], None]) -> None:
+        """Deletes the runs that were created beside those of the trials; none of these is running any more.
+
+        Args:
+            say: gets a line for each.
+        """
+        ours = {trial.run_id for trial in known}
+        still = self._nested.find("attributes.status = 'RUNNING'")
+        twins = [run for run in still if keys.NUMBER in run.data.tags and run.info.run_id not in ours]
+        set_all_aside(self.connection, twins, say)
+
     def end(self, state: State, reason: str) -> None:
-        """Records that the study ended, or was cut (KILLED)."""
-        self._tag({keys.STATE: str(state), keys.REASON: reason, keys.DRIVER: ""})
+        """Records that the study ended, or was cut (KILLED).
+
+        Raises:
+            SupersededError: another process drives it by now.
+        """
+        if self.lease:
+            self.lease.check()
+        self._tag({keys.STATE: str(state), keys.REASON: reason})
         self.connection.client.set_terminated(self.run_id, state.name)
 
     @property
     def _nested(self) -> NestedRuns:
         inherited = {k: v for k, v in self.tags.items() if k in INHERITED}
-        return NestedRuns(self.connection, self.run_id, self.experiment_id, self.metrics, inherited)
-
-    def _read_tags(self) -> None:
-        self.tags = self.connection.client.get_run(self.run_id).data.tags
+        return NestedRuns(
+            self.connection, self.run_id, self.experiment_id, self.metrics, inherited, self.lease
+        )
 
     def _tag(self, tags: Mapping[str, str]) -> None:
         with _of_study(self.connection, self.run_id):
@@ -208,7 +227,6 @@ def _driving(settings: Json, plan: Json) -> dict[str, str]:
     return {
         keys.SETTINGS: to_json(dict(settings)),
         keys.PLAN: to_json(dict(plan)),
-        keys.DRIVER: driver_mark(),
         keys.STATE: str(State.RUNNING),
         keys.REASON: "",
     }

@@ -1,20 +1,21 @@
 """A study's trials in the tracking store: runs nested under the study's. Only the driver writes here.
 
-Writing to a trial whose run somebody has deleted meanwhile raises `RunDeletedError`.
+Writing to a trial whose run somebody has deleted meanwhile raises `RunDeletedError`; writing to one of a
+study that another process drives by now raises `SupersededError`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 from mlflow.entities import Run, ViewType
 
-from mlflow_hpo.errors import RunDeletedError, StudyError
+from mlflow_hpo.errors import RunDeletedError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import store_errors, to_json
 from mlflow_hpo.store.deletion import delete_models
 from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped, run_params
 from mlflow_hpo.store.results import write_results
+from mlflow_hpo.store.twins import Pair, set_all_aside, without_twins
 from mlflow_hpo.trial import Config, Dropped, Result, State, Trial
 
 STATUS = {state: state.name for state in (State.FINISHED, State.FAILED, State.KILLED)}
@@ -38,16 +39,25 @@ class Trials:
         """Returns all trials by number, in one paged query.
 
         Raises:
-            StudyError: two runs have one number, which two drivers at once would cause.
+            StudyError: two runs have one number, and both were used.
         """
-        return [trial for trial, _ in self._load()]
+        return [trial for trial, _ in without_twins(self._found())[0]]
 
-    def adopt(self) -> list[Trial]:
+    def adopt(self, say: Callable[[str], None] = lambda line: None) -> list[Trial]:
         """Returns all trials for a driver that goes on; those that were running are now KILLED.
 
-        Those whose runs were deleted are FAILED: they keep their numbers, and are not tried again.
+        Those whose runs were deleted are FAILED: they keep their numbers, and are not tried again. Runs that
+        were created twice are set aside.
+
+        Args:
+            say: gets a line if there were any.
+
+        Raises:
+            StudyError: as `load`.
         """
-        adopted = {trial.number: self._adopt(trial, run) for trial, run in self._load()}
+        used, twins = without_twins(self._found())
+        set_all_aside(self._connection, twins, say)
+        adopted = {trial.number: self._adopt(trial, run) for trial, run in used}
         for run in self._nested.find(view=ViewType.DELETED_ONLY):
             if keys.NUMBER in run.data.tags:
                 trial = self._nested.read(run)
@@ -66,20 +76,15 @@ class Trials:
         Raises:
             StoreError: the filter is not valid.
         """
+        return without_twins(self._found(where, progress))[0]
+
+    def _found(self, where: str = "", progress: Callable[[int], None] = lambda count: None) -> list[Pair]:
         trials = []
         with store_errors(f"where {where!r}" if where else "the tracking store refused"):
             for run in self._nested.find(where):
                 if keys.NUMBER in run.data.tags:
                     trials.append((self._nested.read(run), run))
                     progress(len(trials))
-        return sorted(trials, key=lambda pair: pair[0].number)
-
-    def _load(self) -> list[tuple[Trial, Run]]:
-        trials = self.runs()
-        for (one, _), (other, _) in pairwise(trials):
-            if one.number == other.number:
-                runs = f"{one.run_id} and {other.run_id}"
-                raise StudyError(f"trial {one.number} has two runs, {runs}: delete one")
         return trials
 
     def create(
@@ -101,14 +106,14 @@ class Trials:
     def restart(self, trial: Trial, seed: int, constants: Constants = None) -> Trial:
         """Sets a trial's run to RUNNING again, for its next unit."""
         tags = {keys.STATE: str(State.RUNNING), keys.REASON: "", keys.NOTE: ""}
-        with self._connection.writing(trial.run_id):
+        with self._nested.writing(trial.run_id):
             self._connection.client.update_run(trial.run_id, status="RUNNING")
             self._connection.write(trial.run_id, params=run_params(trial.config, seed, constants), tags=tags)
         return replace(trial, state=State.RUNNING, reason="")
 
     def record(self, trial: Trial, result: Result) -> Trial:
         """Records the results of a unit and what it used, once its checkpoint is stored."""
-        with self._connection.writing(trial.run_id):
+        with self._nested.writing(trial.run_id):
             trial = write_results(self._connection, trial, result, self._nested.metrics)
             self._terminate(trial)
         return trial
@@ -120,7 +125,7 @@ class Trials:
             f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
         )
         tags = {keys.STATE: str(state), keys.REASON: reason, keys.NOTE: note}
-        with self._connection.writing(trial.run_id):
+        with self._nested.writing(trial.run_id):
             self._connection.write(trial.run_id, tags=tags)
             self._terminate(trial)
             if state in STOPS_BELOW:
@@ -132,7 +137,7 @@ class Trials:
     def lose(self, trial: Trial, reason: str) -> Trial:
         """Records that a trial's worker died, and that its unit is to be given again."""
         trial = replace(trial, attempts=trial.attempts + 1)
-        with self._connection.writing(trial.run_id):
+        with self._nested.writing(trial.run_id):
             self._connection.write(trial.run_id, tags={keys.ATTEMPTS: str(trial.attempts)})
         return self.end(trial, State.KILLED, reason)
 
@@ -145,7 +150,7 @@ class Trials:
 
     def drop(self, trial: Trial, what: Dropped) -> Trial:
         """Deletes a trial's models and, if all is to go, its checkpoints; registered models stay."""
-        with self._connection.writing(trial.run_id):
+        with self._nested.writing(trial.run_id):
             uri = self._nested.drop(trial.run_id, trial.model_uri, what)
         return replace(trial, dropped=what, model_uri=uri)
 

@@ -89,7 +89,7 @@ class Study:
             self._cut(cut.reason, State.KILLED)
             raise
         except BaseException as error:
-            with suppress(Exception):  # the store may be what failed
+            with suppress(Exception):  # the store may be what failed, or another process drives it now
                 self._cut(str(error) or type(error).__name__, State.FAILED)
             raise
 

@@ -120,7 +120,7 @@ class Ledger(KnownTrials):
     """Keeps the trials of a study.
 
     Attributes:
-        resumed: the number of trials that had results when this driver began.
+        resumed: how many trials had results when this driver began.
         begun: number of a trial -> `monotonic()` when its last unit began.
         renames: what is said of names that MLflow does not take.
     """
@@ -130,14 +130,14 @@ class Ledger(KnownTrials):
         self.resumed, self.begun = 0, dict[int, float]()
         self._run, self._observer = run, observer
         self.renames = Renames(observer)
-        settings = self._info.settings
-        single = settings.folds == settings.repeats == 1  # several would train from rung to rung
+        asked = plan.info.settings
+        single = asked.folds == asked.repeats == 1  # several would train from rung to rung
         rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
         self._scored_epochs = {*self._watched, *rungs}
 
     def adopt(self) -> None:
         """Reads the trials of a study that goes on; what was running is to be trained again."""
-        self.trials = {t.number: self._as_recorded(t) for t in self._run.trials.adopt()}
+        self.trials = {t.number: self._as_recorded(t) for t in self._run.trials.adopt(self._observer.say)}
         self.resumed = with_results(self.known)
 
     def changed(self, trial: Trial) -> None:
@@ -212,7 +212,7 @@ class Ledger(KnownTrials):
             self._written(trial, lambda: self._run.trials.lose(trial, f"{lost}; it is {again}"))
 
     def cut(self, reason: str) -> None:
-        """Ends the trials whose units were cut; they are to be trained again."""
+        """Ends the trials whose units were cut; a resume trains them again."""
         for trial in self.running:
             self.end(trial, State.KILLED, reason)
 
@@ -230,8 +230,9 @@ class Ledger(KnownTrials):
                 self.end(trial, State.STOPPED, f"at epoch {trial.epochs} of {self._info.max_epochs}")
         while (winner := best(self.known)) and self._run.trials.is_deleted(winner):
             self.give_up(winner)
-        if winner is None:
+        if not winner:
             raise StudyError(f"no trial finished; {self.first_failure}")
+        self._run.set_twins_aside(self.known, self._observer.say)
         self._show()
         # Copies begin from checkpoints, if a study that ended before its time is resumed.
         self.make_room(ended=not (reason and self._info.settings.scheduler == PBT))
@@ -249,8 +250,7 @@ class Ledger(KnownTrials):
         Args:
             ended: no trial goes on, and no copy begins from a checkpoint.
         """
-        keep = self._info.settings.kept_models
-        if keep is None:
+        if (keep := self._info.settings.kept_models) is None:
             return
         copies = self._info.settings.scheduler == PBT and not ended
         for number, what in to_drop(self.known, keep, ended, copies).items():
@@ -261,11 +261,11 @@ class Ledger(KnownTrials):
 
     def _as_recorded(self, trial: Trial) -> Trial:
         """Ends a trial whose last losses are recorded, but not that it is over: the store wrote half."""
-        if trial.state is State.KILLED and trial.ended_itself:
-            return self._run.trials.end(trial, State.FINISHED, f"ended by itself at epoch {trial.epochs}")
-        if trial.state is State.KILLED and trial.epochs >= self._info.max_epochs:
-            return self._run.trials.end(trial, State.FINISHED, "")
-        return trial
+        has_ended = trial.ended_itself or trial.epochs >= self._info.max_epochs
+        if trial.state is not State.KILLED or not has_ended:
+            return trial
+        reason = f"ended by itself at epoch {trial.epochs}" if trial.ended_itself else ""
+        return self._run.trials.end(trial, State.FINISHED, reason)
 
 
 def with_results(trials: Sequence[Trial]) -> int:

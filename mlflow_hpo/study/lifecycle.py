@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from rich.console import Console
 
-from mlflow_hpo.errors import GateError, Interrupted, StudyError, worded
+from mlflow_hpo.errors import GateError, Interrupted, StudyError, SupersededError, worded
 from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.projects import variables
 from mlflow_hpo.report.console import print_line
-from mlflow_hpo.report.study_info import StudyInfo, info_of
+from mlflow_hpo.report.next_commands import resume_command
+from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.signals import Signals
-from mlflow_hpo.study.source import Given
+from mlflow_hpo.study.source import Given, keep_contents
 from mlflow_hpo.study.workers import StudyWorkers, study_folder
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def start(
                 return _go_on(run, planned, given, workers, console, shown, of_project=True)
             with Signals() as signals:
                 run = run or new_study(workers.connection, planned.tags, parent)
-                with _ended(run, of_project):
-                    _begin(run, planned, given)
-                    study = _drive(run, planned, workers, console, signals, shown)
-                with _gated(run, of_project):
-                    _finish(study, console, signals)
+                with run.driven(says(console), _checking(signals, run)):
+                    with _ended(run, of_project):
+                        _begin(run, planned, given)
+                        study = _drive(run, planned, workers, console, signals, shown)
+                    with _gated(run, of_project):
+                        _finish(study, console, signals)
     return study
 
 
@@ -87,17 +89,9 @@ def _with_record(settings: Settings, given: Given, workers: StudyWorkers, run_id
 
 def _begin(run: "StudyRun", planned: StudyPlan, given: Given) -> None:
     info = planned.info
-    _keep_contents(run, info, given)
+    keep_contents(run, info, given)
     texts = (planned.space_text, planned.start_text)
     run.begin(info.settings.dump(), info.record(), info.params(), *texts)
-
-
-def _keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyInfo | None = None) -> None:
-    """Keeps code and, if asked to, data that Python gave; `before`: what the study has kept already."""
-    kept = {before.code, before.scorer, before.data_content} if before else set()
-    data = info.data_content if info.settings.keep_data else ""
-    for digest in {info.code, info.scorer, data} - kept - {""}:
-        run.artifacts.keep_content(given.folder / digest)
 
 
 def resume(
@@ -107,6 +101,7 @@ def resume(
     given: Given | None = None,
     shown: Shown | None = None,
     retry_failed: bool = False,
+    take_over: bool = False,
 ) -> "Study":
     """Goes on with a study: finishes what was cut, and trains what is missing.
 
@@ -114,6 +109,7 @@ def resume(
         options: those that are given another value; None: as it was.
         given: what Python gives again.
         retry_failed: train the failed trials again.
+        take_over: take the study from a process on another machine, which is known to be dead.
 
     Raises:
         HpoError: it cannot go on.
@@ -129,7 +125,7 @@ def resume(
         given = given_again(run, settings, options, given or Given(stack.enter_context(study_folder())))
         workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console), run.connection))
         planned = plan(settings, given, workers)
-        return _go_on(run, planned, given, workers, console, shown, retry_failed=retry_failed)
+        return _go_on(run, planned, given, workers, console, shown, False, retry_failed, take_over)
 
 
 def _go_on(
@@ -141,11 +137,10 @@ def _go_on(
     shown: Shown | None,
     of_project: bool = False,
     retry_failed: bool = False,
+    take_over: bool = False,
 ) -> "Study":
-    with Signals() as signals:
-        if other := run.other_driver():  # the study stays as it is
-            raise StudyError(f"study {run.run_id} is being run by {other}: wait for it or stop it")
-        _keep_contents(run, planned.info, given, before=info_of(run))
+    with Signals() as signals, run.driven(says(console), _checking(signals, run), take_over):
+        keep_contents(run, planned.info, given, before=info_of(run))
         run.drive_again(planned.info.settings.dump(), planned.info.record())
         if retry_failed:
             run.trials.give_again()
@@ -154,6 +149,11 @@ def _go_on(
         with _gated(run, of_project):
             _finish(study, console, signals)
     return study
+
+
+def _checking(signals: Signals, run: "StudyRun") -> Callable[[], None]:
+    """Returns what raises if a signal was noted, while the study is not driven yet."""
+    return lambda: signals.check(resume_command(info_of(run), run.run_id))
 
 
 def _drive(
@@ -186,7 +186,6 @@ def _finish(study: "Study", console: Console, signals: Signals) -> None:
     """
     from mlflow_hpo import registry
     from mlflow_hpo.metric import best
-    from mlflow_hpo.report.next_commands import resume_command
     from mlflow_hpo.study.terminal import print_end, print_registered
 
     run, info, winner = study.run, study.info, best(study.known)
@@ -278,9 +277,10 @@ def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
 
     try:
         yield
-    except Interrupted:
+    except (Interrupted, SupersededError) as cut:
         if of_project:
-            set_status_after(run.connection.uri, run.run_id, _mlflow_process(), "KILLED")
+            status = "KILLED" if isinstance(cut, Interrupted) else "RUNNING"  # elsewhere
+            set_status_after(run.connection.uri, run.run_id, _mlflow_process(), status)
         raise
     except BaseException as error:
         if not run.is_over:  # what fails while it is driven has ended it already

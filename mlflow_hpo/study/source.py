@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow_hpo.data import DataSpec
 from mlflow_hpo.errors import ConfigError
@@ -13,6 +14,9 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space
 from mlflow_hpo.study import checks
+
+if TYPE_CHECKING:
+    from mlflow_hpo.store import StudyRun
 
 
 @dataclass(frozen=True)
@@ -135,3 +139,11 @@ def _without(space: Space, fixed: Mapping[str, str]) -> Space:
     if not searched.parameters:
         raise ConfigError("space: it has nothing to search beside what -P fixes")
     return searched
+
+
+def keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyInfo | None = None) -> None:
+    """Keeps code and, if asked to, data that Python gave; `before`: what the study has kept already."""
+    kept = {before.code, before.scorer, before.data_content} if before else set()
+    data = info.data_content if info.settings.keep_data else ""
+    for digest in {info.code, info.scorer, data} - kept - {""}:
+        run.artifacts.keep_content(given.folder / digest)

@@ -1,0 +1,100 @@
+"""Claims on a study: which process drives it, told from what its run holds.
+
+A claim is a param of the study's run, numbered one above the last: the store refuses another value for a
+param that there is, so of several processes that claim at once only one wins.
+"""
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+import psutil
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from mlflow_hpo.store import keys
+from mlflow_hpo.store.connection import Connection, to_json
+
+held = set[str]()  # the owners among this process's own claims that are not over
+
+
+def place() -> str:
+    """Returns what tells machines, their boots and their containers apart: where pids mean the same."""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    return f"{uuid.getnode()} {psutil.boot_time():.0f}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A process's claim on a study.
+
+    Attributes:
+        number: of the claim, from 1; the highest counts.
+        place: see `place`.
+        started: when the process was, in seconds since 1970: pids are used again.
+        owner: random, unlike any other's.
+    """
+
+    number: int
+    host: str = field(default_factory=socket.gethostname)
+    place: str = field(default_factory=place)
+    pid: int = field(default_factory=os.getpid)
+    started: float = field(default_factory=lambda: psutil.Process().create_time())
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __str__(self) -> str:
+        return f"process {self.pid}" + ("" if self.is_here else f" on {self.host}")
+
+    @property
+    def param(self) -> str:
+        """The param that holds the claim."""
+        return f"{keys.CLAIM}{self.number}"
+
+    @property
+    def is_here(self) -> bool:
+        """Tells whether the process is one that can be looked for from here."""
+        return self.place == place()
+
+    @property
+    def is_running(self) -> bool:
+        """Tells whether its process, which is here, drives a study still."""
+        if self.pid == os.getpid():
+            return self.owner in held
+        with suppress(psutil.Error):
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 1  # seconds
+        return False
+
+    def make(self, connection: Connection, run_id: str) -> bool:
+        """Writes the claim to a study's run; tells whether it won against those made in the same moment."""
+        text = to_json(asdict(self))
+        try:
+            connection.client.log_param(run_id, self.param, text)
+        except MlflowException:
+            there = connection.client.get_run(run_id).data.params.get(self.param)
+            if there is None:  # the store refused for another reason
+                raise
+            return bool(there == text)
+        return True
+
+    @classmethod
+    def newest(cls, params: Mapping[str, str]) -> Self | None:
+        """Returns the highest claim among a run's params; None if there is none."""
+        numbers = [int(n) for p in params if (n := p.removeprefix(keys.CLAIM)) != p and n.isdecimal()]
+        return cls(**json.loads(params[f"{keys.CLAIM}{max(numbers)}"])) if numbers else None
+
+
+def beat_of(run: Run, claim: Claim) -> int | None:
+    """Returns how often the claim's process has written that it lives; None if it wrote that it is done.
+
+    Before a claim's process has written, the beats are those of the claim before it, and not its own: 0.
+    """
+    number, beat = json.loads(run.data.tags.get(keys.BEAT, "[0, 0]"))
+    return beat if number == claim.number else 0

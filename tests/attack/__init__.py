@@ -1,0 +1,1 @@
+"""Attacks on studies, each a script that anybody can run again."""
