@@ -120,7 +120,7 @@ def run_project(
     from mlflow_hpo.study.source import Given
 
     folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
-    given = Given(Path(folder.name).resolve(), space_text=_text(space))
+    given = _with_space(Given(Path(folder.name).resolve()), space)
     named = {"space": str(space)} if isinstance(space, str | Path) else {}
     study = start(read_settings({**options, **named}), Console(quiet=not progress), given)
     return study, given, folder
@@ -176,8 +176,10 @@ class TunedStudy:
 
     @property
     def best_config(self) -> Config:
-        """The best trial's hyperparameters."""
-        return dict(self.best_trial.config)
+        """The best trial's hyperparameters, as your code was given them."""
+        from mlflow_hpo.objectives.given_config import given_config
+
+        return given_config(self._spec, self.best_trial.config)
 
     @property
     def best_value(self) -> float:
@@ -246,15 +248,30 @@ def _given(model: Any, space: Any, data: Any, target: Any, folder: Path) -> tupl
     from mlflow_hpo.user_code import GIVEN, save_code
 
     names: dict[str, Any] = {"model": model, "data": None if data is None else str(data)}
-    given = Given(folder, space_text=_text(space))
+    given = _with_space(Given(folder), space)
     if not isinstance(model, str):
         given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
         names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
     if data is not None and not isinstance(data, str | Path):
-        column = target if isinstance(target, str) else None
-        given = replace(given, data=save_data(data, folder, column))
+        given = replace(given, data=save_data(data, folder, target if isinstance(target, str) else None))
         names["data"] = GIVEN_DATA
     return {name: value for name, value in names.items() if value is not None}, given
+
+
+def _with_space(given: "Given", space: Any) -> "Given":
+    """Adds the space as text, and the objects that its words stand for."""
+    from mlflow_hpo.space import converted
+    from mlflow_hpo.user_code import save_code
+
+    if space is None:
+        return given
+    if type(space).__name__ == "HyperParameters":  # KerasTuner's
+        from mlflow_hpo.objectives.keras.tuner_space import tuner_space
+
+        space = tuner_space(space.space)
+    text, options = converted(space)
+    kept = save_code(options, given.folder, "space: an option") if options else ""
+    return replace(given, space_text=text, options=kept)
 
 
 def _with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
@@ -281,9 +298,3 @@ def _with_structure(model: Any, space: Any) -> Any:
             f"space: a Hyperopt expression is for a function of what it gives, not for model {model!r:.60}"
         )
     return FunctionObjective(model, CONFIG_FORM, Structure(space))
-
-
-def _text(space: Any) -> str:
-    from mlflow_hpo.space import space_text
-
-    return "" if space is None else space_text(space)

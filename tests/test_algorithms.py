@@ -207,12 +207,12 @@ def test_what_lies_below_an_option_is_learnt_of_too(name: str) -> None:
     assert name != "anneal" or all(abs(x - 0.2) < 0.2 for x in late)
 
 
-def test_options_that_are_equal_but_of_another_type_are_others() -> None:
+def test_a_grid_tries_a_number_once_and_true_beside_it() -> None:
     kinds = parse_space("a: [1, 1.0, true]", "space.yaml")
     trials: list[Trial] = []
     while config := propose(algorithm("grid"), kinds, trials, len(trials), 0):
         trials.append(Trial(len(trials), "", State.FINISHED, config, {"loss": {1: 0.0}}))
-    assert {type(t.config["a"]) for t in trials} == {int, float, bool}
+    assert [type(t.config["a"]) for t in trials] == [int, bool]
 
 
 def test_a_sampler_that_optuna_does_not_have_is_named_with_those_it_has() -> None:

@@ -48,7 +48,7 @@ def test_a_proposal_takes_no_longer(name: str, kind: str) -> None:
 def test_a_value_is_found_among_many_and_its_type_counts() -> None:
     choice = space("plain", MANY).leaves["a"]
     assert choice.encode("o9999") == MANY - 1
-    mixed = parse_space("a: [1, 1.0, true, '1', [1], [true], null]", "s").leaves["a"]
-    values = [1, 1.0, True, "1", [1], [True], None]
+    mixed = parse_space("a: [1, 1.5, true, '1', [1], [true], null]", "s").leaves["a"]
+    values = [1, 1.5, True, "1", [1], [True], None]
     assert [mixed.encode(value) for value in values] == list(range(7))
-    assert [mixed.encode(value) for value in (2, [1.0], {"a": 1}, [[1]])] == [None] * 4
+    assert [mixed.encode(value) for value in (2, [1.5], {"a": 1}, [[1]])] == [None] * 4

@@ -58,7 +58,11 @@ EXPRESSIONS: dict[str, Any] = {
         "tool": hp.pchoice("tool", [(0.5, {"rate": shared, "m": hp.uniform("m", 0, 1)}), (0.5, ("sgd", 1))]),
         "function": hp.choice("function", [np.sin, np.cos, lambda x: x]),
         "case": hp.choice("case", [("one", hp.uniform("x", -1, 1)), ("two", hp.randint("y", 5)), {}, {}]),
-        "same": hp.choice("same", [1, 1.0, True, [[1], [2]], {"kind": "a"}, {"kind": "a"}]),
+        "same": hp.choice("same", [1, 1.5, True, [[1], [2]], {"kind": "a"}, {"kind": "a"}]),
+    },
+    "priors": {
+        "n": hp.normal("n", 3, 2),
+        "kind": hp.pchoice("kind", [(0.2, "bayes"), (0.8, {"type": "svm", "C": hp.lognormal("C", 0, 1)})]),
     },
     "list": [hp.uniform("a", 0, 1), hp.choice("b", [hp.choice("c", [1, 2]), hp.choice("d", [3, 4])])],
 }
@@ -185,7 +189,7 @@ def test_options_have_readable_values() -> None:
     assert values(of(EXPRESSIONS["flat"]), "units") == [32, 64, [64, 32], [], None, "auto"]
     assert values(nested, "function") == ["sin", "cos", "<lambda>"]
     assert values(nested, "case") == ["one", "two", 2, 3]
-    assert values(nested, "same") == [1, 1.0, True, 3, "a", 5]
+    assert values(nested, "same") == [1, 1.5, True, 3, "a", 5]
     tree = classifiers.parameters["classifier"]
     assert isinstance(tree, Choice)
     inner = tree.options[2].space
@@ -194,9 +198,6 @@ def test_options_have_readable_values() -> None:
 
 
 REFUSED = {
-    "space: n: hp.normal is unbounded: take hp.uniform or hp.loguniform": hp.normal("n", 0, 1),
-    "space: n: hp.qlognormal is unbounded: take": {"a": [hp.qlognormal("n", 0, 1, 1)]},
-    "space: p: hp.pchoice has odds of [0.2, 0.8]: a space": hp.pchoice("p", [(0.2, 1), (0.8, 2)]),
     "space: q: hp.qloguniform from 1 to 100 by 5 has no place": hp.qloguniform("q", 0, log(100), 5),
     "space: q: hp.qloguniform from 0.1 to 100 by 1 has no place": hp.qloguniform("q", log(0.1), log(100), 1),
     "space: x: the label is used for two": [hp.uniform("x", 0, 1), hp.uniform("x", 0, 2)],

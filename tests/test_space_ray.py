@@ -25,7 +25,6 @@ READ: list[tuple[Any, Parameter]] = [
     (tune.grid_search([8, 16]), Choice((Option(8), Option(16)))),
 ]
 REFUSED: list[tuple[Any, str]] = [
-    (tune.randn(), "space: a: Ray Tune's normal has no place in a space"),
     (tune.sample_from(lambda spec: 1), "space: a: Ray Tune's function has no place"),
     (tune.qloguniform(1, 9, 1), "space: a: Ray Tune's qloguniform has steps on a log scale"),
     (tune.qlograndint(2, 8, 2), "space: a: Ray Tune's qlograndint has steps on a log scale"),

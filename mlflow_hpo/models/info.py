@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.space import Space
+from mlflow_hpo.space import GRID, Space, paths_of
 
 DEFAULT_EPOCHS = 10
 EPOCHS = "epochs"  # the hyperparameter that may set the length of a trial
@@ -20,6 +20,7 @@ class ModelInfo:
         defaults: default values of its hyperparameters. Defaults that a config cannot hold are left out.
         takes: names of the hyperparameters it accepts; None if it accepts any.
         space_text: its default space, as YAML; empty if it has none.
+        completes_space: whether the default space has what a space that is given does not name.
         metric: task -> the metric that is optimised if the user names none.
         reports: metrics that its training reported when it was tried; empty if it was not.
         changeable: hyperparameters that may change while it trains.
@@ -35,6 +36,7 @@ class ModelInfo:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     takes: frozenset[str] | None = None
     space_text: str = ""
+    completes_space: bool = False
     metric: Mapping[str, str] = field(default_factory=dict)
     reports: frozenset[str] = frozenset()
     changeable: tuple[str, ...] = ()
@@ -63,7 +65,10 @@ class ModelInfo:
         """Raises ConfigError if the space names a hyperparameter that the model does not accept."""
         if self.takes is None:
             return
-        if strange := sorted(space.names() - self.takes):
+        names = space.names()
+        outer = {paths_of(space).get(name, (name,))[0] for name in names}
+        of_options = {name for name in outer if name.rpartition("__")[0] in names}  # of an estimator in it
+        if strange := sorted(outer - self.takes - of_options - {GRID}):
             accepted = ", ".join(sorted(self.takes)) or "none"
             raise ConfigError(f"model {self.name!r} takes no {strange[0]!r}: it takes {accepted}")
 

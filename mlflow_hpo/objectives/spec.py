@@ -36,6 +36,8 @@ class ObjectiveSpec:
         metric: what is optimised; None while the metric is not known.
         at_best: the best epoch's value counts, and its model is logged; not the last epoch's.
         scorer: the digest of what computes the metric, if Python gave that; or empty.
+        options: the digest of the objects that options stand for, if Python gave any; or empty.
+        paths: of the hyperparameters that the user's code is given in nested dicts.
         folds, repeats: how often a trial trains its config: on so many folds, with so many seeds.
         early_stopping: epochs without a better loss that end a trial's training.
         project: the MLflow project that is tuned instead of a model, prepared (`Prepared.text`); or empty.
@@ -49,6 +51,8 @@ class ObjectiveSpec:
     metric: Metric | None = None
     at_best: bool = False
     scorer: str = ""
+    options: str = ""
+    paths: tuple[tuple[str, ...], ...] = ()
     folds: int = 1
     repeats: int = 1
     early_stopping: int | None = None

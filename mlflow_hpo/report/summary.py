@@ -95,6 +95,8 @@ def _model_lines(info: StudyInfo, run_id: str, uri: str) -> list[str]:
 
 def plan_lines(info: StudyInfo, space: Space, given: Sequence[Config], plan: Plan) -> list[str]:
     """Returns what a study is about to do, as far as its algorithm and scheduler know."""
+    if not space.leaves:
+        return ["nothing to search: one config is trained" if not given else "nothing to search"]
     grid = [grid_line(info, space, given)] if info.settings.algorithm == GRID else []
     return grid + ([plan_line(info, plan)] if info.settings.scheduler != "none" else [])
 

@@ -2,30 +2,39 @@
 
 from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Searched, same
 from mlflow_hpo.space.configs import load_given, parse_given
+from mlflow_hpo.space.convert.grids import GRID
 from mlflow_hpo.space.convert.hyperopt import is_expression
-from mlflow_hpo.space.convert.python import space_text
+from mlflow_hpo.space.convert.options import Options
+from mlflow_hpo.space.convert.python import converted, space_text
 from mlflow_hpo.space.convert.structure import Structure
 from mlflow_hpo.space.distributions import Float, Int
+from mlflow_hpo.space.normal import Normal
 from mlflow_hpo.space.plain import dump_space
-from mlflow_hpo.space.space import Space
+from mlflow_hpo.space.space import Space, changed, paths_of
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 
 __all__ = [
+    "GRID",
     "Choice",
     "Fixed",
     "Float",
     "Int",
+    "Normal",
     "Option",
+    "Options",
     "Parameter",
     "Searched",
     "Space",
     "Structure",
+    "changed",
+    "converted",
     "dump_space",
     "is_expression",
     "load_given",
     "load_space",
     "parse_given",
     "parse_space",
+    "paths_of",
     "same",
     "space_text",
 ]

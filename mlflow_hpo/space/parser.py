@@ -1,40 +1,35 @@
 """Turns YAML nodes into a space."""
 
+from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Scalar, identity
+from mlflow_hpo.space.choices import Choice, Option, Parameter, Searched, identity
 from mlflow_hpo.space.distributions import Float, Int
+from mlflow_hpo.space.nodes import Nodes
+from mlflow_hpo.space.normal import Normal
 from mlflow_hpo.space.space import Space
-from mlflow_hpo.space.yaml_1_2 import FastLoader, Loader
 
-STANDARD = "tag:yaml.org,2002:"
-PLAIN_TAGS = tuple(STANDARD + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map"))
-_RANGES: dict[str, type[Float] | type[Int]] = {"float": Float, "int": Int}
+_RANGES: dict[str, type[Float] | type[Int] | type[Normal]] = {"float": Float, "int": Int, "normal": Normal}
+BOUNDS = {"low", "high", "mean", "std", "odds"}
+CHOICE, LISTS = "choice", ("options", "odds")
+Path = tuple[str, ...]  # names in nested mappings
 
 
-class Parser:
-    """Turns YAML nodes, which know their lines, into parameters, and collects the faults.
-
-    Attributes:
-        faults: a line for each, `SOURCE:LINE: PATH: what is wrong`.
-    """
-
-    def __init__(self, loader: Loader | FastLoader, source: str) -> None:
-        self.faults: list[str] = []
-        self._loader = loader
-        self._source = source
+class Parser(Nodes):
+    """Turns YAML nodes into parameters."""
 
     def document(self, node: yaml.Node | None) -> Space | None:
         """Returns the space in a file's node; it may lack a part if there are faults."""
+        if isinstance(node, yaml.MappingNode) and not node.value:
+            return Space({})  # nothing to search
         space = self._space(node, "") if node is not None else None
         if not self.faults and space is None:
             self.faults.append(f"{self._source}:1: the space is empty: name at least one hyperparameter")
-        elif not self.faults and space is not None and not space.leaves:
-            self.faults.append(f"{self._source}:1: nothing to search: every hyperparameter is fixed")
         return space
 
     def _space(self, node: yaml.Node, path: str) -> Space | None:
@@ -45,10 +40,13 @@ class Parser:
             self._fault(node, path, "the space is empty: name at least one hyperparameter")
             return None
         parameters: dict[str, Parameter] = {}
+        paths: dict[str, Path] = {}
         taken: set[str] = set()
-        for key, value in node.value:
-            name = self._name(key, path)
+        for way, key, value in self._named(node, path):
+            name = ".".join(way)
             where = f"{path}.{name}" if path else name
+            if len(way) > 1:
+                paths[name] = way
             parameter = self._parameter(value, where)
             below = parameter.names() if isinstance(parameter, Choice) else set[str]()
             if twice := sorted(({name} | below) & taken | {name} & below):
@@ -56,14 +54,18 @@ class Parser:
             taken |= {name} | below
             if parameter:
                 parameters[name] = parameter
-        return Space(parameters)
+        return Space(parameters, paths)
 
-    def _name(self, node: yaml.Node, path: str) -> str:
-        name = self._scalar(node)
-        # The store gives it another name if MLflow does not take it; `|` separates the names in a label.
-        if not isinstance(name, str) or not name or "|" in name:
-            self._fault(node, path, f"{name!r} is no name for a hyperparameter")
-        return str(name)
+    def _named(
+        self, node: yaml.MappingNode, path: str, way: Path = ()
+    ) -> Iterator[tuple[Path, yaml.Node, yaml.Node]]:
+        """Yields what a mapping names, and what mappings in it name, each with its path, name and values."""
+        for key, value in node.value:
+            name = self._name(key, path)
+            if _is_nested(value):
+                yield from self._named(value, f"{path}.{name}" if path else name, (*way, name))
+            else:
+                yield (*way, name), key, value
 
     def _parameter(self, node: yaml.Node, path: str) -> Parameter | None:
         if not isinstance(node, yaml.ScalarNode) and self._is_tagged(node, path):
@@ -74,15 +76,19 @@ class Parser:
             return self._choice(node, path)
         return self._fixed(node, path)
 
-    def _range(self, node: yaml.MappingNode, path: str) -> Float | Int | None:
+    def _range(self, node: yaml.MappingNode, path: str) -> Searched | None:
         nodes = self._fields(node, path)
         if nodes is None:
             return None
-        values = {field: self._scalar(value) for field, value in nodes.items()}
+        scalars = {field: value for field, value in nodes.items() if field not in LISTS}
+        values = {field: self._scalar(value) for field, value in scalars.items()}
         kind = values.get("type")
+        if kind == CHOICE:
+            return self._odds(node, nodes, path)
         if not isinstance(kind, str) or kind not in _RANGES:
             got = f"type {kind!r}" if "type" in values else "no type"
-            self._fault(nodes.get("type", node), path, f"{got}: expected type float or int, or a list")
+            expected = f"expected type {', '.join(_RANGES)} or {CHOICE}, or a list"
+            self._fault(nodes.get("type", node), path, f"{got}: {expected}")
             return None
         try:
             return _RANGES[kind].model_validate(values)
@@ -93,30 +99,37 @@ class Parser:
                 self._fault(nodes.get(field, node), where, _words(fault))
             return None
 
-    def _fields(self, node: yaml.MappingNode, path: str) -> dict[str, yaml.Node] | None:
-        nodes: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            field = self._scalar(key) if isinstance(key, yaml.ScalarNode) else None
-            if not isinstance(field, str):
-                self._fault(key, path, "expected fields such as type, low and high")
-                return None
-            nodes[field] = value
-        return nodes
+    def _odds(self, node: yaml.MappingNode, nodes: dict[str, yaml.Node], path: str) -> Choice | None:
+        """Returns a choice whose options are not drawn equally often."""
+        options, odds = (nodes.get(name) for name in LISTS)
+        if not isinstance(options, yaml.SequenceNode) or not isinstance(odds, yaml.SequenceNode):
+            self._fault(node, path, "a choice with odds has two lists of equal length, options and odds")
+            return None
+        choice, parts = self._choice(options, path), [self._scalar(part) for part in odds.value]
+        good = [
+            float(p) for p in parts if isinstance(p, int | float) and not isinstance(p, bool) and 0 < p < inf
+        ]
+        if not choice or not len(good) == len(parts) == len(choice.options):
+            self._fault(odds, path, "odds are as many numbers above 0 as there are options")
+            return None
+        return Choice(choice.options, tuple(good) if len(set(good)) > 1 else ())
 
     def _choice(self, node: yaml.SequenceNode, path: str) -> Choice | None:
         if not node.value:
             self._fault(node, path, "a choice needs at least one option")
             return None
         options: list[Option] = []
-        taken: set[Any] = set()
+        taken: dict[Any, Any] = {}
         for i, item in enumerate(node.value):
             option = self._option(item, f"{path}[{i}]")
             if option is None:
                 continue
-            if identity(option.value) in taken:
+            key = identity(option.value)
+            if key not in taken:
+                options.append(option)
+            elif repr(taken[key]) == repr(option.value):  # 1.0 beside 1 is no other point
                 self._fault(item, f"{path}[{i}]", f"option {option.value!r} is given twice")
-            options.append(option)
-            taken.add(identity(option.value))
+            taken[key] = option.value
         return Choice(tuple(options)) if options else None
 
     def _option(self, node: yaml.Node, path: str) -> Option | None:
@@ -138,34 +151,18 @@ class Parser:
         items = [self._fixed(item, f"{path}[{i}]") for i, item in enumerate(node.value)]
         return None if None in items else Option([item.value for item in items if item])
 
-    def _fixed(self, node: yaml.Node, path: str) -> Fixed | None:
-        if self._is_tagged(node, path):
-            return None
-        value = self._scalar(node)
-        if not isinstance(node, yaml.ScalarNode) or not isinstance(value, bool | int | float | str | None):
-            self._fault(node, path, "expected a number, a word, true, false or null")
-            return None
-        if isinstance(value, float) and value - value != 0:
-            self._fault(node, path, f"{value} is not a finite number")
-            return None
-        return Fixed(value)
 
-    def _scalar(self, node: yaml.Node) -> Scalar:
-        try:
-            value: Scalar = self._loader.construct_object(node, deep=True)
-        except (yaml.YAMLError, TypeError, ValueError, RecursionError):
-            return f"<{node.tag}>"
-        return value
+def is_distribution(fields: Mapping[Any, Any], has_type: bool) -> bool:
+    """Tells whether a mapping is one hyperparameter's distribution, and not several hyperparameters."""
+    return has_type or not BOUNDS.isdisjoint(fields)
 
-    def _is_tagged(self, node: yaml.Node, path: str) -> bool:
-        """Refuses a tag such as `!!python/tuple`; tells whether there is one."""
-        if is_tagged := node.tag not in PLAIN_TAGS:
-            self._fault(node, path, f"the tag {node.tag.replace(STANDARD, '!!')} is not read: leave it out")
-        return is_tagged
 
-    def _fault(self, node: yaml.Node, path: str, message: str) -> None:
-        place = f"{path}: " if path else ""
-        self.faults.append(f"{self._source}:{node.start_mark.line + 1}: {place}{message}")
+def _is_nested(node: yaml.Node) -> bool:
+    """Tells whether a mapping holds hyperparameters, and is not itself one."""
+    if not isinstance(node, yaml.MappingNode) or not node.value:
+        return False
+    fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+    return not is_distribution(fields, isinstance(fields.get("type"), yaml.ScalarNode))
 
 
 def _words(fault: ErrorDetails) -> str:

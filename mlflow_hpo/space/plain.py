@@ -64,7 +64,14 @@ def refused(name: str, what: str, advice: str) -> SpaceError:
 
 def plain_space(space: Space) -> Plain:
     """Returns the space as plain data."""
-    return {name: plain_parameter(parameter) for name, parameter in space.parameters.items()}
+    nested: dict[str, Any] = {}
+    for name, parameter in space.parameters.items():
+        *above, last = space.paths.get(name, (name,))
+        inner = nested
+        for step in above:
+            inner = inner.setdefault(step, {})
+        inner[last] = plain_parameter(parameter)
+    return nested
 
 
 def plain_parameter(parameter: Parameter) -> Plain:
@@ -72,7 +79,9 @@ def plain_parameter(parameter: Parameter) -> Plain:
     if isinstance(parameter, Fixed):
         return parameter.value
     if isinstance(parameter, Choice):
-        return [_option(option) for option in parameter.options]
+        options = [_option(option) for option in parameter.options]
+        odds = {"type": "choice", "options": options, "odds": list(parameter.odds)}
+        return odds if parameter.odds else options
     return {"type": parameter.type} | parameter.model_dump(exclude_defaults=True)
 
 

@@ -1,11 +1,11 @@
 """A space of named hyperparameters, some of which are active only with one option of a choice."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mlflow_hpo.space.choices import Choice, Fixed, Parameter, Searched, usual
+from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Searched, usual
 from mlflow_hpo.space.distributions import Float
 from mlflow_hpo.trial import Config
 
@@ -18,10 +18,12 @@ class Space:
     """Holds hyperparameters by name.
 
     A *label* is a name behind the choices and option indices that it depends on: `momentum` of the second
-    option of `optimizer` is `optimizer|1|momentum`. So two options may use the same name.
+    option of `optimizer` is `optimizer|1|momentum`. So two options may use the same name. Those given in
+    nested mappings have a path: `opt.rate` is `rate` in `opt`.
     """
 
     parameters: Mapping[str, Parameter]
+    paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def domain(self) -> Any:
@@ -161,3 +163,28 @@ class Space:
                 for index in taken(prefix + name, name, parameter):
                     if inner := parameter.options[index].space:
                         yield from inner._walk(taken, f"{prefix}{name}|{index}|")
+
+
+def paths_of(space: Space) -> dict[str, tuple[str, ...]]:
+    """Returns the paths of a space, with those of the spaces below its options."""
+    found = dict(space.paths)
+    for parameter in space.parameters.values():
+        for option in parameter.options if isinstance(parameter, Choice) else ():
+            found |= paths_of(option.space) if option.space else {}
+    return found
+
+
+def changed(space: Space, others: Mapping[str, Parameter]) -> Space:
+    """Returns a space in which other hyperparameters take the place of those of the same names."""
+
+    def option(before: Option) -> Option:
+        return Option(before.value, changed(before.space, others)) if before.space else before
+
+    def parameter(name: str, before: Parameter) -> Parameter:
+        if name in others:
+            return others[name]
+        if isinstance(before, Choice) and before.leads_on:
+            return Choice(tuple(map(option, before.options)), before.odds)
+        return before
+
+    return Space({name: parameter(name, before) for name, before in space.parameters.items()}, space.paths)

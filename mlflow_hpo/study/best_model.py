@@ -7,6 +7,7 @@ from typing import Any
 
 from mlflow_hpo.errors import HpoError, SetupError
 from mlflow_hpo.objectives.find import find_objective
+from mlflow_hpo.objectives.given_config import given_config
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.reporter import SilentReporter
 from mlflow_hpo.objectives.spec import ObjectiveSpec
@@ -39,7 +40,7 @@ def _built(spec: ObjectiveSpec, trial: Trial, files: Path) -> Any:
     if not isinstance(objective, KerasObjective):  # a function's, which logged the model by itself
         raise SetupError("nothing builds the model")
     unit = UnitContext(
-        config=trial.config,
+        config=given_config(spec, trial.config),
         seed=0,
         start=trial.epochs,
         epochs=trial.epochs,

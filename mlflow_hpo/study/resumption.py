@@ -9,7 +9,7 @@ from mlflow_hpo.errors import StudyError
 from mlflow_hpo.report.next_commands import resume_command
 from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
-from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space
+from mlflow_hpo.space import Space, changed, dump_space, load_given, load_space, parse_space
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.study.source import Given, find_source
@@ -82,8 +82,8 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
         StudyError: they were not kept, or are gone.
     """
     code, data = given.code or info.code, given.data or info.data_content
-    scorer = given.scorer or info.scorer
-    for digest in {code, scorer} - {given.code, given.scorer, ""}:
+    scorer, options = given.scorer or info.scorer, given.options or info.options
+    for digest in {code, scorer, options} - {given.code, given.scorer, given.options, ""}:
         run.artifacts.fetch_content(digest, given.folder)
     if data and not given.data:
         if not info.settings.keep_data:
@@ -92,7 +92,7 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
                 f"{resume_command(info, run.run_id)}; keep_data=true keeps them with the study"
             )
         run.artifacts.fetch_content(data, given.folder)
-    return replace(given, code=code, data=data, scorer=scorer)
+    return replace(given, code=code, data=data, scorer=scorer, options=options)
 
 
 def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyInfo:
@@ -117,8 +117,12 @@ def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyIn
 
 
 def check_same_space(run: StudyRun, space: Space, source: str) -> None:
-    """Raises StudyError if the space, which `source` names, is not that of the study."""
-    if dump_space(space) != dump_space(parse_space(run.artifacts.space_text, "space")):
+    """Raises StudyError if the space, which `source` names, is not that of the study, or a part of it."""
+    kept = parse_space(run.artifacts.space_text, "space")
+    is_part = space.names() <= kept.names() and dump_space(changed(kept, space.parameters)) == dump_space(
+        kept
+    )
+    if dump_space(space) != dump_space(kept) and not (space.names() and is_part):
         raise StudyError(f"study {run.run_id} began with another space than {source}")
 
 

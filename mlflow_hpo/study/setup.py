@@ -17,7 +17,7 @@ from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import ALL, Settings
-from mlflow_hpo.space import Space, parse_given, parse_space, same
+from mlflow_hpo.space import Space, changed, dump_space, parse_given, parse_space, same
 from mlflow_hpo.study import checks
 from mlflow_hpo.study.source import Given, Source, find_source
 from mlflow_hpo.trial import Config, Trial
@@ -74,7 +74,7 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     """
     source = find_source(settings, given)
     model, data = inspector.describe(source.spec, source.name)
-    space = source.space or _own_space(source, model)
+    space = _whole_space(source, given, model)
     first = _first_configs(settings, source, model, space)
     count = _trial_count(settings, model, space, first)
     info = _filled_in(settings, given, source, model, data, space, count)
@@ -93,19 +93,26 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
         space=space,
         algorithm=proposes,
         first=first,
-        space_text=source.space_text or model.space_text,
+        space_text=dump_space(space)
+        if model.completes_space
+        else source.space_text or model.space_text or "{}",
         start_text=source.start_text,
         tags=source.tags,
     )
     return _informed(_tried(made, given, inspector), inspector)
 
 
-def _own_space(source: Source, model: ModelInfo) -> Space:
-    if not model.space_text:
-        raise ConfigError(
-            f"space: model {source.name!r} brings none: name a YAML file with its hyperparameters"
-        )
-    return parse_space(model.space_text, f"{source.name}.yaml")
+def _whole_space(source: Source, given: Given, model: ModelInfo) -> Space:
+    """Returns the space that was given, the model's own, or the model's with what was given in its place."""
+    if source.space and (given.record or not (model.completes_space and model.space_text)):
+        return source.space
+    if not source.space and not model.space_text and model.takes is None:
+        raise ConfigError(f"space: model {source.name!r} brings none: give its hyperparameters")
+    own = parse_space(model.space_text, f"{source.name}.yaml") if model.space_text else Space({})
+    if not source.space:
+        return own
+    model.check(source.space)
+    return changed(own, source.space.parameters)
 
 
 def _filled_in(
@@ -134,6 +141,7 @@ def _filled_in(
         code=given.code,
         data_content=given.data,
         scorer=given.scorer,
+        options=given.options,
         data_digest=data.digest if given.data else "",
         commit=source.commit,
         warm_start=record.warm_start if record else "",
@@ -171,6 +179,8 @@ def _first_configs(settings: Settings, source: Source, model: ModelInfo, space: 
 
 def _trial_count(settings: Settings, model: ModelInfo, space: Space, first: Sequence[Config]) -> int:
     """Returns how many trials there may be: of a grid, at most its points and the first configs off it."""
+    if not space.leaves:  # nothing to search: the baseline, and what is to be tried first
+        return 1 + len(first)
     if settings.algorithm != GRID:
         return settings.most_trials
     size = grid_size(space, settings.grid_points)

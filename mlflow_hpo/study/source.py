@@ -12,7 +12,7 @@ from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import DEFAULT_DATA, Settings
-from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space
+from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space, paths_of
 from mlflow_hpo.study import checks
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class Given:
 
     Attributes:
         folder: of this study alone, for contents and what is fetched; its caller removes it.
-        code, data, scorer: digests of the model, the data and what computes the metric that Python gave, in
-            the folder; empty if it gave none.
+        code, data, scorer, options: digests of the model, the data, what computes the metric and the objects
+            behind the space's words that Python gave, in the folder; empty if it gave none.
         space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
         record: of a study that goes on, what was recorded of its plan.
     """
@@ -35,6 +35,7 @@ class Given:
     code: str = ""
     data: str = ""
     scorer: str = ""
+    options: str = ""
     space_text: str = ""
     start_text: str = ""
     record: StudyInfo | None = None
@@ -78,6 +79,8 @@ def find_source(settings: Settings, given: Given) -> Source:
         resource="none" if every_epoch else settings.resource,
         metric=checks.asked_metric(settings),
         scorer=given.scorer,
+        options=given.options,
+        paths=tuple(paths_of(space).values()) if space else (),
         folds=settings.folds,
         repeats=settings.repeats,
         early_stopping=settings.early_stopping,
@@ -143,7 +146,7 @@ def _without(space: Space, fixed: Mapping[str, str]) -> Space:
 
 def keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyInfo | None = None) -> None:
     """Keeps code and, if asked to, data that Python gave; `before`: what the study has kept already."""
-    kept = {before.code, before.scorer, before.data_content} if before else set()
+    kept = {before.code, before.scorer, before.options, before.data_content} if before else set()
     data = info.data_content if info.settings.keep_data else ""
-    for digest in {info.code, info.scorer, data} - kept - {""}:
+    for digest in {info.code, info.scorer, info.options, data} - kept - {""}:
         run.artifacts.keep_content(given.folder / digest)

@@ -44,13 +44,14 @@ def dry_run(spec: ObjectiveSpec, config: Mapping[str, Any], max_epochs: int) -> 
         SetupError: it cannot be trained, so that the search is not to begin.
     """
     from mlflow_hpo.objectives.find import find_objective
+    from mlflow_hpo.objectives.given_config import given_config
     from mlflow_hpo.objectives.handle import Handle
     from mlflow_hpo.objectives.reporter import SilentReporter
     from mlflow_hpo.objectives.unit import UnitContext
 
     with tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder:
         unit = UnitContext(
-            config=config,
+            config=given_config(spec, config),
             seed=0,
             start=0,
             epochs=1,

@@ -119,12 +119,13 @@ class _Run:
         return data
 
     def _handle(self, data: Data | None) -> Handle:
+        from mlflow_hpo.objectives.given_config import given_config
         from mlflow_hpo.objectives.handle import Handle
         from mlflow_hpo.objectives.unit import UnitContext
         from mlflow_hpo.worker.reporter import RunReporter
 
         unit = UnitContext(
-            config=self._assignment.config,
+            config=given_config(self._subject, self._assignment.config),
             seed=self._assignment.seed,
             start=self._unit.start,
             epochs=self._unit.stop,

@@ -61,6 +61,7 @@ class Tuner(Builder):
             defaults={hp.name: hp.default for hp in reversed(hyperparameters)},
             takes=frozenset(hp.name for hp in hyperparameters),
             space_text=dump_space(space) if space.names() else "",
+            completes_space=True,
             metric=default_metrics(reports) if self.has_own_fit else KERAS_METRICS,
             reports=frozenset(reports),
             keeps_best=True,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlflow_hpo.errors import SpaceError
-from mlflow_hpo.space.choices import Value
+from mlflow_hpo.space.choices import Value, identity
 from mlflow_hpo.space.plain import Plain, multiples, number, plain, refused, short
 
 Node = Any
@@ -21,6 +21,10 @@ NEEDED = {
     "quniform": {"low", "high", "q"},
     "qloguniform": {"low", "high", "q"},
     "randint": {"low"},
+    "normal": {"mu", "sigma"},
+    "lognormal": {"mu", "sigma"},
+    "qnormal": {"mu", "sigma", "q"},
+    "qlognormal": {"mu", "sigma", "q"},
 }
 LARGEST = math.log(sys.float_info.max)
 TELLING = ("type", "name", "model", "kind")  # keys of an option whose word describes it best
@@ -96,20 +100,29 @@ def _parameter(label: str, node: Node, above: frozenset[str]) -> Plain:
     if node.name != "switch":
         return _range(label, node.arg["obj"])
     chosen, *options = node.inputs()
-    _check_even(label, chosen.arg["obj"])
     below = [_space(option, above) for option in options]
-    return [{v: b} if b else v for v, b in zip(_option_values(options), below, strict=True)]
+    choice = [{v: b} if b else v for v, b in zip(_option_values(options), below, strict=True)]
+    odds = _odds(chosen.arg["obj"])
+    return {"type": "choice", "options": choice, "odds": odds} if odds else choice
 
 
-def _check_even(label: str, node: Node) -> None:
-    if node.name == "categorical":
-        odds = [_constant(p) for p in node.arg["p"].inputs()] or list(node.arg["p"].obj)
-        if not all(math.isclose(p, odds[0], rel_tol=1e-6) for p in odds):
-            raise refused(label, f"hp.pchoice has odds of {odds}:", "a space has even ones, take hp.choice")
+def _odds(node: Node) -> list[float]:
+    """Returns the odds of a choice's options; nothing if they are even."""
+    if node.name != "categorical":
+        return []
+    odds = [float(_constant(p)) for p in node.arg["p"].inputs()] or [float(p) for p in node.arg["p"].obj]
+    return [] if all(math.isclose(p, odds[0], rel_tol=1e-6) for p in odds) else odds
 
 
 def _range(label: str, node: Node) -> Plain:
     kind, bounds = node.name, _bounds(label, node)
+    if "normal" in kind:
+        prior = {"type": "normal", "mean": float(bounds["mu"]), "std": float(bounds["sigma"])}
+        log, step = (
+            {"log": True} if "log" in kind else {},
+            {"step": float(bounds["q"])} if "q" in bounds else {},
+        )
+        return prior | log | step
     if kind == "randint":
         return _randint(**bounds)
     if kind == "quniform":
@@ -126,11 +139,11 @@ def _range(label: str, node: Node) -> Plain:
 
 def _bounds(label: str, node: Node) -> dict[str, Any]:
     kind = node.name
-    if "normal" in kind:
-        raise refused(label, f"hp.{kind} is unbounded:", "take hp.uniform or hp.loguniform")
     if kind not in NEEDED:
         raise refused(label, f"hp.{kind} has no place in a space:", "take hp.uniform or hp.randint")
-    given = {k: v for k, v in node.arg.items() if k in ("low", "high", "q") and hasattr(v, "name")}
+    given = {
+        k: v for k, v in node.arg.items() if k in ("low", "high", "q", "mu", "sigma") and hasattr(v, "name")
+    }
     if missing := sorted(NEEDED[kind] - set(given)):
         raise refused(label, f"hp.{kind} has no {missing[0]}:", "give it")
     return {k: _bound(label, f"hp.{kind}", k, v) for k, v in given.items()}
@@ -171,7 +184,7 @@ def _option_values(options: Sequence[Node]) -> list[Value]:
     for i in [*scalars, *(i for i in range(len(options)) if i not in scalars)]:
         candidates = [scalars[i]] if i in scalars else [*_constant_words(options[i]), *_labels(options[i])]
         candidates += [i, *(f"option {i}" + "'" * n for n in range(len(options)))]
-        values[i] = next(c for c in candidates if repr(c) not in map(repr, values.values()))
+        values[i] = next(c for c in candidates if identity(c) not in map(identity, values.values()))
     return [values[i] for i in range(len(options))]
 
 

@@ -10,11 +10,15 @@ from typing import Any
 
 from mlflow_hpo.errors import SpaceError
 from mlflow_hpo.space.choices import Choice, Fixed
+from mlflow_hpo.space.convert.grids import joined
 from mlflow_hpo.space.convert.hyperopt import is_expression, plain_expression
+from mlflow_hpo.space.convert.options import Options
 from mlflow_hpo.space.convert.optuna import from_optuna, is_optuna
 from mlflow_hpo.space.convert.ray import from_ray, is_ray
 from mlflow_hpo.space.convert.scipy import from_scipy, is_scipy
 from mlflow_hpo.space.distributions import Float, Int
+from mlflow_hpo.space.normal import Normal
+from mlflow_hpo.space.parser import LISTS, is_distribution
 from mlflow_hpo.space.plain import Plain, dump_plain, plain, plain_parameter, plain_space
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_file import load_space, parse_space
@@ -24,74 +28,100 @@ FOREIGN: tuple[Form, ...] = ((is_scipy, from_scipy), (is_optuna, from_optuna), (
 
 
 def space_text(space: Any) -> str:
-    """Returns the YAML text of a space.
+    """Returns the YAML text of a space; see `converted`."""
+    return converted(space)[0]
+
+
+def converted(space: Any) -> tuple[str, Options]:
+    """Returns the YAML text of a space, and the objects that its words stand for.
 
     Args:
-        space: the path of a YAML file; a `Space`; a Hyperopt expression; or a dict of names to values: a
-            list, tuple, range or array (one of these), a scalar (fixed), `{"type": "float", ...}`, a
-            `Float`, `Int`, `Choice` or `Fixed`, or a distribution of scipy.stats, Optuna or Ray Tune.
+        space: the path of a YAML file; a `Space`; a Hyperopt expression; a list of grids; or a dict of names
+            to values: a list, tuple, range or array (one of these; an option may be any object), a scalar
+            (fixed), `{"type": "float", ...}`, a `Float`, `Int`, `Normal`, `Choice` or `Fixed`, a distribution
+            of scipy.stats, Optuna or Ray Tune, or another such dict.
 
     Raises:
         SpaceError: one line for each fault, with the hyperparameter's name and the value.
     """
     if isinstance(space, str | Path):
-        return load_space(str(space))[1]
+        return load_space(str(space))[1], Options()
+    converter = _Converter()
     try:
-        text = dump_plain(_plain(space))
+        text = dump_plain(converter.space(space))
         parse_space(text, "space")
     except RecursionError:
         raise SpaceError("space: it holds itself, or is too deep") from None
     except SpaceError as error:  # without line numbers, which are of a text that the user did not write
         raise SpaceError(re.sub(r"(?m)^space:\d+: ", "space: ", str(error))) from None
-    return text
+    return text, converter.options
 
 
-def _plain(space: Any) -> Plain:
-    if isinstance(space, Space):
-        return plain_space(space)
-    if is_expression(space):
-        return plain_expression(space)
-    if isinstance(space, Mapping):
-        return {_name(name): _parameter(str(name), value) for name, value in space.items()}
-    raise SpaceError(
-        f"space: {space!r:.100} is of type {type(space).__name__}: expected a YAML file, a Space, "
-        "a dict of hyperparameters or a Hyperopt expression"
-    )
+class _Converter:
+    """Converts one space.
+
+    Attributes:
+        options: the objects that were met.
+    """
+
+    def __init__(self) -> None:
+        self.options = Options()
+
+    def space(self, space: Any) -> Plain:
+        if isinstance(space, Space):
+            return plain_space(space)
+        if is_expression(space):
+            return plain_expression(space)
+        if isinstance(space, list | tuple) and space:
+            space = joined(space, self.options)
+        if isinstance(space, Mapping):
+            return self._below("", space)
+        raise SpaceError(
+            f"space: {space!r:.100} is of type {type(space).__name__}: expected a YAML file, a Space, "
+            "a dict of hyperparameters, a list of such dicts or a Hyperopt expression"
+        )
+
+    def _parameter(self, path: str, name: str, value: Any) -> Plain:
+        """Converts one hyperparameter; `path` names it in errors, and `name` in a config."""
+        for is_foreign, convert in FOREIGN:
+            if is_foreign(value):
+                return self._parameter(path, name, convert(path, value))
+        if isinstance(value, Float | Int | Normal | Choice | Fixed):
+            return plain_parameter(value)
+        if isinstance(value, Mapping):
+            is_one = is_distribution(value, isinstance(value.get("type"), str))
+            return self._fields(path, name, value) if is_one else self._below(path, value, f"{name}.")
+        if isinstance(value, list | tuple | range) or bool(getattr(value, "ndim", 0)):
+            return [self._option(f"{path}[{i}]", name, item) for i, item in enumerate(value)]
+        return _scalar(path, value)
+
+    def _fields(self, path: str, name: str, value: Mapping[Any, Any]) -> Plain:
+        """Converts a distribution that is written as a dict."""
+        return {
+            str(key): self._parameter(f"{path}.{key}", name, item)
+            if key in LISTS
+            else _scalar(f"{path}.{key}", item)
+            for key, item in value.items()
+        }
+
+    def _option(self, path: str, name: str, value: Any) -> Plain:
+        """Converts an option: a value, or `{option: hyperparameters}`."""
+        if not isinstance(value, Mapping) or len(value) != 1:
+            return self.options.word(name, value)
+        ((key, below),) = value.items()
+        if not isinstance(below, Mapping):
+            return self.options.word(name, value)
+        return {self.options.word(name, key): self._below(f"{path}.{key}", below)}
+
+    def _below(self, path: str, space: Mapping[Any, Any], prefix: str = "") -> Plain:
+        before = f"{path}." if path else ""
+        return {_name(k): self._parameter(f"{before}{k}", f"{prefix}{k}", v) for k, v in space.items()}
 
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise SpaceError(f"space: {name!r} is no name for a hyperparameter")
     return str(name)
-
-
-def _parameter(name: str, value: Any) -> Plain:
-    for is_foreign, convert in FOREIGN:
-        if is_foreign(value):
-            return _parameter(name, convert(name, value))
-    if isinstance(value, Float | Int | Choice | Fixed):
-        return plain_parameter(value)
-    if isinstance(value, Mapping):
-        return {str(field): _scalar(f"{name}.{field}", item) for field, item in value.items()}
-    value = plain(value)
-    if isinstance(value, list):
-        return [_option(f"{name}[{i}]", item) for i, item in enumerate(value)]
-    return _scalar(name, value)
-
-
-def _option(name: str, value: Any) -> Plain:
-    """Converts an option: a scalar, a list of scalars, or `{option: hyperparameters}`."""
-    if isinstance(value, list):
-        return [_scalar(f"{name}[{i}]", item) for i, item in enumerate(value)]
-    if not isinstance(value, Mapping):
-        return _scalar(name, value)
-    return {_scalar(name, key): _below(f"{name}.{key}", below) for key, below in value.items()}
-
-
-def _below(name: str, value: Any) -> Plain:
-    if not isinstance(value, Mapping):
-        return _scalar(name, value)
-    return {_name(k): _parameter(f"{name}.{k}", v) for k, v in value.items()}
 
 
 def _scalar(name: str, value: Any) -> Plain:

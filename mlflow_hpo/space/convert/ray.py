@@ -4,7 +4,7 @@ from typing import Any
 
 from mlflow_hpo.space.plain import Plain, multiples, number, plain, refused
 
-TAKEN = "uniform, loguniform, quniform, randint, lograndint, qrandint, choice and grid_search"
+TAKEN = "uniform, loguniform, quniform, randint, lograndint, qrandint, randn, qrandn, choice and grid_search"
 
 
 def is_ray(value: Any) -> bool:
@@ -28,6 +28,9 @@ def from_ray(name: str, value: Any) -> Plain:
     sampler = value.sampler
     q = getattr(sampler, "q", None)
     distribution = type(getattr(sampler, "sampler", sampler)).__name__.strip("_")
+    if kind == "Float" and distribution == "Normal":
+        prior = {"type": "normal", "mean": float(sampler.mean), "std": float(sampler.sd)}
+        return prior | ({"step": float(q)} if q else {})
     if kind not in ("Float", "Integer") or distribution not in ("Uniform", "LogUniform"):
         what = "function" if kind == "Function" else distribution.lower()
         raise refused(name, f"Ray Tune's {what} has no place in a space:", f"known are {TAKEN}")
