@@ -229,7 +229,7 @@ class TunedStudy:
         """
         from mlflow_hpo.registry import RegistrationRequest
         from mlflow_hpo.store import store_errors
-        from mlflow_hpo.study.lifecycle import register_best
+        from mlflow_hpo.study.registering import register_best
 
         request = RegistrationRequest(name, alias or self._info.settings.alias, force, dry_run)
         with store_errors():

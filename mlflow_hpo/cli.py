@@ -187,9 +187,10 @@ def rollback(name: str, alias: str) -> None:
     """
     check_registration(name, alias, "name")
     from mlflow_hpo import registry
+    from mlflow_hpo.execution.signals import Signals
     from mlflow_hpo.store import Connection, store_errors
 
-    with store_errors():
+    with store_errors(), Signals():
         before, now = registry.rollback(Connection(), name, alias)
     click.echo(f"{name}: the alias {alias} went back from version {before} to version {now}")
 
@@ -232,14 +233,18 @@ def doctor() -> None:
 
 def main() -> None:
     """Runs the command line; an error that a user can cause is one line and a non-zero exit."""
-    from mlflow_hpo.errors import HpoError
+    from mlflow_hpo.errors import HpoError, Stopped
+    from mlflow_hpo.execution.signals import stopped_by_signals
 
     try:
-        sys.exit(cli.main(prog_name="mlflow-hpo", standalone_mode=False))
+        with stopped_by_signals():
+            sys.exit(cli.main(prog_name="mlflow-hpo", standalone_mode=False))
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except click.Abort:
         _fail("interrupted", 130)
+    except Stopped as stopped:
+        _fail(str(stopped), 128 + stopped.number)
     except HpoError as error:
         _fail(str(error), error.exit_status)
 

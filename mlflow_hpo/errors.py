@@ -64,11 +64,32 @@ class GateError(HpoError):
 
 
 class Interrupted(HpoError):  # noqa: N818 (it is nobody's error)
-    """The study was cut by a signal; it can be resumed."""
+    """A command was cut by a signal.
 
-    def __init__(self, reason: str, resume: str, number: int) -> None:
-        super().__init__(f"{reason}; go on with: {resume}")
+    Attributes:
+        reason: by which one, in words.
+    """
+
+    def __init__(self, reason: str, command: str, number: int) -> None:
+        """Makes the error.
+
+        Args:
+            command: goes on with what was cut; empty if nothing does.
+        """
+        super().__init__(f"{reason}; go on with: {command}" if command else reason)
         self.reason, self.exit_status = reason, 128 + number
+
+
+class Stopped(BaseException):
+    """A signal ends a command that has begun nothing to go on with; nothing that catches errors may keep it.
+
+    Attributes:
+        number: the signal's.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
 
 
 class TrialError(HpoError):

@@ -34,7 +34,7 @@ PLACES = {  # library -> the only modules that may import it
     "optuna": {"algorithms/optuna"},
 }
 # What the package and `python -m mlflow_hpo` hand out, and do not use.
-FACE = {"mlflow_hpo.api", "mlflow_hpo.api.tune", "mlflow_hpo.api.tune_project", "mlflow_hpo.cli.main"}
+FACE = {"mlflow_hpo.api", "mlflow_hpo.api.tune", "mlflow_hpo.api.tune_project", "mlflow_hpo.cli"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

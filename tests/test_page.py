@@ -20,7 +20,7 @@ from mlflow_hpo.report.plots import PLOTS
 from mlflow_hpo.report.snapshot import StudySnapshot, read_snapshot
 from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.store.registrations import Registration
-from mlflow_hpo.study import lifecycle
+from mlflow_hpo.study import registering
 from mlflow_hpo.study.driver import Study
 
 MOST_BYTES = 5_000_000
@@ -209,7 +209,7 @@ def test_a_page_that_cannot_be_drawn_is_one_line(
     study.drive()
     folder = Path(connection.client.get_run(study.run.run_id).info.artifact_uri)
     (folder / keys.SPACE_FILE).unlink()
-    lifecycle.log_page(study.run, Console())
+    registering.log_page(study.run, Console())
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("the page could not be drawn: StudyError: study ")
 

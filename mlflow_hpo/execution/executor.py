@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from mlflow_hpo.errors import StudyError, how_it_ended
+from mlflow_hpo.execution.signals import result_of
 
 
 class WorkerLost(Exception):  # noqa: N818 (the worker's end is no error of the caller's)
@@ -77,9 +78,10 @@ def answered(future: Future[Any], while_: str) -> Any:
 
     Raises:
         StudyError: the worker died.
+        Interrupted: a signal came.
     """
     try:
-        return future.result()
+        return result_of(future)
     except WorkerLost as lost:
         it = "" if lost.reason else "it "
         raise StudyError(f"a worker died while {while_}: {it}{lost.how}") from None

@@ -6,8 +6,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.execution.executor import Executor
+from mlflow_hpo.errors import ConfigError, Stopped
+from mlflow_hpo.execution.executor import Executor, WorkerLost
+from mlflow_hpo.execution.signals import ends_here, noted
 
 NO_DEADLINE = (
     "trial-timeout: training in this process cannot be cut, that needs a worker process: "
@@ -38,9 +39,13 @@ class SerialExecutor(Executor):
         future: Future[Any] = Future()
         try:
             if self._initializer:
-                self._initializer(*self._initargs)
+                ends_here(self._initializer, *self._initargs)
                 self._initializer = None
-            future.set_result(fn(*args))
+            future.set_result(ends_here(fn, *args))
+        except Stopped as stopped:
+            if not noted():
+                raise
+            future.set_exception(WorkerLost(reason=str(stopped)))
         except Exception as error:
             future.set_exception(error)
         return future

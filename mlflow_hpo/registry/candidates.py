@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from mlflow_hpo.errors import HpoError, StudyError
+from mlflow_hpo.errors import HpoError, Interrupted, StudyError
 from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.metric import rank
 from mlflow_hpo.registry.extra_runs import ended_at_last
@@ -101,8 +101,6 @@ def _all_retrained(
 ) -> dict[int, Trial]:
     """Returns trials as they came out with another seed, by number; trains those that are missing."""
     extra_runs = dispatcher.run.extra_runs
-    if trains:
-        extra_runs.end_abandoned()
     retrained = extra_runs.retrained()
     missing = [t for t in wanted if t.number not in retrained]
     if missing and trains:
@@ -152,6 +150,8 @@ def _ended(dispatcher: Dispatcher, trial: Trial, work: "Future[Result]", say: Sa
     """Waits for a training and records how it ended; returns None if it failed."""
     try:
         result: Result = answered(work, f"trial {trial.number} was trained again")
+    except Interrupted:
+        raise
     except (HpoError, TimeoutError) as error:
         limit = dispatcher.info.settings.trial_timeout
         reason = str(error) or f"took longer than the trial_timeout of {limit:g} s"

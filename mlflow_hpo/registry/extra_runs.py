@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 
-from mlflow_hpo.errors import HpoError, StudyError
+from mlflow_hpo.errors import HpoError, Interrupted, StudyError
 from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.store.registrations import FinalTraining
@@ -39,11 +39,14 @@ def result_of(run: StudyRun, run_id: str, work: "Future[Result]", failed: str) -
 
     Raises:
         StudyError: it failed.
+        Interrupted: a signal came.
     """
     try:
         with ended_at_last(run, [run_id]):
             result: Result = answered(work, "it trained")
             return result
+    except Interrupted:
+        raise
     except HpoError as error:
         raise StudyError(f"{failed}: {error}") from error
 
@@ -58,8 +61,8 @@ def ended_at_last(run: StudyRun, run_ids: Collection[str]) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        failed = isinstance(error, Exception) and not isinstance(error, Interrupted)
         for run_id in run_ids:
             with suppress(Exception):  # the store may be what failed
-                run.connection.client.set_terminated(run_id, status)
+                run.extra_runs.end(run_id, "FAILED" if failed else "KILLED")
         raise

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from mlflow_hpo.errors import Interrupted
+from mlflow_hpo.execution.signals import result_of
 from mlflow_hpo.registry.testing import Challenger
 from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.loading import can_be_tried, failure_line, fresh_process, submit_load
@@ -25,9 +27,12 @@ def loaded_once(dispatcher: Dispatcher, challenger: Challenger, keeps: bool) -> 
         loading = submit_load(process, uri, run.connection.uri)
 
         def failure() -> str:
-            if loading.exception() is not None:
+            try:
+                line = failure_line(challenger.trial, result_of(loading))
+            except Interrupted:
+                raise
+            except Exception:  # it cannot be told
                 return ""
-            line = failure_line(challenger.trial, loading.result())
             if keeps:
                 run.keep_load(uri, line)
             return line

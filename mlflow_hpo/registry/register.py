@@ -85,6 +85,8 @@ class _Attempt:
     say: Say
 
     def run(self) -> Registration | None:
+        if not self.request.dry_run:
+            self.dispatcher.run.extra_runs.end_abandoned()
         ranked = candidates(self.dispatcher, self.trials, not self.request.dry_run, self.say)
         if any(c.retrained for c in ranked):
             values = "; ".join(c.text(self.dispatcher.info) for c in ranked)

@@ -1,8 +1,12 @@
 """Extra runs of a study: a trial's config trained once more, on all rows, with another seed or to compare."""
 
+import json
+from dataclasses import asdict
+
 from mlflow.entities import Run
 
 from mlflow_hpo.store import keys
+from mlflow_hpo.store.claim import Claim
 from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped
 from mlflow_hpo.trial import Dropped, Trial
@@ -20,7 +24,13 @@ class ExtraRuns:
         Args:
             mark: the tag that says what for, one of `keys.EXTRA_RUNS`; its value is the trial's number.
         """
-        return self._nested.create(name, trial.config, {mark: to_json(trial.number)}, seed, constants)
+        tags = {mark: to_json(trial.number), keys.PROCESS: to_json(asdict(Claim(0)))}
+        return self._nested.create(name, trial.config, tags, seed, constants)
+
+    def end(self, run_id: str, status: str) -> None:
+        """Ends an extra run and those below it."""
+        self._nested.connection.client.set_terminated(run_id, status)
+        self._nested.end_below(run_id, status)
 
     def retrained(self) -> dict[int, Trial]:
         """Returns the trials that were trained again with another seed, as they came out then, by number."""
@@ -32,10 +42,13 @@ class ExtraRuns:
         return {trial.number: trial for trial in trials}
 
     def end_abandoned(self) -> None:
-        """Ends the retrainings that a driver left running when it died, and completes its deletions."""
-        for run in self._marked(keys.RETRAINED):
-            if run.info.status == "RUNNING" or _is_unrecorded(run):
-                self._nested.connection.client.set_terminated(run.info.run_id, "KILLED")
+        """Ends what a process left running when it died, and completes its deletions.
+
+        What runs on another machine cannot be told from that; if it is still alive, it ends its run itself.
+        """
+        for run in (run for mark in keys.EXTRA_RUNS for run in self._marked(mark)):
+            if _is_running(run) and not _is_alive(run):
+                self.end(run.info.run_id, "KILLED")
             if is_half_dropped(run):
                 self._drop(run)
 
@@ -55,6 +68,17 @@ class ExtraRuns:
 
     def _marked(self, mark: str) -> list[Run]:
         return list(self._nested.find(f"tags.`{mark}` != ''"))
+
+
+def _is_alive(run: Run) -> bool:
+    """Tells whether another process, on this machine, is known to train it."""
+    process = run.data.tags.get(keys.PROCESS)
+    claim = Claim(**json.loads(process)) if process else None
+    return claim is not None and claim.is_here and claim.is_running
+
+
+def _is_running(run: Run) -> bool:
+    return run.info.status == "RUNNING" or (keys.RETRAINED in run.data.tags and _is_unrecorded(run))
 
 
 def _is_unrecorded(run: Run) -> bool:

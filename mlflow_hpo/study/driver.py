@@ -6,14 +6,13 @@ from time import sleep
 
 from mlflow_hpo.errors import Interrupted, SetupError, TrialError
 from mlflow_hpo.execution.executor import Executor, WorkerLost
-from mlflow_hpo.report.next_commands import resume_command
+from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.store.names import Names
 from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.study.setup import StudyPlan
-from mlflow_hpo.study.signals import Signals
 from mlflow_hpo.study.stopping import StopRules
 from mlflow_hpo.study.units import RunningUnits
 from mlflow_hpo.trial import Result, State, Trial, Unit
@@ -81,7 +80,7 @@ class Study:
         """
         try:
             self._loop()
-            self._check_signals()
+            self._signals.check()
             reason = self._stop_reason() or self.rules.patience_reason(self.ledger.seen)
             self._units.cut(reason)
             self.ledger.finish(reason)
@@ -95,17 +94,19 @@ class Study:
 
     def _loop(self) -> None:
         self.ledger.adopt()
+        if self.known:
+            self.run.extra_runs.end_abandoned()
         self._observer.began(self)
         names = Names()
         names.of(self.space.names())
         self.ledger.renames.say("hyperparameter", names.renamed)
         self.ledger.make_room()
         while True:
-            self._check_signals()
+            self._signals.check()
             if self._stop_reason() or (not self._submit() and not self._units):
                 return
             ended = self._units.wait(TICK_SECONDS)
-            self._check_signals()  # what ended with it was cut, it did not fail
+            self._signals.check()  # what ended with it was cut, it did not fail
             for future, trial in ended:
                 self._tell(future, trial)
             self._observer.tick()
@@ -165,10 +166,7 @@ class Study:
             return None
         return onward(first, self.info.max_epochs) if self.plan.resting and first.can_go_on else None
 
-    def _check_signals(self) -> None:
-        self._signals.check(resume_command(self.info, self.run.run_id))
-
     def _wait_for_signals(self) -> None:
         """Waits a moment: a signal to the whole process group may reach a worker before the driver."""
         sleep(TICK_SECONDS)
-        self._check_signals()
+        self._signals.check()

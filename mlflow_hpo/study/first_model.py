@@ -8,11 +8,11 @@ from time import monotonic
 from typing_extensions import override
 
 from mlflow_hpo.execution.executor import Executor
+from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.store import StudyRun, keys
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.ledger import Observer
-from mlflow_hpo.study.signals import Signals
 from mlflow_hpo.trial import State, Trial
 from mlflow_hpo.worker.loading import can_be_tried, failure_line, fresh_process, submit_load
 

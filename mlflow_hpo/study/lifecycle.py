@@ -6,34 +6,30 @@ settings are refused before any of that, and the driver imports while its worker
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from rich.console import Console
 
-from mlflow_hpo.errors import GateError, Interrupted, StudyError, SupersededError, worded
+from mlflow_hpo.errors import GateError, Interrupted, StudyError, SupersededError
+from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.projects import variables
-from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.next_commands import resume_command
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.settings import Settings
+from mlflow_hpo.study.registering import log_page, page_after, says
 from mlflow_hpo.study.setup import StudyPlan, plan
-from mlflow_hpo.study.signals import Signals
 from mlflow_hpo.study.source import Given, keep_contents
 from mlflow_hpo.study.workers import StudyWorkers, study_folder
 
 if TYPE_CHECKING:
-    from mlflow_hpo.registry import RegistrationRequest
     from mlflow_hpo.store import StudyRun
-    from mlflow_hpo.store.registrations import Registration
     from mlflow_hpo.study.driver import Study
     from mlflow_hpo.study.ledger import Observer
-    from mlflow_hpo.trial import Trial
 
 Shown = Callable[[Console], "AbstractContextManager[Observer]"]  # makes the display of a study
 
@@ -67,7 +63,7 @@ def start(
                 return _go_on(run, planned, given, workers, console, shown, of_project=True)
             with Signals() as signals:
                 run = run or new_study(workers.connection, planned.tags, parent)
-                with run.driven(says(console), _checking(signals, run)):
+                with run.driven(says(console), signals.check):
                     with _ended(run, of_project):
                         _begin(run, planned, given)
                         study = _drive(run, planned, workers, console, signals, shown)
@@ -139,7 +135,8 @@ def _go_on(
     retry_failed: bool = False,
     take_over: bool = False,
 ) -> "Study":
-    with Signals() as signals, run.driven(says(console), _checking(signals, run), take_over):
+    command = resume_command(info_of(run), run.run_id)
+    with Signals(command) as signals, run.driven(says(console), signals.check, take_over):
         keep_contents(run, planned.info, given, before=info_of(run))
         run.drive_again(planned.info.settings.dump(), planned.info.record())
         if retry_failed:
@@ -149,11 +146,6 @@ def _go_on(
         with _gated(run, of_project):
             _finish(study, console, signals)
     return study
-
-
-def _checking(signals: Signals, run: "StudyRun") -> Callable[[], None]:
-    """Returns what raises if a signal was noted, while the study is not driven yet."""
-    return lambda: signals.check(resume_command(info_of(run), run.run_id))
 
 
 def _drive(
@@ -168,6 +160,7 @@ def _drive(
     from mlflow_hpo.study.first_model import first_model
     from mlflow_hpo.study.terminal import Display
 
+    signals.command = resume_command(planned.info, run.run_id)
     try:
         with first_model((shown or Display)(console), run, planned.spec, signals) as observer:
             study = Study(run, planned, workers.executor, observer, signals)
@@ -182,7 +175,7 @@ def _finish(study: "Study", console: Console, signals: Signals) -> None:
     """Does what comes after the search; the page is drawn before it too, as it may take long and be cut.
 
     Raises:
-        Interrupted: a signal came as the search ended: what would come after it is left to a resume.
+        Interrupted: a signal came: what is still to be done is left to a resume.
     """
     from mlflow_hpo import registry
     from mlflow_hpo.metric import best
@@ -192,58 +185,17 @@ def _finish(study: "Study", console: Console, signals: Signals) -> None:
     settings = info.settings
     print_end(console, study)
     log_page(run, console)
-    if settings.register_as or settings.wants_final:
-        signals.check(resume_command(info, run.run_id))
+    signals.check()
     if settings.register_as:
         request = registry.RegistrationRequest(settings.register_as, settings.alias, settings.force)
-        with _page_after(run, console):
+        with page_after(run, console):
             done = registry.register(study.dispatcher, study.known, request, says(console))
             print_registered(done, says(console))
     elif settings.wants_final and winner:
-        with _page_after(run, console):
+        with page_after(run, console):
             final = registry.train_final(study.dispatcher, winner)
         says(console)(f"trained trial {final.trial} on all rows: {final.model_uri}")
-
-
-def register_best(
-    run: "StudyRun",
-    trials: "Sequence[Trial]",
-    request: "RegistrationRequest",
-    options: Mapping[str, Any],
-    console: Console,
-    given: Given | None = None,
-) -> "Registration | None":
-    """Registers the best model of a study that is over, with workers of its own; see `registry.register`.
-
-    Args:
-        options: settings of the gate that are given another value.
-        given: what Python gave the study, if that is at hand.
-    """
-    from mlflow_hpo import registry
-    from mlflow_hpo.settings import read_settings
-    from mlflow_hpo.study.resumption import recorded_workers
-
-    info = info_of(run)
-    info = replace(info, settings=read_settings({**info.settings.dump(), **options}))
-    registry.check_registrable(run, trials)
-    with ExitStack() as stack:
-        given = given or Given(stack.enter_context(study_folder()))
-        count = min(info.worker_count, info.settings.top_k)
-        dispatcher = stack.enter_context(recorded_workers(run, info, given, count))
-        if not request.dry_run:
-            stack.enter_context(_page_after(run, console))
-        return registry.register(dispatcher, trials, request, says(console))
-
-
-@contextmanager
-def _page_after(run: "StudyRun", console: Console) -> Iterator[None]:
-    """Draws the page when the study has a new registration, or the gate refused one."""
-    try:
-        yield
-    except GateError:
-        log_page(run, console)
-        raise
-    log_page(run, console)
+    signals.check()
 
 
 @contextmanager
@@ -257,16 +209,6 @@ def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
         if of_project:
             set_status_after(run.connection.uri, run.run_id, _mlflow_process(), "FINISHED")
         raise
-
-
-def log_page(run: "StudyRun", console: Console) -> None:
-    """Keeps the page of a study among its artifacts; what goes wrong with it is only said."""
-    try:
-        from mlflow_hpo.report import page
-
-        page.log_page(run)
-    except Exception as error:
-        says(console)(f"the page could not be drawn: {worded(error)}")
 
 
 @contextmanager
@@ -293,8 +235,3 @@ def _mlflow_process() -> int:
     """Returns the pid of the `mlflow run` above this process, or of its parent."""
     above = psutil.Process().parents()
     return next((p.pid for p in reversed(above) if "mlflow" in " ".join(p.cmdline()[:3])), os.getppid())
-
-
-def says(console: Console) -> Callable[[str], None]:
-    """Returns a function that prints a line on the console."""
-    return partial(print_line, console)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.projects import variables
 from mlflow_hpo.registry.extra_runs import result_of
 from mlflow_hpo.report.study_info import info_of
@@ -121,6 +122,10 @@ def replay_by_name(name: str, tolerance: float) -> list[str]:
     with store_errors(), study_folder() as folder:
         run, trial = find_trial(Connection(), name)
         info = info_of(run)
-        with recorded_workers(run, info, Given(folder), info.worker_count) as dispatcher:  # one starts
+        with (
+            Signals(f"mlflow-hpo replay {trial.run_id}"),
+            recorded_workers(run, info, Given(folder), info.worker_count) as dispatcher,  # one starts
+        ):
+            run.extra_runs.end_abandoned()
             found = replay(dispatcher, trial)
         return replay_lines(found, trial, info.metric.name, tolerance)

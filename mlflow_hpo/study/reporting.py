@@ -14,7 +14,7 @@ from mlflow_hpo.report.query import RankingQuery, studies_of
 from mlflow_hpo.report.ranking import Entry, Ranking
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import Connection, StudyRun, store_errors
-from mlflow_hpo.study.lifecycle import register_best, says
+from mlflow_hpo.study.registering import register_best, says
 from mlflow_hpo.study.terminal import print_registered
 
 

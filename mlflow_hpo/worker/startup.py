@@ -18,7 +18,7 @@ from pathlib import Path
 from signal import SIGINT, default_int_handler, getsignal
 from typing import TYPE_CHECKING
 
-from mlflow_hpo.errors import DataError, HpoError, StudyError, TrialError, worded
+from mlflow_hpo.errors import DataError, HpoError, Stopped, StudyError, TrialError, worded
 from mlflow_hpo.execution.preload import loaded_with, silence
 from mlflow_hpo.user_code import use_contents
 
@@ -101,6 +101,8 @@ def user_errors(what: str = "", kind: type[HpoError] = TrialError) -> Iterator[N
     """
     try:
         yield
+    except Stopped:
+        raise
     except HpoError as error:
         if isinstance(error, TrialError) and kind is not TrialError:
             raise kind(f"{what}{error}") from error
