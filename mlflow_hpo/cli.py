@@ -94,6 +94,9 @@ class Switching(click.Command):
 @click.version_option(__version__, prog_name="mlflow-hpo")
 def cli() -> None:
     """Hyperparameter tuning bolted onto MLflow: every trial a nested run, the best model registered."""
+    from mlflow_hpo.execution.folders import remove_abandoned
+
+    remove_abandoned()
 
 
 @cli.command(cls=Switching)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,13 +9,6 @@ from project_folders import runs, wait_until
 
 from mlflow_hpo.objectives.project.process import Command
 
-OWNER = """
-import os, sys, time
-from pathlib import Path
-from mlflow_hpo.objectives.project.process import Command
-Command(sys.argv[1], ".", os.environ, Path("output.txt"))
-time.sleep(600)
-"""
 BOTH = "sleep 600 & echo $! > child; echo $$ > leader; wait"
 
 
@@ -67,21 +58,3 @@ def test_what_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None
         leader = pid("leader")
     assert not runs(leader)
     assert it.status == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_it_ends_when_the_process_that_started_it_is_gone(how: signal.Signals) -> None:
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, BOTH])
-    leader, child = pid("leader"), pid("child")
-    owner.send_signal(how)
-    owner.wait()
-    wait_until(lambda: not runs(leader) and not runs(child))
-
-
-def test_what_ignores_sigterm_is_killed_by_its_guard_too() -> None:
-    stubborn = "trap '' TERM; echo $$ > leader; while true; do sleep 0.1; done"
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, stubborn])
-    leader = pid("leader")
-    owner.kill()
-    owner.wait()
-    wait_until(lambda: not runs(leader))

@@ -9,14 +9,18 @@ import os
 import sys
 import tempfile
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.process import current_process
 from typing import Any
 
 from typing_extensions import override
 
 from mlflow_hpo.execution import preload
+from mlflow_hpo.execution.folders import process_folder
 from mlflow_hpo.execution.spawn import WorkerContext, WorkerProcess, starting
 
 LONGEST = 75  # characters of the temporary folder's name; a socket in it may have 107 in all
+LONGEST_ADDRESS = 107
+LISTENER = 18  # characters of the socket's name
 
 
 def is_possible() -> bool:
@@ -32,6 +36,7 @@ class ForkedProcess(WorkerProcess, ForkServerProcess):
     @override
     def start(self) -> None:
         with starting:
+            _use_process_folder()
             os.environ[preload.ORDER] = self.order
             try:
                 super().start()
@@ -48,6 +53,13 @@ class ForkedProcess(WorkerProcess, ForkServerProcess):
         super().run()
 
 
+def _use_process_folder() -> None:
+    """Makes `multiprocessing` lay its socket where it is removed even after this process was killed."""
+    folder = process_folder()
+    if len(folder) + LISTENER < LONGEST_ADDRESS:
+        vars(current_process())["_config"].setdefault("tempdir", folder)
+
+
 class ForkedContext(WorkerContext, ForkServerContext):
     """Starts worker processes by the fork server."""
 
@@ -57,6 +69,6 @@ class ForkedContext(WorkerContext, ForkServerContext):
 
     def Process(self, **how: Any) -> WorkerProcess:  # type: ignore[override]  # noqa: N802
         """Makes a process that is still to be started."""
-        self.last = process = ForkedProcess(**how)
+        process = ForkedProcess(**how)
         process.order = self._order
-        return process
+        return self.made(process)

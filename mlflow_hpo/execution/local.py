@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -67,10 +67,11 @@ class LocalExecutor(Executor):
     @override
     def shutdown(self) -> None:
         slots, self._slots = self._slots, self._new_slots()
-        for slot in slots:
-            slot.end()
-        for slot in slots:
-            slot.join()
+        with ExitStack() as stack:
+            for slot in slots:
+                stack.callback(slot.join)
+            for slot in slots:
+                stack.callback(slot.end)  # all of them before the first is waited for
 
     def _new_slots(self) -> "list[_Slot]":
         return [self._new_slot() for _ in range(self.workers)]
@@ -104,7 +105,7 @@ class _Worker:
     @property
     def is_working(self) -> bool:
         """Tells whether it can take a unit; pebble gives up a pool whose idle process died."""
-        return self._pool.active and not self._starter.has_ended
+        return self._pool.active and not self._starter.last.has_ended
 
     def schedule(self, fn: Any, args: tuple[Any, ...], timeout_s: float | None) -> Future[Any]:
         """Hands it a unit.
@@ -118,9 +119,15 @@ class _Worker:
             raise WorkerLost(reason=str(error)) from error
 
     def end(self) -> None:
-        """Ends the process and waits for that."""
-        self._pool.stop()
-        self._pool.join()
+        """Ends the process and what it has started, and waits for that."""
+        with ExitStack() as stack:
+            stack.callback(self.end_leftovers)
+            stack.callback(self._pool.join)
+            self._pool.stop()
+
+    def end_leftovers(self) -> None:
+        """Ends what a process that has ended has left behind."""
+        self._starter.end_leftovers()
 
     def memory(self) -> tuple[int | None, int]:
         """Returns the process and the bytes that it holds.
@@ -195,7 +202,8 @@ class _Slot:
                 error = raised
             self.units.discard(unit)
             unit.end(result, error)
-        self._end_worker()
+        with suppress(Exception):  # nobody waits for what goes wrong now
+            self._end_worker()
 
     def _run(self, unit: DeferredFuture) -> Any:
         """Returns the unit's result; None if it was cancelled, as soon as the worker is gone."""
@@ -212,6 +220,8 @@ class _Slot:
             self._end_worker()
             return None
         error = work.exception()
+        if isinstance(error, TimeoutError | ProcessExpired | BrokenExecutor):
+            worker.end_leftovers()
         if isinstance(error, ProcessExpired | BrokenExecutor):
             raise worker.lost(error) from None
         if not isinstance(error, TimeoutError):  # after which another process is there

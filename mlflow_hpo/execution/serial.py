@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from mlflow_hpo.errors import ConfigError, Stopped
 from mlflow_hpo.execution.executor import Executor, WorkerLost
+from mlflow_hpo.execution.leftovers import marked
 from mlflow_hpo.execution.signals import ends_here, noted
 
 NO_DEADLINE = (
@@ -38,10 +39,8 @@ class SerialExecutor(Executor):
             raise ConfigError(NO_DEADLINE)
         future: Future[Any] = Future()
         try:
-            if self._initializer:
-                ends_here(self._initializer, *self._initargs)
-                self._initializer = None
-            future.set_result(ends_here(fn, *args))
+            with marked():
+                future.set_result(self._run(fn, *args))
         except Stopped as stopped:
             if not noted():
                 raise
@@ -49,6 +48,12 @@ class SerialExecutor(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
+        if self._initializer:
+            ends_here(self._initializer, *self._initargs)
+            self._initializer = None
+        return ends_here(fn, *args)
 
     @override
     def shutdown(self) -> None:

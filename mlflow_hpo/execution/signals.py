@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, Self
 
 from mlflow_hpo.errors import Interrupted, Stopped
@@ -13,6 +14,7 @@ from mlflow_hpo.errors import Interrupted, Stopped
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 ENDS_AT_ONCE = 5  # the number of signals that do; `mlflow run` passes each Ctrl-C on as two
 TICK_SECONDS = 0.2
+WAITS_FOR_STORE = ("urllib3/util/retry.py", "store/patience.py")  # between a request that failed and the next
 _entered: "list[Signals]" = []
 
 
@@ -29,30 +31,41 @@ class Signals:
         self._noted: list[int] = []
 
     def __enter__(self) -> Self:
-        self._handlers = _handle(self._note)
+        from mlflow_hpo.store.connection import QUICK
+
+        self._handlers, self._before = _handle(self._note), {name: os.environ.get(name) for name in QUICK}
+        self._quick = QUICK
         _entered.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
         _entered.remove(self)
         _restore(self._handlers)
-        if kind is None:
+        for name, value in self._before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
+        if kind in (None, Stopped):
             self.check()
 
     def __bool__(self) -> bool:
         return bool(self._noted)
 
+    @property
+    def reason(self) -> str:
+        """Which signal was noted first, in words; empty if none was."""
+        return str(Stopped(self._noted[0])) if self._noted else ""
+
     def check(self) -> None:
         """Raises Interrupted for the first signal that was noted."""
         if self._noted:
-            name = signal.Signals(self._noted[0]).name
-            raise Interrupted(f"interrupted by {name}", self.command, self._noted[0])
+            raise Interrupted(self.reason, self.command, self._noted[0])
 
-    def _note(self, number: int, frame: object) -> None:
+    def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted.append(number)
         if len(self._noted) >= ENDS_AT_ONCE:
             os._exit(128 + number)
-        if self.raises:
+        os.environ.update(self._quick)  # a store that does not answer now is not waited for
+        if self.raises or (frame and frame.f_code.co_filename.endswith(WAITS_FOR_STORE)):
             raise Stopped(number)
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
@@ -18,8 +18,10 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
+import psutil
 from typing_extensions import override
 
+from mlflow_hpo.execution.leftovers import MARKS, adopt_orphans, descendants, end, marked, new_mark, with_mark
 from mlflow_hpo.execution.preload import ORDER, set_environment
 
 CLEAN_EXIT = 256  # stands for an exit status of 0
@@ -31,12 +33,31 @@ class WorkerProcess(BaseProcess):
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
-        self._environment = {name: value for name, value in os.environ.items() if name != ORDER}
+        self._mark, self._below = new_mark(), list[psutil.Process]()
+        self._environment = dict[str, str]()
 
     @override
     def start(self) -> None:
-        with starting, _interrupts_blocked(), _hidden_main():
+        with starting, marked(), _interrupts_blocked(), _hidden_main():
+            inherited = {name: value for name, value in os.environ.items() if name != ORDER}
+            self._environment = inherited | {MARKS: with_mark(self._mark)}
             super().start()
+
+    @override
+    def terminate(self) -> None:
+        self._below = descendants(self.pid)  # what is not marked cannot be found when it has ended
+        super().terminate()
+
+    @property
+    def has_ended(self) -> bool:
+        """Tells whether it ended. Does not read its status, which pebble does in a thread."""
+        with suppress(ValueError):  # it has not started yet
+            return bool(wait([self.sentinel], 0))
+        return False
+
+    def end_leftovers(self) -> None:
+        """Ends what the code that ran in it has started, once it has ended."""
+        end(self._mark, self._below)
 
     @property
     @override
@@ -49,9 +70,20 @@ class WorkerProcess(BaseProcess):
     def run(self) -> None:
         """Does its work, in the new process, with the environment that the driver had at its start."""
         set_environment(self._environment)
+        adopt_orphans()
         multiprocessing.set_start_method("spawn", force=True)  # for processes of the user's code
         _end_with_driver()
+        self._end_with_channel()
         super().run()
+
+    def _end_with_channel(self) -> None:
+        """Ends this worker when its pipes to the driver were closed, or something else has their numbers."""
+        ends = [
+            vars(arg)[end] for arg in vars(self)["_args"] for end in ("reader", "writer") if end in vars(arg)
+        ]
+        numbers = [end.fileno() for end in ends]
+        pipes = _files(numbers)
+        _when(lambda: _files(numbers) != pipes, lambda: os._exit(1))
 
 
 class WorkerContext(BaseContext):
@@ -62,13 +94,20 @@ class WorkerContext(BaseContext):
     """
 
     last: WorkerProcess
+    _earlier: Sequence[WorkerProcess] = ()
 
-    @property
-    def has_ended(self) -> bool:
-        """Tells whether the last process ended. Does not read its status, which pebble does in a thread."""
-        with suppress(ValueError):  # it has not started yet
-            return bool(wait([self.last.sentinel], 0))
-        return False
+    def made(self, process: WorkerProcess) -> WorkerProcess:
+        """Notes a process that is still to be started, and returns it."""
+        self._earlier = [*self._earlier, process]
+        self.last = process
+        return process
+
+    def end_leftovers(self) -> None:
+        """Ends what the processes that have ended have left behind."""
+        ended = [process for process in self._earlier if process.has_ended]
+        self._earlier = [process for process in self._earlier if process not in ended]
+        for process in ended:
+            process.end_leftovers()
 
 
 class SpawnedProcess(WorkerProcess, SpawnProcess):
@@ -80,20 +119,24 @@ class SpawnedContext(WorkerContext, SpawnContext):
 
     def Process(self, **how: Any) -> WorkerProcess:  # type: ignore[override]  # noqa: N802
         """Makes a process that is still to be started."""
-        self.last = SpawnedProcess(**how)
-        return self.last
+        return self.made(SpawnedProcess(**how))
 
 
 def watch_parent(then: Callable[[], None]) -> None:
     """Calls `then` when the process that started this one is gone."""
     parent = os.getppid()
+    _when(lambda: os.getppid() != parent, then)
+
+
+def _when(is_so: Callable[[], bool], then: Callable[[], None]) -> None:
+    """Calls `then`, in a thread, when something is so."""
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while not is_so():
             time.sleep(0.5)
         then()
 
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+    threading.Thread(target=watch, daemon=True, name="watch").start()
 
 
 def _end_with_driver() -> None:
@@ -107,6 +150,16 @@ def _end_with_driver() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="watch-driver").start()
+
+
+def _files(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Returns what identifies open files, as far as they are open."""
+    found = []
+    for number in numbers:
+        with suppress(OSError):
+            known = os.fstat(number)
+            found.append((known.st_dev, known.st_ino))
+    return found
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A study's workers: started when it is known what they load, and asked about the user's model."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mlflow_hpo.execution.executor import Executor, answered
+from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mlflow_hpo.store import Connection
 
 NAMED_DATA = DataInfo(task="classification")  # what all named data sets are
-FOLDER = "mlflow-hpo-"  # how the names of temporary folders begin
 
 
 class StudyWorkers:
@@ -112,7 +111,7 @@ class StudyWorkers:
 @contextmanager
 def study_folder() -> Iterator[Path]:
     """Makes a folder for a study's contents and what it fetches, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as folder:
+    with temporary_folder() as folder:
         yield Path(folder).resolve()
 
 
@@ -130,7 +129,7 @@ def study_workers(spec: ObjectiveSpec, count: int, contents: Path) -> Iterator[E
     threads = max(1, usable_cores() // count)
     preload = Preload(libraries(spec), environment(spec, threads))
     with (
-        tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as folder,
+        temporary_folder() as folder,
         LocalExecutor(count, warm_up, (spec, threads, folder, str(contents)), loaded=preload) as workers,
     ):
         yield workers

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_hpo.errors import worded
 from mlflow_hpo.execution.executor import Executor
+from mlflow_hpo.execution.folders import process_folder
 from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload, silence
@@ -40,7 +41,7 @@ def fresh_process(spec: ObjectiveSpec) -> Iterator[Executor]:
     """Gives an executor for `submit_load`, whose process starts when it is needed and ends with the block."""
     variables = environment(spec, 1)
     loaded = Preload(libraries(spec), variables)
-    with LocalExecutor(1, _begin, (variables | MODEST,), loaded=loaded) as process:
+    with LocalExecutor(1, _begin, (variables | MODEST, process_folder()), loaded=loaded) as process:
         yield process
 
 
@@ -72,7 +73,8 @@ def load_once(model_uri: str, tracking_uri: str) -> str:
     return ""
 
 
-def _begin(variables: dict[str, str]) -> None:
+def _begin(variables: dict[str, str], folder: str) -> None:
+    tempfile.tempdir = folder
     os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its driver
     os.nice(NICENESS)

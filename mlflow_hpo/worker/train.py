@@ -37,7 +37,7 @@ def train(assignment: Assignment) -> Result:
     connection = connection_to(assignment.task.tracking_uri)
     with (
         connection.writing(assignment.run_id),
-        tempfile.TemporaryDirectory(prefix="mlflow-hpo-") as folder,
+        tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True) as folder,
         Recorder(connection, assignment.run_id, assignment.task.experiment_id) as recorder,
     ):
         return _Run(assignment, recorder, Path(folder)).result()

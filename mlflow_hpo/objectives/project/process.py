@@ -13,13 +13,6 @@ from typing import Self
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 TICK_SECONDS = 0.01
 TAIL_LINES, TAIL_CHARACTERS = 20, 4000
-# Ends the process group when its standard input is closed: then this process is gone, however it went.
-GUARD = """
-read -r word; [ "$word" = over ] && exit
-kill -TERM -- -$0
-for _ in $(seq $1); do sleep 0.1; kill -0 -- -$0 || exit; done
-kill -KILL -- -$0
-"""
 
 
 class Command:
@@ -44,13 +37,6 @@ class Command:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._guard = subprocess.Popen(
-            ["bash", "-c", GUARD, str(self._process.pid), str(int(GRACE_SECONDS * 10))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
 
     def __enter__(self) -> Self:
         return self
@@ -59,8 +45,6 @@ class Command:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        with suppress(OSError):  # the guard may have been killed
-            self._guard.communicate(b"over\n")
 
     def ends(self, within: float) -> bool:
         """Waits for its end; returns whether it came within so many seconds."""
