@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlflow_hpo.errors import ConfigError, HpoError, StudyError
+from mlflow_hpo.errors import ConfigError, HpoError, Interrupted, StudyError
+from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.metric import best
 from mlflow_hpo.study.notebook import NotebookDisplay, in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial
@@ -55,7 +56,7 @@ def tune(
     Raises:
         HpoError: what was given is wrong, or the study could not go on.
     """
-    folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
+    folder = temporary_folder()
     target = settings.get("target_column") or settings.get("target")
     names, given = _given(model, space, data, target, Path(folder.name).resolve())
     if callable(settings.get("metric")):
@@ -119,7 +120,7 @@ def run_project(
     from mlflow_hpo.study.lifecycle import start
     from mlflow_hpo.study.source import Given
 
-    folder = tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True)
+    folder = temporary_folder()
     given = _with_space(Given(Path(folder.name).resolve()), space)
     named = {"space": str(space)} if isinstance(space, str | Path) else {}
     study = start(read_settings({**options, **named}), Console(quiet=not progress), given)
@@ -226,14 +227,18 @@ class TunedStudy:
         Raises:
             GateError: it is not better; nothing was registered.
             HpoError: see `report.registry.register`.
+            KeyboardInterrupt: a signal came; no run is left running.
         """
         from mlflow_hpo.registry import RegistrationRequest
         from mlflow_hpo.store import store_errors
         from mlflow_hpo.study.registering import register_best
 
         request = RegistrationRequest(name, alias or self._info.settings.alias, force, dry_run)
-        with store_errors():
-            return register_best(self._run, self.trials, request, {}, Console(), self._given)
+        try:
+            with store_errors():
+                return register_best(self._run, self.trials, request, {}, Console(), self._given)
+        except Interrupted as cut:
+            raise KeyboardInterrupt(str(cut)) from None
 
     def __repr__(self) -> str:
         from mlflow_hpo.report.summary import headline

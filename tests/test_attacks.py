@@ -4,10 +4,13 @@ import importlib
 
 import pytest
 
-ROUNDS = {
+ROUNDS = {  # of tests/attack/NAME.py: each takes some twenty seconds at most
+    "kills": 1,
     "lost_answers": 1,
     "second_drivers": 1,
-}  # of tests/attack/NAME.py: each takes some twenty seconds at most
+    "signals": 2,
+    "worker_faults": 3,
+}
 
 
 @pytest.mark.parametrize("name", ROUNDS)

@@ -37,9 +37,9 @@ REGISTERED = PREFIX + "registered"  # JSON: the study's registrations, the newes
 
 # Tags of extra runs: the number of the trial whose config was trained once more.
 RETRAINED = PREFIX + "retrained"  # with another seed
-PROCESS = PREFIX + "process"  # JSON: which one has it trained; see `store.claim.Claim`
 REPLAYED = PREFIX + "replayed"  # with its own seed
 EXTRA_RUNS = (RETRAINED, REPLAYED, FINAL)
+PROCESS = PREFIX + "process"  # JSON: which one has it trained; see `store.claim.Claim`
 
 # Tags of both.
 STATE = PREFIX + "state"

@@ -48,7 +48,7 @@ class Lease:
         """Gives the lease up, unless another process took it."""
         lost = self._stop.is_set()
         self._stop.set()
-        self._thread.join()
+        self._thread.join(BEAT_SECONDS)  # it may be waiting for a store that is away
         held.discard(self.claim.owner)
         if not lost:
             self._write(None)

@@ -1,10 +1,10 @@
 """The driver of a study: asks the deciders, hands units to workers, writes down what comes back."""
 
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from time import sleep
 
-from mlflow_hpo.errors import Interrupted, SetupError, TrialError
+from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.schedulers import Plan, onward
@@ -84,12 +84,12 @@ class Study:
             reason = self._stop_reason() or self.rules.patience_reason(self.ledger.seen)
             self._units.cut(reason)
             self.ledger.finish(reason)
-        except Interrupted as cut:
-            self._cut(cut.reason, State.KILLED)
-            raise
         except BaseException as error:
+            cut = self._signals.reason
             with suppress(Exception):  # the store may be what failed, or another process drives it now
-                self._cut(str(error) or type(error).__name__, State.FAILED)
+                reason = cut or str(error) or type(error).__name__
+                self._cut(reason, State.KILLED if cut else State.FAILED)
+            self._signals.check()
             raise
 
     def _loop(self) -> None:
@@ -153,8 +153,9 @@ class Study:
             self.ledger.record(trial, result)
 
     def _cut(self, reason: str, state: State) -> None:
-        self._units.cut(reason)
-        self.run.end(state, reason)
+        with ExitStack() as stack:
+            stack.callback(self.run.end, state, reason)  # also if a trial cannot be ended
+            self._units.cut(reason)
 
     def _stop_reason(self) -> str:
         return self.rules.reason(self.ledger.losses)

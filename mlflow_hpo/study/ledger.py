@@ -211,11 +211,6 @@ class Ledger(KnownTrials):
             again = f"trained again, {trial.attempts + 1} of {retries} times"
             self._written(trial, lambda: self._run.trials.lose(trial, f"{lost}; it is {again}"))
 
-    def cut(self, reason: str) -> None:
-        """Ends the trials whose units were cut; a resume trains them again."""
-        for trial in self.running:
-            self.end(trial, State.KILLED, reason)
-
     def finish(self, reason: str) -> None:
         """Ends the study.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from rich.console import Console
 
-from mlflow_hpo.errors import GateError, Interrupted, StudyError, SupersededError
+from mlflow_hpo.errors import GateError, Interrupted, Stopped, StudyError, SupersededError
 from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.execution.spawn import watch_parent
 from mlflow_hpo.projects import variables
@@ -205,7 +205,7 @@ def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
 
     try:
         yield
-    except (GateError, Interrupted):
+    except (GateError, Interrupted, Stopped):
         if of_project:
             set_status_after(run.connection.uri, run.run_id, _mlflow_process(), "FINISHED")
         raise
@@ -219,9 +219,9 @@ def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
 
     try:
         yield
-    except (Interrupted, SupersededError) as cut:
+    except (Interrupted, Stopped, SupersededError) as cut:
         if of_project:
-            status = "KILLED" if isinstance(cut, Interrupted) else "RUNNING"  # elsewhere
+            status = "RUNNING" if isinstance(cut, SupersededError) else "KILLED"  # RUNNING elsewhere
             set_status_after(run.connection.uri, run.run_id, _mlflow_process(), status)
         raise
     except BaseException as error:

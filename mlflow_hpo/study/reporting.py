@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 
-from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.errors import ConfigError, HpoError
 from mlflow_hpo.projects import variables
 from mlflow_hpo.registry import RegistrationRequest
 from mlflow_hpo.report import command, formats, page
@@ -35,12 +36,15 @@ def report(options: Mapping[str, Any], gate: Mapping[str, Any], console: Console
     with store_errors():
         studies = studies_of(Connection(), query)
         entries, ranking = command.show(studies, query, options, console)
+        shown = studies[0], query, entries, ranking, options, console
         try:
             if options["register"]:
                 _register(studies[0], entries, options, gate, console)
-        finally:  # the page says what was registered, or why not
-            if options["html"]:
-                _write_page(studies[0], query, entries, ranking, options, console)
+        except HpoError:
+            with suppress(Exception):  # that nothing was registered is what counts
+                _write_page(*shown)
+            raise
+        _write_page(*shown)
 
 
 def _register(
@@ -64,6 +68,9 @@ def _write_page(
     options: Mapping[str, Any],
     console: Console,
 ) -> None:
+    """Writes the page, if one is wanted; it says what was registered, or why not."""
+    if not options["html"]:
+        return
     more = [command.front_plot(entries, ranking)] if query.metrics else []
     page.write_page(run, options["html"], more)
     if options["style"] == "table":  # the other formats are read by programs

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 
@@ -77,4 +78,6 @@ class RunningUnits:
             future.cancel()
         wait(self._numbers)
         self._numbers.clear()
-        self._ledger.cut(reason)
+        with ExitStack() as stack:
+            for trial in self._ledger.running:  # each of them: a resume trains them again
+                stack.callback(self._ledger.end, trial, State.KILLED, reason)
