@@ -8,8 +8,8 @@ ROUNDS = {  # of tests/attack/NAME.py: each takes some twenty seconds at most
     "kills": 1,
     "lost_answers": 1,
     "second_drivers": 1,
-    "signals": 2,
-    "worker_faults": 3,
+    "signals": 1,
+    "worker_faults": 2,
 }
 
 
