@@ -3,15 +3,15 @@
 import tempfile
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlflow_hpo.errors import ConfigError, HpoError, Interrupted, StudyError
+from mlflow_hpo.errors import HpoError, Interrupted, StudyError
 from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.metric import best
+from mlflow_hpo.study.from_python import given_content, with_scorer, with_space
 from mlflow_hpo.study.notebook import NotebookDisplay, in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from mlflow_hpo.store.registrations import Registration
     from mlflow_hpo.study.driver import Study
     from mlflow_hpo.study.source import Given
-
-GIVEN_DATA = "given:data"
 
 
 def tune(
@@ -58,9 +56,9 @@ def tune(
     """
     folder = temporary_folder()
     target = settings.get("target_column") or settings.get("target")
-    names, given = _given(model, space, data, target, Path(folder.name).resolve())
+    names, given = given_content(model, space, data, target, Path(folder.name).resolve())
     if callable(settings.get("metric")):
-        given, settings = _with_scorer(given, settings)
+        given, settings = with_scorer(given, settings)
     shown = NotebookDisplay if progress and in_notebook() else None
     if shown:
         without_widgets()
@@ -121,7 +119,7 @@ def run_project(
     from mlflow_hpo.study.source import Given
 
     folder = temporary_folder()
-    given = _with_space(Given(Path(folder.name).resolve()), space)
+    given = with_space(Given(Path(folder.name).resolve()), space)
     named = {"space": str(space)} if isinstance(space, str | Path) else {}
     study = start(read_settings({**options, **named}), Console(quiet=not progress), given)
     return study, given, folder
@@ -244,62 +242,3 @@ class TunedStudy:
         from mlflow_hpo.report.summary import headline
 
         return f"<study {self._run.name} ({self.run_id}): {headline(self._info, self.trials)}>"
-
-
-def _given(model: Any, space: Any, data: Any, target: Any, folder: Path) -> tuple[dict[str, Any], "Given"]:
-    """Returns the settings that name model and data, and what is given by content."""
-    from mlflow_hpo.data import save_data
-    from mlflow_hpo.study.source import Given
-    from mlflow_hpo.user_code import GIVEN, save_code
-
-    names: dict[str, Any] = {"model": model, "data": None if data is None else str(data)}
-    given = _with_space(Given(folder), space)
-    if not isinstance(model, str):
-        given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
-        names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
-    if data is not None and not isinstance(data, str | Path):
-        given = replace(given, data=save_data(data, folder, target if isinstance(target, str) else None))
-        names["data"] = GIVEN_DATA
-    return {name: value for name, value in names.items() if value is not None}, given
-
-
-def _with_space(given: "Given", space: Any) -> "Given":
-    """Adds the space as text, and the objects that its words stand for."""
-    from mlflow_hpo.space import converted
-    from mlflow_hpo.user_code import save_code
-
-    if space is None:
-        return given
-    if type(space).__name__ == "HyperParameters":  # KerasTuner's
-        from mlflow_hpo.objectives.keras.tuner_space import tuner_space
-
-        space = tuner_space(space.space)
-    text, options = converted(space)
-    kept = save_code(options, given.folder, "space: an option") if options else ""
-    return replace(given, space_text=text, options=kept)
-
-
-def _with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
-    """Returns what is given by content, and settings that name the metric that a scorer computes."""
-    from mlflow_hpo.objectives.sklearn import name_of, sign_of
-    from mlflow_hpo.user_code import save_code
-
-    scorer = settings["metric"]
-    named = {"metric": f"val_{name_of(scorer)}"}
-    if settings.get("direction", "auto") == "auto":
-        named["direction"] = "maximize" if sign_of(scorer) > 0 else "minimize"
-    return replace(given, scorer=save_code(scorer, given.folder, "metric")), {**settings, **named}
-
-
-def _with_structure(model: Any, space: Any) -> Any:
-    """Calls a function of Hyperopt's: it takes what the expression gives, nested as it may be."""
-    from mlflow_hpo.objectives.function import CONFIG_FORM, FunctionObjective, form_of
-    from mlflow_hpo.space import Structure, is_expression
-
-    if not is_expression(space):
-        return model
-    if not callable(model) or form_of(model) != CONFIG_FORM:
-        raise ConfigError(
-            f"space: a Hyperopt expression is for a function of what it gives, not for model {model!r:.60}"
-        )
-    return FunctionObjective(model, CONFIG_FORM, Structure(space))

@@ -152,8 +152,8 @@ def test_keras_tuners_hyperparameters_are_a_space(tmp_path: Path) -> None:
     hp = keras_tuner.HyperParameters()
     hp.Int("units", 4, 8)
     hp.Choice("kind", ["a", "b"])
-    from mlflow_hpo.api import _with_space
+    from mlflow_hpo.study.from_python import with_space
     from mlflow_hpo.study.source import Given
 
-    found = parse_space(_with_space(Given(tmp_path), hp).space_text, "s")
+    found = parse_space(with_space(Given(tmp_path), hp).space_text, "s")
     assert found.names() == {"units", "kind"}
