@@ -4,10 +4,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from math import inf
+from numbers import Real
 from operator import le
-from typing import Self
+from typing import Any, Self
 
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.trial import State, Trial
@@ -31,6 +33,34 @@ AMBIGUOUS = ("dice", "tversky")  # coefficients to most, and one minus them wher
 INSISTED = "train:"  # asks for a metric of the training rows, although there is one of the validation rows
 COSTS = ("_bytes", "_ms", "_mb", "seconds", "parameters")  # how the names of costs end
 DIRECTIONS = {"max": True, "min": False}
+
+
+def unboxed(value: Any) -> Any:
+    """Returns the one value that a NumPy scalar, an array or a tensor holds; anything else as it is."""
+    for method in ("item", "numpy"):  # TensorFlow's tensors have only the second, which gives an array
+        unbox = None if isinstance(value, type) else getattr(value, method, None)
+        if callable(unbox):
+            try:
+                inner = unbox()
+            except Exception:  # it holds several, or is still to be computed
+                continue
+            return inner.item() if method == "numpy" and getattr(inner, "size", 0) == 1 else inner
+    return value
+
+
+def number(value: Any, flags: bool = False) -> float | None:
+    """Returns a real number of any library as a float; None if a value is no such number.
+
+    Args:
+        flags: True and False count as 1 and 0.
+    """
+    value = unboxed(value)
+    if not isinstance(value, Real | Decimal) or (isinstance(value, bool) and not flags):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if bool(value > 0) else -inf  # type: ignore[operator]
 
 
 def more_is_better(metric: str) -> bool | None:

@@ -10,6 +10,7 @@ import pytest
 from source_contract import SourceContract
 
 from mlflow_hpo.data import DataSpec, check_data, load_data
+from mlflow_hpo.data.sources.values import raw_data_of
 from mlflow_hpo.errors import ConfigError, DataError, HpoError
 
 ROWS = 100
@@ -192,3 +193,13 @@ def test_what_a_worker_finds_wrong_is_one_line(text: str, message: str) -> None:
         load()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_target_that_stands_twice_is_refused() -> None:
+    Path("twice.csv").write_text("kind,size,kind\na,1,b\n")
+    with pytest.raises(ConfigError, match=r"target 'kind' stands 2 times in data 'twice.csv': give each"):
+        load("twice.csv")
+    check_data(DataSpec("twice.csv", target="size"))
+    given = pd.DataFrame([["a", 1, "b"]], columns=["kind", "size", "kind"])
+    with pytest.raises(ConfigError, match="target 'kind' stands 2 times in data 'given'"):
+        raw_data_of(given, DataSpec("given", target="kind"))

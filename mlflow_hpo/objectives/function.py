@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError, TrialError
+from mlflow_hpo.metric import number
 from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
@@ -123,19 +124,16 @@ def _metrics(answer: Any, metric: str) -> dict[str, float]:
     if isinstance(answer, Mapping):
         if answer.get("status", "ok") != "ok":
             raise TrialError(f"the objective said status {answer['status']!r}")
-        metrics = {str(k): float(v) for k, v in answer.items() if _is_number(v)}
+        values = {str(key): number(value) for key, value in answer.items()}
     else:
-        metrics = {metric: float(answer)} if _is_number(answer) else {}
+        values = {metric: number(answer)}
+    metrics = {name: value for name, value in values.items() if value is not None}
     if not metrics:
         raise SetupError(
             f"the objective returned {type(answer).__name__} and reported nothing: "
             f"return {metric!r} as a number, or call trial.report(epoch, {{{metric!r}: ...}})"
         )
     return metrics
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def form_of(function: Callable[..., Any]) -> str:

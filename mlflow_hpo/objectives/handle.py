@@ -9,7 +9,7 @@ from typing import Any
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import SetupError
 from mlflow_hpo.objectives.early_stopping import EarlyStopping
-from mlflow_hpo.objectives.progress import Progress, check_metrics, whole_epoch
+from mlflow_hpo.objectives.progress import Progress, as_numbers, check_metrics, whole_epoch
 from mlflow_hpo.objectives.reporter import Reporter
 from mlflow_hpo.objectives.scoring import INFERENCE, PARAMETERS, inference_ms
 from mlflow_hpo.objectives.unit import UnitContext
@@ -142,8 +142,12 @@ class Handle(TrainingUnit):
         return self.judge(epoch, self.show(epoch, metrics))
 
     def show(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
-        """Records the metrics of an epoch; returns them as numbers of Python's."""
-        values = {name: float(value) for name, value in metrics.items()}
+        """Records the metrics of an epoch; returns them as numbers of Python's.
+
+        Raises:
+            SetupError: one is no number.
+        """
+        values = as_numbers(metrics)
         self.progress.reported[epoch] = values
         self.reporter.on_report(epoch, values)
         return values

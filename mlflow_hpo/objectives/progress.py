@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow_hpo.errors import NotFiniteError, SetupError, TrialError
-from mlflow_hpo.metric import Metric
+from mlflow_hpo.metric import Metric, number
 
 
 @dataclass
@@ -81,6 +81,22 @@ def check_metrics(metric: str, epoch: int, values: Mapping[str, float]) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
             raise NotFiniteError(f"{name} became {value} at epoch {epoch}")
+
+
+def as_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Returns metrics of any library's numbers as Python's.
+
+    Raises:
+        SetupError: they are no mapping, or one is no number.
+    """
+    if not isinstance(metrics, Mapping):
+        raise SetupError(f"trial.report: takes a dict of metrics, not a {type(metrics).__name__}")
+    values = {name: number(value, flags=True) for name, value in metrics.items()}
+    for name, value in values.items():
+        if value is None:
+            given = metrics[name]
+            raise SetupError(f"metric {name!r} is {given!r:.100} of type {type(given).__name__}, no number")
+    return {str(name): value for name, value in values.items() if value is not None}
 
 
 def whole_epoch(epoch: Any) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from mlflow_hpo.errors import SpaceError
+from mlflow_hpo.metric import unboxed
 from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter
 from mlflow_hpo.space.space import Space
 from mlflow_hpo.space.yaml_1_2 import Dumper
@@ -18,9 +19,13 @@ Plain = Any
 
 
 def plain(value: Any) -> Any:
-    """Returns the value with NumPy's scalars and arrays as Python's, and tuples and ranges as lists."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
+    """Returns a value with what other libraries hold as Python's own, and tuples and ranges as lists."""
+    held = value
+    if hasattr(value, "numpy") and not hasattr(value, "tolist") and getattr(value, "shape", ()) != ():
+        held = value.numpy()  # a tensor of TensorFlow's
+    held = held.tolist() if hasattr(held, "tolist") else unboxed(held)
+    if isinstance(held, bool | int | float | str | list):  # else it is refused by the name that it has
+        value = held
     if isinstance(value, list | tuple | range):
         return [plain(v) for v in value]
     return value

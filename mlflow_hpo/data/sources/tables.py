@@ -58,6 +58,10 @@ def _check_target(spec: DataSpec, columns: list[str]) -> None:
     listed = ", ".join(columns[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
     if spec.target is None:
         raise ConfigError(f"data {spec.name!r} needs a target, the column to predict: one of {listed}")
+    if (times := columns.count(spec.target)) > 1:
+        raise ConfigError(
+            f"target {spec.target!r} stands {times} times in data {spec.name!r}: give each its name"
+        )
     if spec.target not in columns:
         raise ConfigError(f"target {spec.target!r} is no column of data {spec.name!r}: there are {listed}")
 
@@ -69,7 +73,9 @@ def _header(name: str) -> list[str]:
         return [n for n in _read(read_schema, name).names if not n.startswith("__index_level_")]
     import pandas as pd
 
-    return [str(column) for column in _read(pd.read_csv, name, nrows=0).columns]
+    # Of the columns' names, pandas would change those that stand twice.
+    head = _read(pd.read_csv, name, header=None, nrows=1, dtype=str, keep_default_na=False)
+    return [text or f"Unnamed: {place}" for place, text in enumerate(head.iloc[0])]
 
 
 def _read(reader: Callable[..., Any], name: str, **options: Any) -> Any:

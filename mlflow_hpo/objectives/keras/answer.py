@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from mlflow_hpo.errors import SetupError
-from mlflow_hpo.metric import Metric
+from mlflow_hpo.metric import Metric, number
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.fit import Fit
 from mlflow_hpo.objectives.keras.weights import Weights
@@ -95,13 +93,14 @@ def returned(answer: Any, metric: Metric | None, at_best: bool) -> dict[str, flo
     if _is_history(answer):
         return _of_epoch(answer.history, metric if at_best else None)
     if isinstance(answer, Mapping):
-        return {str(name): float(value) for name, value in answer.items() if _is_number(value)}
+        values = {str(name): number(value) for name, value in answer.items()}
+        return {name: value for name, value in values.items() if value is not None}
     if isinstance(answer, list | tuple) and answer:
         parts = [returned(part, metric, at_best) or {} for part in answer]
         shared = [name for name in parts[0] if all(name in part for part in parts)]
         return {name: fmean(part[name] for part in parts) for name in shared}
-    if _is_number(answer):
-        return {metric.name if metric else DEFAULT_OBJECTIVE: float(answer)}
+    if (value := number(answer)) is not None:
+        return {metric.name if metric else DEFAULT_OBJECTIVE: value}
     raise SetupError(f"the model's fit returned {type(answer).__name__}: return {FORMS}")
 
 
@@ -114,7 +113,3 @@ def _of_epoch(history: Mapping[str, Any], best_of: Metric | None) -> dict[str, f
 
 def _is_history(answer: Any) -> bool:
     return isinstance(getattr(answer, "history", None), Mapping)
-
-
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, str | bool) and np.ndim(value) == 0 and hasattr(value, "__float__")

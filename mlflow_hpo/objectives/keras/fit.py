@@ -14,7 +14,7 @@ from mlflow_hpo.objectives.keras.internals import gradients_unsummed, is_fast
 from mlflow_hpo.objectives.keras.rows import Rows, batches, shuffled_epochs, targets, tensor
 from mlflow_hpo.objectives.keras.scorers import with_score
 from mlflow_hpo.objectives.keras.weights import Snapshot, Weights
-from mlflow_hpo.objectives.progress import check_metrics
+from mlflow_hpo.objectives.progress import as_numbers, check_metrics
 from mlflow_hpo.objectives.sklearn import NO_SCORER, MetricScorer
 
 BATCH = 32  # Keras's own default
@@ -175,7 +175,7 @@ class Fit:
 
 def scalars(logs: Any) -> dict[str, float]:
     """Returns those of the values that Keras logged that are single numbers."""
-    return {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
+    return as_numbers({k: v for k, v in (logs or {}).items() if np.ndim(v) == 0})
 
 
 def _tensors(rows: Rows | None) -> Any:

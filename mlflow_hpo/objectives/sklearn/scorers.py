@@ -10,6 +10,7 @@ import numpy as np
 
 from mlflow_hpo.data import Data, Part
 from mlflow_hpo.errors import HpoError, SetupError, TrialError, worded
+from mlflow_hpo.objectives.progress import as_numbers
 from mlflow_hpo.objectives.scoring import Predictions, class_numbers, predict_with
 
 VALIDATION = "val_"
@@ -90,7 +91,9 @@ class MetricScorer:
         scorer = get_scorer(self._name) if self.given is None else self.given
         sign = 1 if self.given is None else sign_of(self.given)
         try:
-            return sign * float(scorer(estimator, part.x, part.y if names is None else names[part.y]))
+            score = scorer(estimator, part.x, part.y if names is None else names[part.y])
+            [value] = as_numbers({self.metric: score}).values()
+            return sign * value
         except HpoError:
             raise
         except Exception as error:  # whatever the scorer or the model raises
