@@ -2,7 +2,8 @@
 
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def tune(
     resume: str | None = None,
     retry_failed: bool = False,
     take_over: bool = False,
+    trust: str = "",
     progress: bool = True,
     **settings: Any,
 ) -> "TunedStudy":
@@ -47,6 +49,7 @@ def tune(
         resume: a study that began with the same model, space and data, to go on with.
         retry_failed: whether a resume trains the failed trials again.
         take_over: whether a resume takes the study from a machine that is known to be dead.
+        trust: the digest of what a resume runs that is not given here, if another began the study.
         progress: whether to show what happens.
         settings: the command line's options, with underscores: `algorithm="gp"`, `max_trials=50`, ... The
             `metric` may be a scorer of scikit-learn's, or any function `(estimator, x, y)`.
@@ -63,10 +66,9 @@ def tune(
     if shown:
         without_widgets()
     console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
-    try:
-        study = _driven(resume, {**settings, **names}, given, console, shown, retry_failed, take_over)
-    except HpoError as error:
-        raise error from None  # what a worker said is in its one line
+    again = {"retry_failed": retry_failed, "take_over": take_over, "trust": trust}
+    with _in_one_line():
+        study = _driven(resume, {**settings, **names}, given, console, shown, again)
     return TunedStudy(study, given, folder)
 
 
@@ -101,7 +103,10 @@ def tune_project(
     project = given_project(
         uri, entry_point=entry_point, parameters=fixed, version=version, env_manager=env_manager
     )
-    study, given, folder = run_project({**settings, "metric": metric, "project": project}, space, progress)
+    with _in_one_line():
+        study, given, folder = run_project(
+            {**settings, "metric": metric, "project": project}, space, progress
+        )
     return TunedStudy(study, given, folder)
 
 
@@ -131,15 +136,23 @@ def _driven(
     given: "Given",
     console: Console,
     shown: Any,
-    retry_failed: bool,
-    take_over: bool,
+    again: dict[str, Any],
 ) -> "Study":
     from mlflow_hpo.settings import read_settings
     from mlflow_hpo.study import lifecycle
 
     if resume is None:
         return lifecycle.start(read_settings(options), console, given, shown)
-    return lifecycle.resume(resume, options, console, given, shown, retry_failed, take_over)
+    return lifecycle.resume(resume, options, console, given, shown, **again)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Raises our errors alone: what they arose from is in their line, and may quote a password."""
+    try:
+        yield
+    except HpoError as error:
+        raise error from None
 
 
 class TunedStudy:
@@ -233,7 +246,7 @@ class TunedStudy:
 
         request = RegistrationRequest(name, alias or self._info.settings.alias, force, dry_run)
         try:
-            with store_errors():
+            with _in_one_line(), store_errors():
                 return register_best(self._run, self.trials, request, {}, Console(), self._given)
         except Interrupted as cut:
             raise KeyboardInterrupt(str(cut)) from None

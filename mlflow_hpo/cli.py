@@ -76,6 +76,12 @@ class Size(click.IntRange):
         return None if value == "" else super().convert(value, param, ctx)
 
 
+TRUST = click.option(
+    "--trust", default="", metavar="DIGEST", help="Run the code of a study that another began, by its digest."
+)
+ANY_USER = click.option("--any-user", is_flag=True, help="latest is the newest study, whoever began it.")
+
+
 class Switching(click.Command):
     """A command whose switches may be followed by true or false; alone they mean true."""
 
@@ -118,8 +124,11 @@ def search(**options: Any) -> None:
 @click.argument("study")
 @click.option("--retry-failed", is_flag=True, help="Train the failed trials again.")
 @click.option("--take-over", is_flag=True, help="Take it from a machine that is known to be dead.")
+@click.option("--project", help="The project's address again, where it holds a password: none is stored.")
+@TRUST
+@ANY_USER
 @study_options(with_defaults=False)
-def resume(study: str, retry_failed: bool, take_over: bool, **options: str | None) -> None:
+def resume(study: str, **options: Any) -> None:
     """Go on with STUDY (a run id, a run name, or latest): finish what was cut, train what is missing.
 
     What would not change the trials it has may be given another value: how many there are and when it stops,
@@ -129,7 +138,8 @@ def resume(study: str, retry_failed: bool, take_over: bool, **options: str | Non
     """
     from mlflow_hpo.study import lifecycle
 
-    lifecycle.resume(study, options, _console(), retry_failed=retry_failed, take_over=take_over)
+    how = {name: options.pop(name) for name in ("retry_failed", "take_over", "trust", "any_user")}
+    lifecycle.resume(study, options, _console(), **how)
 
 
 @cli.command(cls=Switching)
@@ -159,6 +169,8 @@ def resume(study: str, retry_failed: bool, take_over: bool, **options: str | Non
 @click.option("--min-gain", help=_help("min_gain"))
 @click.option("--confidence", help=_help("confidence"))
 @click.option("--force", default=False, type=bool, metavar=SWITCH, help=_help("force"))
+@TRUST
+@ANY_USER
 @click.option(
     "--dry-run", default=False, type=bool, metavar=SWITCH, help="Only say what would be registered."
 )
@@ -207,7 +219,9 @@ def rollback(name: str, alias: str) -> None:
     type=click.FloatRange(min=0),
     help="How far the metric may be from what is recorded.",
 )
-def replay(trial: str, tolerance: float) -> None:
+@TRUST
+@ANY_USER
+def replay(trial: str, tolerance: float, trust: str, any_user: bool) -> None:
     """Train TRIAL (its run id, or STUDY:NUMBER) again from what its run records, and say how far that agrees.
 
     It names what differs from the record: another commit, changed data, another version. Where the metric is
@@ -215,10 +229,12 @@ def replay(trial: str, tolerance: float) -> None:
 
     Example: mlflow-hpo replay latest:11
     """
+    from mlflow_hpo.study.lifecycle import says
     from mlflow_hpo.study.replay import replay_by_name
 
-    for line in replay_by_name(trial, tolerance):
-        click.echo(line)
+    say = says(_console())
+    for line in replay_by_name(trial, tolerance, trust, any_user, say):
+        say(line)
 
 
 @cli.command()

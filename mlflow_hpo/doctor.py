@@ -48,7 +48,7 @@ def examine(console: Console) -> None:
             continue
         print_line(console, f"{'BAD' if finding else 'ok '} {name}")
         if finding:
-            print(f"    {finding.what}\n    remedy: {finding.remedy}")
+            print_line(console, f"    {finding.what}\n    remedy: {finding.remedy}")
             count += 1
     if count:
         raise StudyError(f"{count} of what breaks studies was found: see above")
@@ -162,7 +162,7 @@ CHECKS: dict[str, Callable[[], Finding | None]] = {
 def bytes_needed(connection: Connection) -> int:
     """Returns the size of the artifacts of a study like the latest one; 0 if there is none."""
     try:
-        study = find_study(connection, LATEST)
+        study = find_study(connection, LATEST, any_user=True)
     except StudyError:
         return 0
     sizes = [run.data.metrics.get(keys.MODEL_SIZE, 0) for _, run in study.trials.runs()]

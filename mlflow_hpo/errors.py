@@ -8,11 +8,21 @@ import re
 import signal
 from collections.abc import Iterable
 
+from typing_extensions import override
+
 LONGEST = 500  # characters of a line that may quote whole arrays
 STYLING = re.compile(r"\x1b\[[\d;]*m")
 # Lines in which Keras and TensorFlow lead up to what is wrong; what goes with them is indented.
 LEADING = re.compile(r"^Exception encountered|Error encountered:|^Graph execution error|^Detected at node")
 EXPECTED = re.compile(r"Expected shape .*")
+
+# What stands before the host in a URI, and what else in one is secret: see `without_passwords`.
+_USER = re.compile(r"""://([^\s/?#"'<>`]*)@""")
+_ODD_PASSWORD = re.compile(r"""(://[^\s/?#:@"'<>`]*:)(?!\d*[/?#])(?:(?!://)[^\s"'<>`])*@""")  # with a / or ?
+_QUERY = re.compile(
+    r"""(?i)([?&;][\w.-]*(?:password|passwd|pwd|token|secret|api_?key|signature|sig)=)[^\s&;#"'<>`]+"""
+)
+HIDDEN = "***"
 
 
 class HpoError(Exception):
@@ -23,6 +33,10 @@ class HpoError(Exception):
     """
 
     exit_status = 1
+
+    @override
+    def __str__(self) -> str:
+        return without_passwords(super().__str__())
 
 
 class ConfigError(HpoError):
@@ -103,8 +117,9 @@ class TrialError(HpoError):
         super().__init__(message, details)
         self.details = details
 
+    @override
     def __str__(self) -> str:
-        return str(self.args[0])
+        return without_passwords(str(self.args[0]))
 
 
 class RunDeletedError(TrialError):
@@ -123,8 +138,41 @@ def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
 
 
+def without_passwords(text: str) -> str:
+    """Returns a text whose URIs have `***` in place of passwords and tokens.
+
+    Everything that is printed, stored or said in an error goes through here. A token may stand where the user
+    does, so of a web address all before the host is hidden.
+    """
+    if "://" not in text and "=" not in text:
+        return text
+    text = _ODD_PASSWORD.sub(_without_odd, text)
+    text = _USER.sub(_without_user, text)
+    return _QUERY.sub(rf"\1{HIDDEN}", text)
+
+
+def _without_user(found: re.Match[str]) -> str:
+    if _is_web(found):
+        return f"://{HIDDEN}@"
+    user, colon, _ = found[1].partition(":")
+    return f"://{user}:{HIDDEN}@" if colon else found[0]
+
+
+def _without_odd(found: re.Match[str]) -> str:
+    usual = _is_web(found) and _USER.match(found[0])  # an address may have another @, after the host
+    return found[0] if usual else f"{found[1]}{HIDDEN}@"
+
+
+def _is_web(found: re.Match[str]) -> bool:
+    return found.string[max(0, found.start() - 5) : found.start()].lower().endswith(("http", "https"))
+
+
 def printable(text: str) -> str:
-    """Returns a text without control characters, which would steer a terminal; line breaks and tabs stay."""
+    """Returns a text as it may be printed: without passwords, and without control characters.
+
+    These would steer a terminal; line breaks and tabs stay.
+    """
+    text = without_passwords(text)
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
@@ -134,7 +182,7 @@ def one_line(error: BaseException, longest: int | None = 300) -> str:
     Args:
         longest: characters after which the line is cut off; None: it is not.
     """
-    return " ".join(str(error).split())[:longest] or type(error).__name__
+    return " ".join(without_passwords(str(error)).split())[:longest] or type(error).__name__
 
 
 def worded(error: BaseException, whole: bool = True) -> str:
@@ -143,13 +191,13 @@ def worded(error: BaseException, whole: bool = True) -> str:
     Args:
         whole: all of the message; else the line of it that says what is wrong.
     """
-    words = " ".join(str(error).split()) if whole else main_line(error)
+    words = " ".join(without_passwords(str(error)).split()) if whole else main_line(error)
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def main_line(error: BaseException) -> str:
     """Returns the line of an error that says what is wrong: Keras and TensorFlow write others around it."""
-    text = STYLING.sub("", str(error))
+    text = without_passwords(STYLING.sub("", str(error)))
     if expected := EXPECTED.search(text):
         return expected.group()[:LONGEST]
     lines = [line for line in text.splitlines() if line.strip()]

@@ -39,6 +39,8 @@ from mlflow_hpo.worker.startup import warm_up
 # Keras looks for its cache where this says when it is imported, here and in the workers.
 KERAS_HOME = Path(tempfile.mkdtemp(prefix="keras-home-"))
 os.environ["KERAS_HOME"] = str(KERAS_HOME)
+USER_DATA = Path(tempfile.mkdtemp(prefix="user-data-"))  # what a user's studies run is noted here
+os.environ["XDG_DATA_HOME"] = str(USER_DATA)
 
 hypothesis.settings.register_profile("slow machines", deadline=None)
 hypothesis.settings.load_profile("slow machines")
@@ -56,7 +58,8 @@ MEMORY, ROOM_BYTES, FOLDER_OF = Path("/dev/shm"), 4 << 30, "mlflow-hpo-tests-"
 def pytest_configure(config: pytest.Config) -> None:
     """Temporary folders lie in memory where there is room: a store waits for no disk there."""
     config.option.loadscopereorder = False  # pytest-xdist: not by how many tests a file has
-    config.add_cleanup(partial(shutil.rmtree, KERAS_HOME, ignore_errors=True))
+    for folder in (KERAS_HOME, USER_DATA):
+        config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
     if hasattr(config, "workerinput") or config.option.basetemp or not memory_has_room():
         return  # a worker process of pytest-xdist is given a folder in its controller's
     remove_what_was_left()

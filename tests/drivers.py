@@ -12,6 +12,8 @@ from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import LATEST, Connection, StudyRun, find_study
 from mlflow_hpo.trial import State, Trial
 
+LATE = "mlflow_hpo.store.late_status"
+
 
 @contextmanager
 def begun(command: list[str], uri: str) -> Iterator[subprocess.Popen[str]]:
@@ -45,7 +47,8 @@ def family(pid: int) -> list[psutil.Process]:
 
 def correctors(uri: str) -> list[psutil.Process]:
     """What sets the status of this store's runs after `mlflow run` has ended."""
-    return [p for p in psutil.process_iter(["cmdline"]) if uri in (p.info["cmdline"] or [])]
+    late = [p for p in psutil.process_iter(["cmdline", "environ"]) if LATE in (p.info["cmdline"] or [])]
+    return [p for p in late if (p.info["environ"] or {}).get("MLFLOW_TRACKING_URI") == uri]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

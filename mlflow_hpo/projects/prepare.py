@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow_hpo.errors import ConfigError, HpoError, one_line
+from mlflow_hpo.errors import HIDDEN, ConfigError, HpoError, one_line
 from mlflow_hpo.projects import parameters
+from mlflow_hpo.projects.credentials import bare_address
 from mlflow_hpo.projects.environment import activation
 from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.projects.spec import ProjectSpec
@@ -26,6 +27,7 @@ def prepare(spec: ProjectSpec, space: Space, resource: str, folder: Path) -> Pre
     Raises:
         ConfigError: the project cannot be fetched or built, or does not take a name or a value.
     """
+    _check_stored(spec)
     with _config_errors(f"project {spec.uri!r} cannot be run"), _temporary_files_in(folder):
         project, project_folder, entry = _fetch(spec, {*space.names(), resource} - {""})
         parameters.check_names(entry, space, spec.parameters, resource)
@@ -49,6 +51,16 @@ def prepare(spec: ProjectSpec, space: Space, resource: str, folder: Path) -> Pre
         defaults=defaults,
         takes=None if parameters.is_script(entry) else tuple(entry.parameters),
     )
+
+
+def _check_stored(spec: ProjectSpec) -> None:
+    """Raises ConfigError if a fixed value had a password, which a study that goes on does not know."""
+    for name, value in spec.parameters.items():
+        if HIDDEN in value:
+            raise ConfigError(
+                f"parameter {name} of project {spec.name!r}: {value!r} had a password, which no "
+                "study stores: have the project read it from the environment"
+            )
 
 
 def budget(prepared: Prepared) -> int | None:
@@ -94,7 +106,8 @@ def _fetch(spec: ProjectSpec, searched: set[str]) -> tuple[Any, str, Any]:
     from mlflow.projects.utils import fetch_and_validate_project, load_project
 
     given = {**dict.fromkeys(searched, ""), **spec.parameters}
-    folder = fetch_and_validate_project(spec.uri, spec.version, spec.entry_point, given)
+    with bare_address(spec.uri) as uri:
+        folder = fetch_and_validate_project(uri, spec.version, spec.entry_point, given)
     project = load_project(folder)
     return project, folder, project.get_entry_point(spec.entry_point)
 

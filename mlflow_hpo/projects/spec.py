@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mlflow_hpo.errors import without_passwords
+
 MAIN = "main"
 
 
@@ -31,7 +33,8 @@ class ProjectSpec(BaseModel):
     @property
     def name(self) -> str:
         """Returns a name for people: the folder's, and the entry point unless it is `main`."""
-        name = PurePosixPath(self.uri.replace("#", "/").rstrip("/")).name or self.uri
+        uri = without_passwords(self.uri)
+        name = PurePosixPath(uri.replace("#", "/").rstrip("/")).name or uri
         return name if self.entry_point == MAIN else f"{name}:{self.entry_point}"
 
 

@@ -29,7 +29,7 @@ def query_from(view: Mapping[str, Any]) -> RankingQuery:
     metrics = tuple(map(Metric.parse, names))
     if len({metric.name for metric in metrics}) < len(metrics):
         raise ConfigError(f"pareto: takes two metrics, not {metrics[0].name!r} twice")
-    query = RankingQuery(studies, view["experiment"], view["where"], metrics)
+    query = RankingQuery(studies, view["experiment"], view["where"], metrics, view["any_user"])
     if view["html"] and not (query.is_plain or (query.is_whole and view["pareto"])):
         raise ConfigError("html: takes one whole study, by its own metric or with --pareto")
     return query

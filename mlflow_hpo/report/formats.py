@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from mlflow_hpo.errors import ConfigError, printable, unknown
+from mlflow_hpo.errors import ConfigError, printable, unknown, without_passwords
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.summary import escaped
 from mlflow_hpo.trial import State
@@ -38,7 +38,7 @@ def formatted(frame: pd.DataFrame, style: str, top: int | None = None) -> str:
         ConfigError: there is no such format.
     """
     check_format(style)
-    return FORMATS[style](frame, top)
+    return without_passwords(FORMATS[style](frame, top))
 
 
 def check_format(style: str) -> None:
@@ -81,7 +81,9 @@ def _sections(frame: pd.DataFrame, top: int | None, write: Callable[[pd.DataFram
 def _as_table(frame: pd.DataFrame) -> str:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in frame.columns:
-        table.add_column(str(column), justify="left" if column == "status" else "right", no_wrap=True)
+        table.add_column(
+            printable(str(column)), justify="left" if column == "status" else "right", no_wrap=True
+        )
     for row in _rows(frame):
         table.add_row(*row)
     out = io.StringIO()
@@ -105,7 +107,11 @@ def _cell(column: str, item: object) -> str:
 
 
 def _as_markdown(frame: pd.DataFrame) -> str:
-    lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns), *_rows(frame.astype(object))]
+    lines = [
+        [printable(str(name)) for name in frame.columns],
+        ["---"] * len(frame.columns),
+        *_rows(frame.astype(object)),
+    ]
     return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
 
 

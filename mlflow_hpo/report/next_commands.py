@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from mlflow_hpo.errors import HIDDEN, without_passwords
 from mlflow_hpo.report.study_info import StudyInfo
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ def next_commands(
 
 def see_commands(uri: str, experiment_id: str, run_id: str) -> list[tuple[str, str]]:
     """Returns how to see a study: (purpose, command) pairs."""
+    shown = without_passwords(uri)
+    hint = f" ({HIDDEN} stands for its password)" if shown != uri else ""
     page = f"/#/experiments/{experiment_id}/runs/{run_id}"
-    look = f"mlflow ui --backend-store-uri {quote(uri)}   # then open http://127.0.0.1:5000{page}"
+    look = f"mlflow ui --backend-store-uri {quote(shown)}   # then open http://127.0.0.1:5000{page}"
     return [
-        ("name the tracking store", f"export MLFLOW_TRACKING_URI={quote(uri)}"),
-        ("see the study", uri.rstrip("/") + page if uri.startswith("http") else look),
+        (f"name the tracking store{hint}", f"export MLFLOW_TRACKING_URI={quote(shown)}"),
+        ("see the study", shown.rstrip("/") + page if uri.startswith("http") else look),
     ]
 
 

@@ -24,12 +24,14 @@ class RankingQuery:
         studies: names; none: all of the experiment.
         where: a filter in MLflow's syntax; empty: all trials.
         metrics: see `Ranking`.
+        any_user: `latest` is the newest study, whoever began it.
     """
 
     studies: tuple[str, ...]
     experiment: str = ""
     where: str = ""
     metrics: tuple[Metric, ...] = ()
+    any_user: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -48,7 +50,7 @@ def studies_of(connection: Connection, query: RankingQuery) -> list[StudyRun]:
     Raises:
         StudyError: there is none.
     """
-    studies = [find_study(connection, name) for name in query.studies]
+    studies = [find_study(connection, name, query.any_user) for name in query.studies]
     studies += find_studies(connection, query.experiment) if query.experiment else []
     return list({study.run_id: study for study in studies}.values())
 

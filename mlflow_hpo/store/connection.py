@@ -21,7 +21,7 @@ from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.time import get_current_time_millis
 
-from mlflow_hpo.errors import HpoError, RunDeletedError, StoreError, one_line
+from mlflow_hpo.errors import HpoError, RunDeletedError, StoreError, one_line, without_passwords
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.names import Names, legal, shortened
 
@@ -52,8 +52,11 @@ class Connection:
         logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)
         self.uri = uri or mlflow.get_tracking_uri()
         with store_errors(f"tracking store {self.uri!r} cannot be used"), _quick():
-            self.client = MlflowClient(tracking_uri=self.uri)
-            self.client.search_experiments(max_results=1)
+            try:
+                self.client = MlflowClient(tracking_uri=self.uri)
+                self.client.search_experiments(max_results=1)
+            except ValueError as error:  # it is no URI
+                raise StoreError(f"tracking store {self.uri!r} cannot be used: {one_line(error)}") from error
 
     def experiment_id(self, default: str = "0") -> str:
         """Returns the experiment that MLflow's environment variables name; creates it if it is missing.
@@ -89,7 +92,7 @@ class Connection:
         self.client.log_batch(
             run_id,
             metrics=[Metric(legal(k), v, now, step) for k, v in (metrics or {}).items()],
-            params=[Param(names[k], shortened(str(v), keys.MAX_PARAM)) for k, v in (params or {}).items()],
+            params=[Param(names[k], _for_people(str(v))) for k, v in (params or {}).items()],
             tags=[RunTag(k, v) for k, v in checked(dict(tags or {})).items()],
         )
 
@@ -161,16 +164,23 @@ def _pages(ask: Callable[[str | None], PagedList[Item]]) -> Iterator[Item]:
 
 
 def checked(tags: dict[str, str]) -> dict[str, str]:
-    """Returns the tags, with those for people shortened, if no other is too long: MLflow may cut one short.
+    """Returns the tags without passwords, those for people shortened, if no other is too long.
+
+    MLflow may cut one short. A config stays as it is: it is what trains.
 
     Raises:
         StoreError: a tag is longer than MLflow keeps.
     """
+    tags = {k: v if k.startswith(keys.CONFIG) else without_passwords(v) for k, v in tags.items()}
     tags |= {key: shortened(tags[key], most) for key, most in keys.FOR_PEOPLE.items() if key in tags}
     for key, value in tags.items():
         if len(value) > keys.MAX_TAG:
             raise StoreError(f"tag {key!r} has {len(value)} characters: MLflow keeps {keys.MAX_TAG}")
     return tags
+
+
+def _for_people(value: str) -> str:
+    return shortened(without_passwords(value), keys.MAX_PARAM)
 
 
 def context_tags() -> dict[str, str]:

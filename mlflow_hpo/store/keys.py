@@ -72,6 +72,7 @@ TEST = "test_"  # a trial's metrics on the test part, once it is registered
 # MLflow's own.
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
+USER = "mlflow.user"
 COMMIT = "mlflow.source.git.commit"
 PRIMARY_METRIC = "mlflow.experiment.primaryMetric.name"
 GREATER_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"

@@ -15,7 +15,7 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, R
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, get_model_info, infer_signature
 
-from mlflow_hpo.errors import SetupError
+from mlflow_hpo.errors import SetupError, without_passwords
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors
 from mlflow_hpo.store.creation import delete_twins, new_mark
@@ -64,7 +64,9 @@ def log_model(
         logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id, tags=mark)
         delete_twins(connection, logged)
     model_id, location = logged.model_id, logged.artifact_location
-    about = Model(artifact_path=location, run_id=run_id, model_uuid=model_id, model_id=model_id)
+    about = Model(
+        artifact_path=without_passwords(location), run_id=run_id, model_uuid=model_id, model_id=model_id
+    )
     with tempfile.TemporaryDirectory() as folder:
         _save(flavor, model, folder, mlflow_model=about, **how)
         for path, file in (files or {}).items():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mlflow.entities import Metric, Run
 
+from mlflow_hpo.errors import without_passwords
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
 from mlflow_hpo.store.creation import create_run
@@ -49,9 +50,10 @@ def _last_model(run: Run) -> str:
 
 
 def keep_output(connection: Connection, run_id: str, file: Path) -> None:
-    """Stores the file as the run's `output.txt`, unless it is empty."""
+    """Stores the file as the run's `output.txt`, without passwords, unless it is empty."""
     assert file.name == keys.OUTPUT_FILE
-    if file.stat().st_size:
+    if output := file.read_bytes().decode("latin-1"):  # every byte stays as it is
+        file.write_bytes(without_passwords(output).encode("latin-1"))
         connection.client.log_artifact(run_id, str(file))
 
 

@@ -14,6 +14,7 @@ from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.utils.time import get_current_time_millis
 
 from mlflow_hpo.data import Data
+from mlflow_hpo.errors import without_passwords
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, store_errors, to_json
 from mlflow_hpo.store.models import log_model, ready_models
@@ -93,7 +94,9 @@ class Recorder:
         """Logs the data set as an input of the run."""
         rows = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
         profile = to_json({"rows": rows, "shape": data.shape, "classes": data.classes})
-        entity = Dataset(data.name, data.digest, "code", to_json({"source": data.source}), None, profile)
+        entity = Dataset(
+            data.name, data.digest, "code", to_json({"source": without_passwords(data.source)}), None, profile
+        )
         inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])]
         for attempt in range(DATASET_ATTEMPTS):
             try:

@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import Connection
+from mlflow_hpo.store.connection import Connection, context_tags
 from mlflow_hpo.store.creation import create_run
 from mlflow_hpo.store.fluent import active_run
 from mlflow_hpo.store.study_run import StudyRun
@@ -52,14 +52,17 @@ def open_run(connection: Connection, run_id: str) -> StudyRun:
     return StudyRun(connection, connection.client.get_run(run_id))
 
 
-def find_study(connection: Connection, name: str) -> StudyRun:
-    """Returns the study with this run id or run name, or the newest one for `latest`.
+def find_study(connection: Connection, name: str, any_user: bool = False) -> StudyRun:
+    """Returns the study with this run id or run name, or this user's newest one for `latest`.
+
+    Args:
+        any_user: the newest one, whoever began it.
 
     Raises:
         StudyError: there is none, or several, or the run is no study.
     """
     if name == LATEST:
-        return _latest(connection)
+        return _latest(connection, any_user)
     with suppress(MlflowException):
         study = open_run(connection, name)
         if not study.is_study:
@@ -95,10 +98,15 @@ def _named(connection: Connection, name: str) -> StudyRun:
     return StudyRun(connection, runs[0])
 
 
-def _latest(connection: Connection) -> StudyRun:
-    newest = max(_studies(connection), key=lambda run: run.info.start_time, default=None)
+def _latest(connection: Connection, any_user: bool) -> StudyRun:
+    studies, user = _studies(connection), context_tags()[keys.USER]
+    users = [run for run in studies if any_user or run.data.tags.get(keys.USER) == user]
+    newest = max(users, key=lambda run: run.info.start_time, default=None)
     if newest is None:
-        raise StudyError(f"no study in {connection.uri}: start one with mlflow-hpo search")
+        others = f", but {len(studies)} of others: give a run id, or --any-user" if studies else ""
+        raise StudyError(
+            f"no study of {user} in {connection.uri}{others or ': start one with mlflow-hpo search'}"
+        )
     return StudyRun(connection, newest)
 
 
@@ -107,14 +115,14 @@ def _studies(connection: Connection, condition: str = "") -> list[Run]:
     return list(connection.runs(connection.experiment_ids(), IS_STUDY + condition, order))
 
 
-def find_trial(connection: Connection, name: str) -> tuple[StudyRun, Trial]:
-    """Returns the study and the trial with this run id, or `STUDY:NUMBER`.
+def find_trial(connection: Connection, name: str, any_user: bool = False) -> tuple[StudyRun, Trial]:
+    """Returns the study and the trial with this run id, or `STUDY:NUMBER`; `any_user` as for `find_study`.
 
     Raises:
         StudyError: there is none.
     """
     study, colon, number = name.rpartition(":")
-    run = find_study(connection, study) if colon else _study_of(connection, name)
+    run = find_study(connection, study, any_user) if colon else _study_of(connection, name)
     for trial in run.trials.load():
         if name == trial.run_id or (colon and number == str(trial.number)):
             return run, trial

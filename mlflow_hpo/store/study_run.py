@@ -25,7 +25,7 @@ from mlflow_hpo.trial import State, Trial
 Json = Mapping[str, Any]  # of JSON's types
 REASON_KEPT = 1000  # characters of a reason: a tag holds several
 LOADS_KEPT = 3
-INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
+INHERITED = (keys.USER, "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
 
 
 class RecordedStudy:
@@ -52,6 +52,11 @@ class RecordedStudy:
                 f"version {keys.FORMAT}: start it again with a search"
             )
         return version is not None
+
+    @property
+    def owner(self) -> str:
+        """The user who began the study, by its tag."""
+        return self.tags.get(keys.USER, "nobody who is named")
 
     @property
     def is_over(self) -> bool:

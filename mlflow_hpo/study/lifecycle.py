@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from rich.console import Console
 
 from mlflow_hpo.errors import GateError, Interrupted, Stopped, StudyError, SupersededError
@@ -24,6 +23,7 @@ from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.registering import log_page, page_after, says
 from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.source import Given, keep_contents
+from mlflow_hpo.study.trust import check_trusted
 from mlflow_hpo.study.workers import StudyWorkers, study_folder
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def resume(
     shown: Shown | None = None,
     retry_failed: bool = False,
     take_over: bool = False,
+    trust: str = "",
+    any_user: bool = False,
 ) -> "Study":
     """Goes on with a study: finishes what was cut, and trains what is missing.
 
@@ -106,6 +108,8 @@ def resume(
         given: what Python gives again.
         retry_failed: train the failed trials again.
         take_over: take the study from a process on another machine, which is known to be dead.
+        trust: the digest of what it runs, see `check_trusted`.
+        any_user: `latest` is the newest study, whoever began it.
 
     Raises:
         HpoError: it cannot go on.
@@ -116,9 +120,11 @@ def resume(
 
     with ExitStack() as stack:
         stack.enter_context(store_errors())
-        run = find_study(Connection(), name)
+        run = find_study(Connection(), name, any_user)
+        given = given or Given(stack.enter_context(study_folder()))
+        check_trusted(run, info_of(run), options, given, trust, says(console))
         settings = resumed_settings(run, options)
-        given = given_again(run, settings, options, given or Given(stack.enter_context(study_folder())))
+        given = given_again(run, settings, options, given)
         workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console), run.connection))
         planned = plan(settings, given, workers)
         return _go_on(run, planned, given, workers, console, shown, False, retry_failed, take_over)
@@ -207,7 +213,7 @@ def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
         yield
     except (GateError, Interrupted, Stopped):
         if of_project:
-            set_status_after(run.connection.uri, run.run_id, _mlflow_process(), "FINISHED")
+            set_status_after(run.connection.uri, run.run_id, "FINISHED")
         raise
 
 
@@ -222,16 +228,10 @@ def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
     except (Interrupted, Stopped, SupersededError) as cut:
         if of_project:
             status = "RUNNING" if isinstance(cut, SupersededError) else "KILLED"  # RUNNING elsewhere
-            set_status_after(run.connection.uri, run.run_id, _mlflow_process(), status)
+            set_status_after(run.connection.uri, run.run_id, status)
         raise
     except BaseException as error:
         if not run.is_over:  # what fails while it is driven has ended it already
             with suppress(Exception):  # the store may be what failed
                 run.end(State.FAILED, str(error) or type(error).__name__)
         raise
-
-
-def _mlflow_process() -> int:
-    """Returns the pid of the `mlflow run` above this process, or of its parent."""
-    above = psutil.Process().parents()
-    return next((p.pid for p in reversed(above) if "mlflow" in " ".join(p.cmdline()[:3])), os.getppid())

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.jupyter import JUPYTER_HTML_FORMAT
 from rich.text import Text
 
+from mlflow_hpo.errors import printable
+
 if TYPE_CHECKING:
     from mlflow_hpo.study.driver import Study
     from mlflow_hpo.study.progress import Progress
@@ -97,5 +99,5 @@ def as_html(progress: "Progress") -> str:
     console = Console(
         file=io.StringIO(), record=True, width=COLUMNS, color_system="truecolor", force_jupyter=False
     )
-    console.print(Text(f"study {progress.name}", "bold"), progress, progress.best_table())
+    console.print(Text(printable(f"study {progress.name}"), "bold"), progress, progress.best_table())
     return console.export_html(inline_styles=True, code_format=JUPYTER_HTML_FORMAT)

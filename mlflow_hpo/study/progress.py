@@ -80,9 +80,9 @@ class Progress:
         head, rows = summary.best_rows(self.info, self.trials, BEST_SHOWN)
         table = Table(box=None, header_style="bold", pad_edge=False)
         for name in head if rows else []:
-            table.add_column(Text(name), justify="right", no_wrap=True)
+            table.add_column(Text(printable(name)), justify="right", no_wrap=True)
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(printable(cell)) for cell in row))
         return table
 
 

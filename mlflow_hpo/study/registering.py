@@ -13,6 +13,7 @@ from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.study.source import Given
+from mlflow_hpo.study.trust import check_trusted
 from mlflow_hpo.study.workers import study_folder
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ def register_best(
     options: Mapping[str, Any],
     console: Console,
     given: Given | None = None,
+    trust: str = "",
 ) -> "Registration | None":
     """Registers the best model of a study that is over, with workers of its own; see `registry.register`.
 
     Args:
         options: settings of the gate that are given another value.
         given: what Python gave the study, if that is at hand.
+        trust: the digest of what it runs, see `check_trusted`.
     """
     from mlflow_hpo import registry
     from mlflow_hpo.report.next_commands import register_command
@@ -43,11 +46,12 @@ def register_best(
 
     info = info_of(run)
     info = replace(info, settings=read_settings({**info.settings.dump(), **options}))
-    registry.check_registrable(run, trials)
     with ExitStack() as stack:
+        given = given or Given(stack.enter_context(study_folder()))
+        check_trusted(run, info, {}, given, trust, says(console))
+        registry.check_registrable(run, trials)
         command = register_command(info, run.run_id, request.name, request.alias, request.force)
         stack.enter_context(Signals(command))
-        given = given or Given(stack.enter_context(study_folder()))
         count = min(info.worker_count, info.settings.top_k)
         dispatcher = stack.enter_context(recorded_workers(run, info, given, count))
         if not request.dry_run:

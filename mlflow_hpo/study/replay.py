@@ -1,6 +1,7 @@
 """Trains a trial again from what its run records, and says how far that agrees."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
@@ -12,6 +13,7 @@ from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.store import Connection, StudyRun, find_trial, history, keys, store_errors
 from mlflow_hpo.study.resumption import recorded_workers
 from mlflow_hpo.study.source import Given
+from mlflow_hpo.study.trust import check_trusted
 from mlflow_hpo.study.workers import study_folder
 from mlflow_hpo.trial import Dropped, State, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher
@@ -112,16 +114,23 @@ def replay_lines(found: Replay, trial: Trial, metric: str, tolerance: float) -> 
     return [*lines, f"{metric} agrees {exact}, over {found.epochs} epochs"]
 
 
-def replay_by_name(name: str, tolerance: float) -> list[str]:
+def replay_by_name(
+    name: str, tolerance: float, trust: str, any_user: bool, say: Callable[[str], None]
+) -> list[str]:
     """Replays the trial with this run id, or `STUDY:NUMBER`; returns the lines that say how far it agrees.
+
+    Args:
+        trust, say: see `check_trusted`.
+        any_user: `latest` is the newest study, whoever began it.
 
     Raises:
         StudyError: there is no such trial, or it differs by more than the tolerance.
     """
     os.environ.pop(variables.RUN_ID, None)
     with store_errors(), study_folder() as folder:
-        run, trial = find_trial(Connection(), name)
+        run, trial = find_trial(Connection(), name, any_user)
         info = info_of(run)
+        check_trusted(run, info, {}, Given(folder), trust, say)
         with (
             Signals(f"mlflow-hpo replay {trial.run_id}"),
             recorded_workers(run, info, Given(folder), info.worker_count) as dispatcher,  # one starts

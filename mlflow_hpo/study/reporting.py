@@ -56,7 +56,9 @@ def _register(
 ) -> None:
     alias = options["alias"] or info_of(run).settings.alias
     request = RegistrationRequest(options["register"], alias, options["force"], options["dry_run"])
-    done = register_best(run, [entry.trial for entry in entries], request, gate, console)
+    done = register_best(
+        run, [entry.trial for entry in entries], request, gate, console, trust=options["trust"]
+    )
     print_registered(done, says(console))
 
 

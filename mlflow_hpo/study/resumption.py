@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from mlflow_hpo.errors import StudyError
+from mlflow_hpo.errors import StudyError, without_passwords
 from mlflow_hpo.report.next_commands import resume_command
 from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
@@ -31,6 +31,10 @@ def resumed_settings(run: StudyRun, options: Mapping[str, Any]) -> Settings:
     """
     info = info_of(run)
     asked = {name: value for name, value in options.items() if value is not None}
+    if "project" in asked:  # its address with the password, which is not stored
+        if not info.settings.project:
+            raise StudyError(f"study {run.run_id} tunes no project, but model {info.model!r}")
+        asked["project"] = {**info.settings.project.model_dump(), "uri": asked["project"]}
     return _merged(run, info, read_settings({**run.settings, **asked}))
 
 
@@ -41,12 +45,13 @@ def _merged(run: StudyRun, info: StudyInfo, new: Settings) -> Settings:
         by_content = name in FILES and (before[name] or name == "space")
         if name in RESUMABLE or by_content or value == before[name]:
             continue
-        if str(value) != str(filled[name]):
+        if without_passwords(str(value)) != str(filled[name]):
             raise StudyError(
                 f"study {run.run_id} began with {name} {filled[name]!r}, not {value!r}: "
                 f"a resume may change {', '.join(RESUMABLE)}"
             )
-        kept[name] = before[name]
+        if name != "project":
+            kept[name] = before[name]
     return read_settings({**after, **{name: before[name] for name in FILES}, **kept})
 
 

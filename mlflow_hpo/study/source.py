@@ -14,6 +14,7 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space, paths_of
 from mlflow_hpo.study import checks
+from mlflow_hpo.study.trust import remember
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
@@ -145,8 +146,13 @@ def _without(space: Space, fixed: Mapping[str, str]) -> Space:
 
 
 def keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyInfo | None = None) -> None:
-    """Keeps code and, if asked to, data that Python gave; `before`: what the study has kept already."""
+    """Keeps code and, if asked to, data that Python gave, and notes for this user what the study runs.
+
+    Args:
+        before: the study's record, if it has kept something already.
+    """
     kept = {before.code, before.scorer, before.options, before.data_content} if before else set()
     data = info.data_content if info.settings.keep_data else ""
     for digest in {info.code, info.scorer, info.options, data} - kept - {""}:
         run.artifacts.keep_content(given.folder / digest)
+    remember(run.run_id, info)
