@@ -103,11 +103,10 @@ def tune_project(
     project = given_project(
         uri, entry_point=entry_point, parameters=fixed, version=version, env_manager=env_manager
     )
+    options = {**settings, "metric": metric, "project": project}
     with _in_one_line():
-        study, given, folder = run_project(
-            {**settings, "metric": metric, "project": project}, space, progress
-        )
-    return TunedStudy(study, given, folder)
+        tuned = run_project(options, space, progress)
+    return TunedStudy(*tuned)
 
 
 def run_project(

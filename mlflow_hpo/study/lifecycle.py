@@ -108,8 +108,7 @@ def resume(
         given: what Python gives again.
         retry_failed: train the failed trials again.
         take_over: take the study from a process on another machine, which is known to be dead.
-        trust: the digest of what it runs, see `check_trusted`.
-        any_user: `latest` is the newest study, whoever began it.
+        trust, any_user: see `check_trusted` and `find_study`.
 
     Raises:
         HpoError: it cannot go on.
