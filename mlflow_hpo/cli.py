@@ -291,7 +291,8 @@ def _console() -> "Console":
 
 
 def _fail(message: str, status: int) -> None:
-    from mlflow_hpo.errors import printable
+    from mlflow_hpo.errors import cut, printable
 
-    click.echo(f"Error: {printable(message)}", err=True)
+    shown = "\n".join(map(cut, printable(message).split("\n")))
+    click.echo(f"Error: {shown}", err=True)
     sys.exit(status)

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing_extensions import override
 
 LONGEST = 500  # characters of a line that may quote whole arrays
+LONGEST_SHOWN = 2000  # of any line
+CUT = "… (cut, of "  # where a text goes on elsewhere
 STYLING = re.compile(r"\x1b\[[\d;]*m")
 # Lines in which Keras and TensorFlow lead up to what is wrong; what goes with them is indented.
 LEADING = re.compile(r"^Exception encountered|Error encountered:|^Graph execution error|^Detected at node")
@@ -176,6 +178,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
+def cut(line: str, longest: int = LONGEST_SHOWN) -> str:
+    """Returns a line that is not too long to be read; of one that is, the beginning, and how long it is."""
+    return line if len(line) <= longest else f"{line[:longest]}{CUT}{len(line):,} characters)"
+
+
 def one_line(error: BaseException, longest: int | None = 300) -> str:
     """Returns the message of another library's error in one line, or the error's type if it has no message.
 
@@ -191,7 +198,7 @@ def worded(error: BaseException, whole: bool = True) -> str:
     Args:
         whole: all of the message; else the line of it that says what is wrong.
     """
-    words = " ".join(without_passwords(str(error)).split()) if whole else main_line(error)
+    words = cut(" ".join(without_passwords(str(error)).split())) if whole else main_line(error)
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
@@ -199,10 +206,10 @@ def main_line(error: BaseException) -> str:
     """Returns the line of an error that says what is wrong: Keras and TensorFlow write others around it."""
     text = without_passwords(STYLING.sub("", str(error)))
     if expected := EXPECTED.search(text):
-        return expected.group()[:LONGEST]
+        return cut(expected.group(), LONGEST)
     lines = [line for line in text.splitlines() if line.strip()]
     main = (line for line in lines if not line[0].isspace() and not LEADING.search(line))
-    return " ".join(next(main, lines[0] if lines else "").split())[:LONGEST]
+    return cut(" ".join(next(main, lines[0] if lines else "").split()), LONGEST)
 
 
 def how_it_ended(status: int) -> str:

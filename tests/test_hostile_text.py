@@ -2,9 +2,12 @@
 
 import csv
 import io
+from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
+from conftest import hpo, one_line_error
 from rich.console import Console
 
 from mlflow_hpo.errors import SpaceError, printable
@@ -12,6 +15,7 @@ from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.formats import formatted
 from mlflow_hpo.report.summary import escaped
 from mlflow_hpo.space import parse_space
+from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.study.progress import config_text
 
 STEERING = "\x1b]0;title\x07\x1b[2Jgone\r\x9b31m"
@@ -77,3 +81,42 @@ def test_of_many_faults_ten_are_listed() -> None:
 def test_what_is_nested_too_deep_is_one_line(text: str) -> None:
     with pytest.raises(SpaceError, match=r"^space:1: .*too deep$"):
         parse_space(text, "space")
+
+
+MESSAGE = "the beginning " + "é" * 200_000
+
+
+def test_a_long_message_is_cut_with_a_note_where_all_of_it_is(own_uri: str) -> None:
+    Path("job.py").write_text(f"def objective(trial):\n    raise ValueError({MESSAGE!r} + ' the end')\n")
+    Path("space.yaml").write_text("x: [1, 2]")
+    options = (
+        "--model",
+        "job.py:objective",
+        "--space",
+        "space.yaml",
+        "--max-trials",
+        "1",
+        "--metric",
+        "loss",
+    )
+    done = hpo(own_uri, "search", *options, "--metric", "loss", "--workers", "1")
+    client = Connection(own_uri).client
+    [trial] = client.search_runs(["0"], "tags.`mlflow_hpo.trial` = '0'")
+    note = f"(cut, of 200,022 characters), all of them in traceback.txt of run {trial.info.run_id}"
+    reason = trial.data.tags[keys.REASON]
+    assert reason.startswith("ValueError: the beginning éé")
+    assert reason.endswith(note)
+    for text in (done.stdout, done.stderr, trial.data.tags[keys.NOTE]):
+        assert note in text
+        assert len(text) < 12_000
+    report = hpo(own_uri, "report", "--html", "page.html")
+    assert note in report.stdout
+    assert "traceback.txt" in Path("page.html").read_text()
+    folder = mlflow.artifacts.download_artifacts(f"{trial.info.artifact_uri}/{keys.TRACEBACK_FILE}")
+    assert f"{MESSAGE} the end" in Path(folder).read_text()
+
+
+def test_a_long_word_of_a_command_is_not_repeated_whole(own_uri: str) -> None:
+    said = one_line_error(hpo(own_uri, "search", "--model", "x" * 100_000))
+    assert len(said) < 2_100
+    assert said.endswith("characters)")

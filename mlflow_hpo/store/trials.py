@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mlflow.entities import Run, ViewType
 
-from mlflow_hpo.errors import RunDeletedError, without_passwords
+from mlflow_hpo.errors import CUT, RunDeletedError, cut, without_passwords
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import store_errors, to_json
 from mlflow_hpo.store.deletion import delete_models
@@ -120,7 +120,9 @@ class Trials:
 
     def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> Trial:
         """Ends a trial that brought no result, with a reason for people."""
-        traceback = without_passwords(traceback)
+        traceback, reason = without_passwords(traceback), cut(reason)
+        if CUT in reason and traceback:
+            reason += f", all of them in {keys.TRACEBACK_FILE} of run {trial.run_id}"
         trial = replace(trial, state=state, reason=reason)
         note = f"**{state}**: {reason}" + (
             f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
