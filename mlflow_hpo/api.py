@@ -2,14 +2,13 @@
 
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlflow_hpo.errors import HpoError, Interrupted, StudyError
+from mlflow_hpo.errors import Interrupted, StudyError, alone
 from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.metric import best
 from mlflow_hpo.study.from_python import given_content, with_scorer, with_space
@@ -67,8 +66,12 @@ def tune(
         without_widgets()
     console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     again = {"retry_failed": retry_failed, "take_over": take_over, "trust": trust}
-    with _in_one_line():
-        study = _driven(resume, {**settings, **names}, given, console, shown, again)
+    try:
+        with alone():
+            study = _driven(resume, {**settings, **names}, given, console, shown, again)
+    except BaseException:  # else its folder would stay as long as the traceback does
+        folder.cleanup()
+        raise
     return TunedStudy(study, given, folder)
 
 
@@ -104,7 +107,7 @@ def tune_project(
         uri, entry_point=entry_point, parameters=fixed, version=version, env_manager=env_manager
     )
     options = {**settings, "metric": metric, "project": project}
-    with _in_one_line():
+    with alone():
         tuned = run_project(options, space, progress)
     return TunedStudy(*tuned)
 
@@ -143,15 +146,6 @@ def _driven(
     if resume is None:
         return lifecycle.start(read_settings(options), console, given, shown)
     return lifecycle.resume(resume, options, console, given, shown, **again)
-
-
-@contextmanager
-def _in_one_line() -> Iterator[None]:
-    """Raises our errors alone: what they arose from is in their line, and may quote a password."""
-    try:
-        yield
-    except HpoError as error:
-        raise error from None
 
 
 class TunedStudy:
@@ -245,7 +239,7 @@ class TunedStudy:
 
         request = RegistrationRequest(name, alias or self._info.settings.alias, force, dry_run)
         try:
-            with _in_one_line(), store_errors():
+            with alone(), store_errors():
                 return register_best(self._run, self.trials, request, {}, Console(), self._given)
         except Interrupted as cut:
             raise KeyboardInterrupt(str(cut)) from None

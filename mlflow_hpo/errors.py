@@ -6,7 +6,8 @@ Each carries one line that names the thing, the value and what would be right.
 
 import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from typing_extensions import override
 
@@ -133,6 +134,15 @@ class RunDeletedError(TrialError):
 
 class NotFiniteError(TrialError):
     """A loss became NaN or infinite."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Raises our errors without those that they arose from, which may quote a password."""
+    try:
+        yield
+    except HpoError as error:
+        raise error from None
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:

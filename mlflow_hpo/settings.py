@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.metric import unboxed
 from mlflow_hpo.projects.spec import ProjectSpec
 
 ALL = "all"  # as max_trials: a whole grid
@@ -22,7 +23,7 @@ PROJECT_GRACE = 15.0  # seconds that a trial of a project has to end its process
 
 
 def _blank_is_none(value: Any) -> Any:
-    return None if value == "" else value
+    return None if isinstance(value, str) and not value else value
 
 
 def _words_or_count(*words: str, least: int = 1) -> Callable[[Any], Any]:
@@ -30,7 +31,7 @@ def _words_or_count(*words: str, least: int = 1) -> Callable[[Any], Any]:
 
     def read(value: Any) -> Any:
         try:
-            number = value if value in words else int(str(value).strip())
+            number: Any = value if isinstance(value, str) and value in words else int(str(value).strip())
         except ValueError:
             number = least - 1
         if number not in words and number < least:
@@ -54,7 +55,7 @@ Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
 Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
 Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
 Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
-Name = Annotated[str | None, BeforeValidator(lambda value: None if value in ("", None) else str(value))]
+Name = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value) or None)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
 WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
@@ -232,9 +233,17 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
         ConfigError: one clause for each option that is wrong, with its value and what would be right.
     """
     try:
-        return Settings(**options)
+        return Settings(**{name: _plain(name, value) for name, value in options.items()})
     except ValidationError as error:
         raise ConfigError("; ".join(_faults(error))) from None
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Returns a value as Python's own; refuses bytes, which pydantic takes for the number that they spell."""
+    value = unboxed(value)
+    if isinstance(value, bytes | bytearray):
+        raise ConfigError(f"{name.replace('_', '-')}: {value!r:.100} is of type {type(value).__name__}")
+    return value
 
 
 def check_registration(

@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 ROUNDS = {  # of tests/attack/NAME.py: each takes some twenty seconds at most
+    "fuzz": 57,
     "kills": 1,
     "lost_answers": 1,
     "second_drivers": 1,

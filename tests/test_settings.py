@@ -2,6 +2,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from plans import make_info, make_plan
 
@@ -126,3 +128,22 @@ def test_a_column_that_is_given_again_is_no_value_to_stop_at(tmp_path: Path) -> 
     assert read_settings({**known, "target": "b"}).target_column == "b"
     with pytest.raises(ConfigError, match="target: with a target-column it is the value to stop at, not 'a'"):
         read_settings({**known, "target": "a"})
+
+
+@pytest.mark.parametrize(
+    "value", [np.complex128(3), 3j, b"3", bytearray(b"3"), np.array([3, 3]), pd.NA, {3}, object()], ids=repr
+)
+def test_what_is_no_number_is_refused_by_its_option(value: object) -> None:
+    for name in ("max_trials", "timeout", "retries", "fraction", "workers", "patience"):
+        with pytest.raises(ConfigError, match=rf"^{name.replace('_', '-')}: "):
+            read_settings({name: value})
+
+
+def test_an_array_of_one_number_is_a_number() -> None:
+    given = {
+        "max_trials": np.array(3),
+        "timeout": np.float32(3),
+        "retries": np.int64(3),
+        "patience": np.array([3]),
+    }
+    assert read_settings(given) == read_settings(dict.fromkeys(given, 3))

@@ -1,9 +1,9 @@
 """Loads a data set: finds its source by the form of its name, cleans its rows and splits them."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -41,7 +41,7 @@ KINDS = (  # the first that matches
     Kind(given, lambda name: name.startswith(GIVEN), has_columns=True),
     Kind(tables, lambda name: name.endswith(tables.SUFFIXES), has_columns=True),
     Kind(arrays, lambda name: name.endswith(arrays.SUFFIXES)),
-    Kind(images, lambda name: Path(name).is_dir()),
+    Kind(images, os.path.isdir),
     Kind(functions, is_reference, has_columns=True),
 )
 

@@ -1,5 +1,6 @@
 """Prepares a project to run, once per study: MLflow's own functions fetch, check and build it."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.projects.spec import ProjectSpec
 from mlflow_hpo.space import Space
 
+ADDRESS = (":", "@", ".git", ".zip")  # what one of git's or an archive's has in it
 LONGEST = 600  # characters of MLflow's message
 
 
@@ -27,7 +29,7 @@ def prepare(spec: ProjectSpec, space: Space, resource: str, folder: Path) -> Pre
     Raises:
         ConfigError: the project cannot be fetched or built, or does not take a name or a value.
     """
-    _check_stored(spec)
+    _check_spec(spec)
     with _config_errors(f"project {spec.uri!r} cannot be run"), _temporary_files_in(folder):
         project, project_folder, entry = _fetch(spec, {*space.names(), resource} - {""})
         parameters.check_names(entry, space, spec.parameters, resource)
@@ -53,8 +55,11 @@ def prepare(spec: ProjectSpec, space: Space, resource: str, folder: Path) -> Pre
     )
 
 
-def _check_stored(spec: ProjectSpec) -> None:
-    """Raises ConfigError if a fixed value had a password, which a study that goes on does not know."""
+def _check_spec(spec: ProjectSpec) -> None:
+    """Refuses what is neither a folder nor an address, and values whose password no study stores."""
+    root = spec.uri.partition("#")[0]
+    if not (os.path.exists(root) or any(mark in root for mark in ADDRESS)):  # noqa: PTH110
+        raise ConfigError(f"project {spec.uri!r}: there is no such folder, and it is no address of git's")
     for name, value in spec.parameters.items():
         if HIDDEN in value:
             raise ConfigError(

@@ -52,10 +52,11 @@ def check_page_file(option: str, file: str) -> None:
     path = Path(file)
     if path.suffix.lower() not in PAGE_SUFFIXES:
         raise ConfigError(f"{option}: {file!r} is no name for an HTML page: give one that ends in .html")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112 (a name may be too long)
         raise ConfigError(f"{option}: {file!r} cannot be written: there is no folder {str(path.parent)!r}")
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        why = "it is a folder" if path.is_dir() else "permission denied"
+    is_folder, there = os.path.isdir(path), os.path.exists(path)  # noqa: PTH110, PTH112
+    if is_folder or not os.access(path if there else path.parent, os.W_OK):
+        why = "it is a folder" if is_folder else "permission denied"
         raise ConfigError(f"{option}: {file!r} cannot be written: {why}")
 
 

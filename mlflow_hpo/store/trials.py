@@ -29,6 +29,13 @@ def given_up(trial: Trial) -> Trial:
     return replace(trial, state=State.FAILED, reason=str(RunDeletedError()), dropped=Dropped.ALL)
 
 
+def _cut(reason: str, run_id: str) -> str:
+    """Returns a reason that is not too long; says where all of it is if that is a run's traceback."""
+    reason = cut(reason)
+    is_whole = not run_id or CUT not in reason
+    return reason if is_whole else f"{reason}, all of them in {keys.TRACEBACK_FILE} of run {run_id}"
+
+
 class Trials:
     """The trials of one study."""
 
@@ -120,9 +127,8 @@ class Trials:
 
     def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> Trial:
         """Ends a trial that brought no result, with a reason for people."""
-        traceback, reason = without_passwords(traceback), cut(reason)
-        if CUT in reason and traceback:
-            reason += f", all of them in {keys.TRACEBACK_FILE} of run {trial.run_id}"
+        traceback = without_passwords(traceback)
+        reason = _cut(reason, trial.run_id if traceback else "")
         trial = replace(trial, state=state, reason=reason)
         note = f"**{state}**: {reason}" + (
             f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
