@@ -73,27 +73,17 @@ def test_an_option_and_a_bound(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        (np.complex128(3), "complex128"),
-        (3j, "complex"),
-        (Decimal(3), "Decimal"),
-        (Fraction(3), "Fraction"),
-        (np.datetime64("2026-01-31"), "datetime64"),
-        (b"3", "bytes"),
-        ({3}, "set"),
-        (pd.NA, "NAType"),
-        (pd.NaT, "NaTType"),
-        (tf.constant(3j), "EagerTensor"),
-    ],
-    ids=repr,
+    "value", [np.complex128(3), np.complex64(3), 3j, np.array(3j), tf.constant(3j)], ids=repr
 )
-def test_what_is_no_option_is_refused_by_name(value: Any, kind: str) -> None:
-    for space, place in (({"x": [1, value]}, "x[1]"), ({"x": {"type": "float", "low": value}}, "x.low")):
-        with pytest.raises(SpaceError) as caught:
-            space_text(space)
-        assert str(caught.value).startswith(f"space: {place}: ")
-        assert f"is of type {kind}" in str(caught.value)
+def test_a_complex_number_is_no_option(value: Any) -> None:
+    with pytest.raises(SpaceError, match=r"^space: x: .* is a complex number, which no hyper"):
+        space_text({"x": [1, value]})
+
+
+@pytest.mark.parametrize("value", NONE, ids=repr)
+def test_what_is_no_number_is_no_bound(value: Any) -> None:
+    with pytest.raises(SpaceError, match=r"^space: x\.?(low)?: "):
+        space_text({"x": {"type": "float", "low": value, "high": 4}})
 
 
 @pytest.mark.parametrize("value", [float("nan"), np.float32("inf"), Tensor(-inf)], ids=repr)

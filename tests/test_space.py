@@ -245,3 +245,12 @@ def test_a_range_that_is_wider_than_a_float_is_a_fault() -> None:
         parse_space("x: {type: float, low: -1e308, high: 1e308}", "s")
     with pytest.raises(SpaceError, match=r"s:1: x: the range from 0 to 10+ is wider than a float can say"):
         parse_space(f"x: {{type: int, low: 0, high: 1{'0' * 400}}}", "s")
+
+
+@pytest.mark.parametrize(
+    "text", ["a: {b: 1}\na: [1, 2]", "a: [1, 2]\na: {b: {c: 1}}", "a.b: [1]\na: {b: {c: 1}}"]
+)
+def test_a_name_is_not_also_that_of_a_mapping(text: str) -> None:
+    with pytest.raises(SpaceError, match=r"'a(\.b)?' is defined twice where both would be active"):
+        parse_space(text, "space")
+    parse_space("a: {b: 1, c: [1, 2]}\nd: {b: 1}", "space")

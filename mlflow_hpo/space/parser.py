@@ -41,7 +41,7 @@ class Parser(Nodes):
             return None
         parameters: dict[str, Parameter] = {}
         paths: dict[str, Path] = {}
-        taken: set[str] = set()
+        taken, holders = set[str](), set[str]()  # names, and names of mappings that have names in them
         for way, key, value in self._named(node, path):
             name = ".".join(way)
             where = f"{path}.{name}" if path else name
@@ -49,9 +49,10 @@ class Parser(Nodes):
                 paths[name] = way
             parameter = self._parameter(value, where)
             below = parameter.names() if isinstance(parameter, Choice) else set[str]()
-            if twice := sorted(({name} | below) & taken | {name} & below):
+            above = {".".join(way[:depth]) for depth in range(1, len(way))}
+            if twice := sorted(({name} | below) & taken | {name} & below | above & taken | {name} & holders):
                 self._fault(key, where, f"{twice[0]!r} is defined twice where both would be active")
-            taken |= {name} | below
+            taken, holders = taken | {name} | below, holders | above
             if parameter:
                 parameters[name] = parameter
         return Space(parameters, paths)

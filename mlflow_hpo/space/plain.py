@@ -20,6 +20,8 @@ Plain = Any
 
 def plain(value: Any) -> Any:
     """Returns a value with what other libraries hold as Python's own, and tuples and ranges as lists."""
+    if isinstance(value, type):
+        return value
     held = value
     if hasattr(value, "numpy") and not hasattr(value, "tolist") and getattr(value, "shape", ()) != ():
         held = value.numpy()  # a tensor of TensorFlow's

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow_hpo.errors import SpaceError
+from mlflow_hpo.metric import unboxed
 from mlflow_hpo.space.choices import identity
 from mlflow_hpo.space.plain import plain
 
@@ -35,7 +36,7 @@ class Options:
             if isinstance(value, tuple):
                 self._keep(name, read, value)
             return read
-        if isinstance(read, complex):
+        if isinstance(unboxed(value), complex):
             raise SpaceError(f"space: {name}: {value!r} is a complex number, which no hyperparameter can be")
         taken = [word for word, _ in self.objects.get(name, ())]
         words = (f"{_described(value)}{' again' * times}" for times in range(len(taken) + 1))
