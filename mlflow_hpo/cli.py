@@ -229,7 +229,7 @@ def replay(trial: str, tolerance: float, trust: str, any_user: bool) -> None:
 
     Example: mlflow-hpo replay latest:11
     """
-    from mlflow_hpo.study.lifecycle import says
+    from mlflow_hpo.study.registering import says
     from mlflow_hpo.study.replay import replay_by_name
 
     say = says(_console())
