@@ -314,7 +314,6 @@ NO_NUMBERS: list[Any] = [
     ),
     *(np.array([1, 2]), range(3), [1], "\x1b[2J", Path("x"), float("nan"), np.float64("inf"), Decimal("nan")),
 ]
-OPAQUE = [value for value in NO_NUMBERS if not isinstance(value, list | range | str | np.ndarray)]
 
 
 def a_setting(draw: Draw, place: Place) -> Said:
@@ -325,10 +324,14 @@ def a_setting(draw: Draw, place: Place) -> Said:
 
 
 def an_option_of_python(draw: Draw, place: Place) -> Said:
-    odd = draw.choice(OPAQUE)
-    spaces: list[Any] = [{"x": [1, odd]}, {"x": odd}, {"x": {"type": "float", "low": 0, "high": odd}}, odd]
-    space = draw.choice([*spaces, {"x": [{"a": {"y": odd}}]}, {("x", 1): [1, 2]}])
-    return place.python(lambda: mlflow_hpo.tune(_loss, space, **QUICK)), "space"
+    odd = draw.choice([value for value in NO_NUMBERS if not isinstance(value, list | range | str | dict)])
+    spaces: list[Any] = [
+        {"x": [1, 3j]},
+        {"x": {"type": "float", "low": 0, "high": odd}},
+        odd,
+        {("x", 1): [1, 2]},
+    ]
+    return place.python(lambda: mlflow_hpo.tune(_loss, draw.choice(spaces), **QUICK)), "space"
 
 
 def data_of_python(draw: Draw, place: Place) -> Said:
