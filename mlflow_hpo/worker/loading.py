@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 PACKAGE = __name__.partition(".")[0]
 LONGEST_SECONDS = 600.0
-NICENESS = 19  # so that what trains goes first
 MODEST = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # TensorFlow would take all the memory of a GPU
 
 
@@ -77,7 +76,6 @@ def _begin(variables: dict[str, str], folder: str) -> None:
     tempfile.tempdir = folder
     os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its driver
-    os.nice(NICENESS)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 
