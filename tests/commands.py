@@ -1,4 +1,4 @@
-"""The command line in this process: what it says and ends with is that of a process of its own."""
+"""Command lines in this process: what they say and end with is that of a process of its own."""
 
 import logging
 import os
@@ -6,24 +6,28 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TextIO
 
+import mlflow.cli
 from mlflow.tracking._tracking_service import utils as tracking
 
-from mlflow_hpo.cli import main
+from mlflow_hpo import cli
 
+COMMANDS: Mapping[str, Callable[[], None]] = {"mlflow-hpo": cli.main, "mlflow": mlflow.cli.cli}
 QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as Python begins
 
 
-def called(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call `mlflow-hpo` with these arguments and this environment."""
+def called(
+    environment: Mapping[str, str], *arguments: str, command: str = "mlflow-hpo"
+) -> subprocess.CompletedProcess[str]:
+    """Call a command with these arguments and this environment."""
     with redirected(1, "stdout") as out, redirected(2, "stderr") as err:
-        with fresh(environment, ["mlflow-hpo", *arguments]):
+        with fresh(environment, [command, *arguments]):
             try:
-                main()
+                COMMANDS[command]()
             except SystemExit as end:
                 status = end.code
         for file in (out, err):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from conftest import PROJECT, run_command
+from commands import called
+from conftest import PROJECT, environment, run_command
 from mlflow.entities import Run
 
 from mlflow_hpo.store import Connection
@@ -109,10 +110,20 @@ def budget_project(folder: Path) -> str:
 def tune(
     uri: str, project: str, config: dict[str, object], *options: str
 ) -> subprocess.CompletedProcess[str]:
-    """`mlflow run PROJECT --backend hpo`."""
-    command = [sys.executable, "-m", "mlflow", "run", project, "--backend", "hpo"]
-    command += ["--backend-config", json.dumps(config), "--experiment-name", "job", *options]
-    return run_command(command, uri, Path.cwd())
+    """`mlflow run PROJECT --backend hpo`, in this process: MLflow calls the backend in its own."""
+    return called(environment(uri), *_run(project, config, *options), command="mlflow")
+
+
+def tune_process(
+    uri: str, project: str, config: dict[str, object], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own, as a user has it."""
+    return run_command([sys.executable, "-m", "mlflow", *_run(project, config, *options)], uri, Path.cwd())
+
+
+def _run(project: str, config: dict[str, object], *options: str) -> list[str]:
+    given = ("--backend-config", json.dumps(config), "--experiment-name", "job", *options)
+    return ["run", project, "--backend", "hpo", *given]
 
 
 def every_run(uri: str) -> list[Run]:

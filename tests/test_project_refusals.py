@@ -1,12 +1,15 @@
 """What goes wrong with a project is one line and a non-zero exit, with no run and no process left over."""
 
 import json
+import re
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import hpo, one_line_error, run_command
 from project_folders import ELASTICNET, SPACE, every_run, project, tune
+
+from mlflow_hpo.plugin.run_context import refuse_config
 
 pytestmark = pytest.mark.slow
 LOCAL = ("--env-manager", "local")
@@ -76,22 +79,25 @@ def test_a_metric_that_is_never_logged_ends_the_study_and_names_those_that_were(
         ("nothere.json", "cannot be read: No such file or directory"),
     ],
 )
-def test_a_config_that_mlflow_cannot_read_is_one_line(own_uri: str, config: str, reason: str) -> None:
+def test_a_config_that_mlflow_cannot_read_is_one_line(config: str, reason: str) -> None:
     Path("broken.json").write_text('{"space": ')
     Path("list.json").write_text("[1]")
-    command = ["mlflow", "run", str(ELASTICNET), "--backend", "hpo", "--backend-config", config]
+    with pytest.raises(SystemExit, match=re.escape(f"Error: backend-config {config!r} {reason}")):
+        refuse_config(["mlflow", "run", str(ELASTICNET), "--backend", "hpo", "--backend-config", config])
+
+
+def test_mlflow_says_that_line_alone_and_makes_no_run(own_uri: str) -> None:
+    command = ["mlflow", "run", str(ELASTICNET), "--backend", "hpo", "--backend-config", "[1]"]
     done = run_command(command, own_uri, Path.cwd())
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"Error: backend-config {config!r} {reason}")
+    assert line.startswith("Error: backend-config '[1]' holds no object")
     assert every_run(own_uri) == []
 
 
-def test_the_config_of_another_backend_is_not_looked_at(own_uri: str) -> None:
+def test_the_config_of_another_backend_is_not_looked_at() -> None:
     Path("list.json").write_text("[1]")
-    command = ["mlflow", "run", str(ELASTICNET), *LOCAL, "--backend-config", "list.json", "-b", "local"]
-    done = run_command(command, own_uri, Path.cwd())
-    assert "Error: backend-config" not in done.stderr
+    refuse_config(["mlflow", "run", str(ELASTICNET), "--backend-config", "list.json", "-b", "local"])
 
 
 def test_the_command_line_refuses_in_one_line(own_uri: str) -> None:

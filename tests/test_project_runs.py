@@ -7,8 +7,18 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from conftest import hpo, hpo_process, run_command
-from project_folders import ELASTICNET, KERAS, SHELL, SPACE, budget_project, every_run, project, tune
+from conftest import hpo, run_command
+from project_folders import (
+    ELASTICNET,
+    KERAS,
+    SHELL,
+    SPACE,
+    budget_project,
+    every_run,
+    project,
+    tune,
+    tune_process,
+)
 
 from mlflow_hpo.api import tune_project
 from mlflow_hpo.store import LATEST, Connection, find_study
@@ -19,9 +29,8 @@ pytestmark = pytest.mark.slow
 
 def test_an_elasticnet_from_mlflow_run_to_a_registered_model(own_uri: str) -> None:
     config = {"space": SPACE, "metric": "rmse", "max_trials": 3, "register": "diabetes", "workers": 2}
-    done = tune(
-        own_uri, str(ELASTICNET), config, "--env-manager", "local", "-P", "l1_ratio=0.2", "--run-name", "mine"
-    )
+    options = ("--env-manager", "local", "-P", "l1_ratio=0.2", "--run-name", "mine")
+    done = tune_process(own_uri, str(ELASTICNET), config, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "registered trial" in done.stdout
     study, *trials = every_run(own_uri)
@@ -96,7 +105,7 @@ def test_a_keras_project_that_only_calls_autolog_by_the_command_line(own_uri: st
     assert [t.state for t in trials] == [State.FINISHED] * 2
     assert [t.epochs for t in trials] == [2, 2]
     assert len(every_run(own_uri)) == 3
-    done = hpo(own_uri, "report", "--register", "net")
+    done = hpo(own_uri, "report", "--register", "net", "--top-k", "1")
     assert done.returncode == 0, done.stderr
     mlflow.set_tracking_uri(own_uri)
     loaded = mlflow.pyfunc.load_model("models:/net@champion")
@@ -190,6 +199,6 @@ def test_a_project_whose_epochs_are_searched_and_a_trial_of_which_is_trained_aga
     found = {(t.config["rate"], t.config["epochs"]): t.loss for t in study.trials.load()}
     known = [(0.5, 4), *((r, e) for r in (0.5, 1.0) for e in (3, 8))]  # the project's defaults, and the grid
     assert found == {(r, e): pytest.approx(-r * e / 100) for r, e in known}
-    done = hpo_process(own_uri, "replay", "latest:1")
+    done = hpo(own_uri, "replay", "latest:1")
     assert done.returncode == 0, done.stderr
     assert "accuracy agrees exactly" in done.stdout
