@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import changed, hpo, hpo_process, one_line_error
+from conftest import begun, changed, hpo, one_line_error
 from mlflow.artifacts import load_text
 from mlflow.entities.model_registry import ModelVersion
+from plans import make_plan
 
 from mlflow_hpo.errors import GateError, StudyError
+from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.registry import RegistrationRequest, register, rollback
 from mlflow_hpo.registry.gate import champion_of
 from mlflow_hpo.store import Connection, StudyRun, find_study, keys
@@ -46,6 +48,20 @@ def good(start: Start) -> Study:
     return driven(start, GOOD, 6)
 
 
+@pytest.fixture(scope="module")
+def both(
+    connection: Connection, executor: LocalExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Study, Study]:
+    """A good study and a worse one, whose best are trained again once for all who register them."""
+
+    def start(options: dict[str, Any], space: str) -> Study:
+        return begun(connection, experiment, make_plan(options, space, executor), executor)
+
+    folder = tmp_path_factory.mktemp("gate")
+    experiment = connection.client.create_experiment(folder.name, str(folder / "artifacts"))
+    return driven(start, GOOD, 6), worse(start)
+
+
 def driven(start: Start, space: str, epochs: int, trials: int = 3) -> Study:
     study = start({"max_trials": trials, "max_epochs": epochs}, space)
     study.drive()
@@ -68,9 +84,9 @@ def held(connection: Connection, desk: Desk) -> ModelVersion:
 
 
 def test_a_worse_model_is_refused_a_better_one_takes_the_alias_and_gives_it_back(
-    start: Start, connection: Connection, desk: Desk, good: Study
+    connection: Connection, desk: Desk, both: tuple[Study, Study]
 ) -> None:
-    bad = worse(start)
+    good, bad = both
     first = desk.register(bad)
     assert first is not None
     assert first.version == "1"
@@ -92,9 +108,10 @@ def test_a_worse_model_is_refused_a_better_one_takes_the_alias_and_gives_it_back
 
 
 def test_what_was_compared_is_written_on_the_version(
-    start: Start, connection: Connection, desk: Desk, good: Study
+    connection: Connection, desk: Desk, both: tuple[Study, Study]
 ) -> None:
-    desk.register(worse(start))
+    good, bad = both
+    desk.register(bad)
     desk.register(good, {"confidence": 0.9, "min_gain": 0.01})
     version = held(connection, desk)
     compared = json.loads(version.tags[keys.COMPARED])
@@ -113,10 +130,11 @@ def test_what_was_compared_is_written_on_the_version(
 
 
 def test_force_moves_the_alias_and_is_recorded(
-    start: Start, connection: Connection, desk: Desk, good: Study
+    connection: Connection, desk: Desk, both: tuple[Study, Study]
 ) -> None:
+    good, bad = both
     desk.register(good)
-    found = desk.register(worse(start), force=True)
+    found = desk.register(bad, force=True)
     assert found
     assert found.why.startswith("it was forced, though it is not surely better than version 1")
     version = held(connection, desk)
@@ -174,7 +192,7 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(
 
 
 def test_a_champion_with_another_signature_is_named_not_compared(
-    start: Start, connection: Connection, desk: Desk, good: Study, tmp_path: Any
+    start: Start, connection: Connection, desk: Desk, both: tuple[Study, Study], tmp_path: Path
 ) -> None:
     import numpy as np
 
@@ -182,6 +200,7 @@ def test_a_champion_with_another_signature_is_named_not_compared(
     np.savez(tmp_path / "other.npz", x=x, y=y)
     other = start({"data": str(tmp_path / "other.npz"), "max_trials": 2, "max_epochs": 1})
     other.drive()
+    good, _ = both
     desk.register(other)
     with pytest.raises(GateError, match=r"version 1 serves other callers: its inputs are .*its classes are"):
         desk.register(good)
@@ -224,7 +243,7 @@ def test_the_commands_compare_models_without_data_by_the_values_of_their_searche
     assert (
         "no test part to compare on; by the searches' own values, loss 0.1000 against 0.5000" in done.stdout
     )
-    refused = hpo_process(uri, "search", *common, "--space", f"{tmp_path}/high.yaml")
+    refused = hpo(uri, "search", *common, "--space", f"{tmp_path}/high.yaml")
     assert refused.returncode == 3
     assert "loss 0.5000 against 0.1000 of version 2, it is not better" in one_line_error(refused)
     study = find_study(Connection(uri), "latest")
@@ -238,7 +257,7 @@ def test_the_commands_compare_models_without_data_by_the_values_of_their_searche
         assert "rial 0 was registered as zero version 3, which took the alias champion: " in text
         assert "not registered" not in text
     assert "models:/zero/3" in page_of(study)
-    assert "from version 3 to version 2" in hpo_process(uri, "rollback", "zero").stdout
+    assert "from version 3 to version 2" in hpo(uri, "rollback", "zero").stdout
     done = hpo(uri, "search", *common, "--space", f"{tmp_path}/high.yaml", "--force")
     assert "registered trial 0 as zero version 4" in done.stdout, done.stderr
     assert "not better" in Connection(uri).client.get_model_version("zero", "4").tags[keys.FORCED]
