@@ -243,7 +243,7 @@ def test_a_replay_leaves_nothing_where_not_all_is_kept(
 def test_after_kill_and_resume_there_is_one_model(tmp_path: Path, new_store: Callable[[Path], str]) -> None:
     uri = new_store(tmp_path)
     command = [sys.executable, "-m", "mlflow_hpo", "search", "--workers", "1", "--max-trials", "5"]
-    options = ["--max-epochs", "150", "--keep-models", "best", "--seed", "4"]
+    options = ["--max-epochs", "60", "--keep-models", "best", "--seed", "4"]
     with begun([*command, *options], uri) as driver:
         wait_until(running_after(uri, 2))
         os.kill(driver.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND_SECONDS, run_command
+from conftest import COMMAND_SECONDS, hpo_process, one_line_error, run_command
 from drivers import begun, family, running_after, study_in, wait_until
 
 from mlflow_hpo.store import Connection
@@ -30,7 +30,7 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(
     uri = new_store(tmp_path)
     given = tmp_path / "given.yaml"
     given.write_text("- {units: 32}\n")
-    options = ["-Pmax_trials=4", "-Pmax_epochs=200", "-Pworkers=2", f"-Pstart_from={given}"]
+    options = ["-Pmax_trials=4", "-Pmax_epochs=80", "-Pworkers=2", f"-Pstart_from={given}"]
     with begun([*MLFLOW_RUN, *options], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
@@ -44,7 +44,9 @@ def test_a_project_that_was_ended_goes_on_in_its_own_run(
     assert run_command([*again, "-Pdata=mnist"], uri).returncode != 0
     assert study_in(uri).state.startswith("killed: ")  # a refused resume leaves it as it was
     given.write_text("- {units: 64}\n")
-    assert "began with other configs than" in run_command(again, uri).stderr
+    changed = ["--max-trials", "4", "--max-epochs", "80", "--workers", "2", "--start-from", str(given)]
+    refused = hpo_process(uri, "search", *changed, MLFLOW_RUN_ID=study_in(uri).run_id)  # as its project does
+    assert "began with other configs than" in one_line_error(refused)
     given.write_text("- {units: 32}\n")
     done = run_command(again, uri)
     assert done.returncode == 0, done.stderr
@@ -59,7 +61,7 @@ def test_a_signal_to_everyone_kills_but_fails_nothing(
 ) -> None:
     """A terminal's Ctrl-C, `timeout`, or a batch system: it reaches mlflow, driver and workers."""
     uri = new_store(tmp_path)
-    with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=300", "-Pworkers=2"], uri) as project:
+    with begun([*MLFLOW_RUN, "-Pmax_trials=6", "-Pmax_epochs=80", "-Pworkers=2"], uri) as project:
         wait_until(running_after(uri, 1))
         everyone = family(project.pid)
         os.killpg(project.pid, number)
