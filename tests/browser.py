@@ -1,5 +1,6 @@
 """A real `mlflow server`, and its pages in a headless Chromium."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZE = {"width": 1600, "height": 1000}
 PATIENCE_SECONDS = 180
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # three processes more, for what nobody asks of it
 
 
 def chromium() -> str | None:
@@ -34,7 +36,9 @@ def served(uri: str, folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--port", str(port), "--workers", "1"]
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command, cwd=folder, env=os.environ | NO_JOBS, stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         _wait_for(f"http://127.0.0.1:{port}/health", server)
         yield f"http://127.0.0.1:{port}"
