@@ -68,7 +68,18 @@ def test_a_hypermodel_of_keras_tuners_on_images_in_colour(uri: str) -> None:
         "    return x, y\n"
     )
     model = f"{EXAMPLES}/cifar10/model.py:SmallCNN"
-    options = ("--workers", "2", "--max-trials", "2", "--max-epochs", "1", "--register", "cifar10")
+    options = (
+        "--workers",
+        "2",
+        "--max-trials",
+        "2",
+        "--max-epochs",
+        "1",
+        "--register",
+        "cifar10",
+        "--top-k",
+        "1",
+    )
     said = clean(hpo_process(uri, "search", "--model", model, "--data", "colours.py:data", *options))
     assert "blocks=2 filters_0=16 batch_norm=False" in said  # its own defaults are the baseline
     assert "registered trial" in said
@@ -111,7 +122,7 @@ def test_a_table_is_searched_on_and_served_as_it_is(uri: str, model: tuple[str, 
     epochs = () if model else ("--max-epochs", "3")
     name = "by_boosting" if model else "by_mlp"  # a model of other outputs is no successor
     said = search(uri, *model, *epochs, "--data", "customers.csv", "--target", "churned",
-                  "--max-trials", "2", "--register", name)  # fmt: skip
+                  "--max-trials", "2", "--register", name, "--top-k", "1")  # fmt: skip
     assert ("on all rows" in said) == bool(model)  # folds: the winner is trained once more
     answers = loaded(uri, name, "pd.read_csv('customers.csv').drop(columns='churned').head(9)")
     assert ("'yes'" in answers) if model else answers.startswith("(9, 2) f")

@@ -185,18 +185,21 @@ def test_the_report_entry_point_ranks_the_latest_study(job: Job) -> None:
     lines = done.stdout.strip().splitlines()
     assert lines[0].startswith("rank,trial,val_accuracy,gain,epochs,seconds,status")
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
-    done = run_command([*command, "--experiment-name", "job"], job.uri)  # as MLproject has its defaults
-    assert done.returncode == 0, done.stderr
-    assert "val_accuracy" in done.stdout
 
 
 def test_the_report_entry_point_may_only_say_what_it_would_register(job: Job) -> None:
     command = [sys.executable, "-m", "mlflow", "run", ".", "-e", "report", "--env-manager", "local"]
     options = [f"-Pstudy={job.parent.info.run_id}", "-Pregister=digits", "-Pdry_run=true", "-Ptop_k=1"]
-    for force, words in (("false", "would not register trial "), ("true", "digits@champion by --force: ")):
-        done = run_command([*command, *options, f"-Pforce={force}", "--experiment-name", "job"], job.uri)
-        assert done.returncode == 0, done.stderr
-        assert words in done.stdout
+    done = run_command(
+        [*command, *options, "--experiment-name", "job"], job.uri
+    )  # the rest as MLproject has it
+    assert done.returncode == 0, done.stderr
+    assert "val_accuracy" in done.stdout
+    assert "would not register trial " in done.stdout
+    same = ("--register", "digits", "--dry-run", "--top-k", "1")
+    done = hpo(job.uri, "report", job.parent.info.run_id, *same, "--force")
+    assert done.returncode == 0, done.stderr
+    assert "digits@champion by --force: " in done.stdout
     found = Connection(job.uri).client.search_model_versions("name = 'digits'")
     assert all(v.tags.get("mlflow_hpo.forced") is None for v in found)
 
