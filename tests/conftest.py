@@ -48,8 +48,10 @@ hypothesis.settings.load_profile("slow machines")
 PROJECT = Path(__file__).parents[1]
 COMMAND_SECONDS = 1200
 SLOWEST = (
-    "resume", "project_runs", "tune", "examples", "mlflow_run", "coming_from", "gate", "keeping", "ui",
-    "project_steps", "project_refusals",
+    "examples", "resume", "project_runs", "tune", "mlflow_run", "gate", "ui", "objectives_best_epoch",
+    "models_that_load", "keeping", "objectives_tuner", "objectives_builder", "project_steps",
+    "objectives_keras", "objectives_seeding", "objectives_keras_scorers", "given_in_python", "own_models",
+    "search", "study", "coming_from",
 )  # fmt: skip
 MEMORY, ROOM_BYTES, FOLDER_OF = Path("/dev/shm"), 4 << 30, "mlflow-hpo-tests-"
 
