@@ -1,5 +1,6 @@
 """What the tests share: a real SQLite store, warm workers, and the command line as a user has it."""
 
+import gc
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,23 @@ def no_run_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # MLflow lays artifacts into the working folder
     for name in [n for n in os.environ if n.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def quick_collections() -> None:
+    """Keras collects all garbage before each model, and need not look at what the imports made for that.
+
+    So it is in workers.
+    """
+    if "keras" in sys.modules:
+        freeze()
+
+
+@cache
+def freeze() -> None:
+    """Leaves all that is there now out of later collections."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
