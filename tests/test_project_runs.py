@@ -98,13 +98,12 @@ def test_a_keras_project_that_only_calls_autolog_by_the_command_line(own_uri: st
     Path("space.yaml").write_text("units: {type: int, low: 2, high: 8}")
     options = ("--project", folder, "--env-manager", "local", "--space", "space.yaml", "--metric", "loss")
     done = hpo(
-        own_uri, "search", *options, "--max-trials", "2", "--max-epochs", "2", MLFLOW_EXPERIMENT_NAME="job"
+        own_uri, "search", *options, "--max-trials", "1", "--max-epochs", "2", MLFLOW_EXPERIMENT_NAME="job"
     )
     assert done.returncode == 0, done.stderr
     trials = find_study(Connection(own_uri), LATEST).trials.load()
-    assert [t.state for t in trials] == [State.FINISHED] * 2
-    assert [t.epochs for t in trials] == [2, 2]
-    assert len(every_run(own_uri)) == 3
+    assert [(t.state, t.epochs) for t in trials] == [(State.FINISHED, 2)]
+    assert len(every_run(own_uri)) == 2
     done = hpo(own_uri, "report", "--register", "net", "--top-k", "1")
     assert done.returncode == 0, done.stderr
     mlflow.set_tracking_uri(own_uri)
