@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from mlflow_hpo import __version__
 from mlflow_hpo.settings import DEFAULT_ALIAS, OPTIONS, check_registration, read_settings
+from mlflow_hpo.vocabulary import option_hint
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -259,7 +260,8 @@ def main() -> None:
         with stopped_by_signals():
             sys.exit(cli.main(prog_name="mlflow-hpo", standalone_mode=False))
     except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
+        hint = f": {option_hint(error.option_name, OPTIONS)}" if isinstance(error, click.NoSuchOption) else ""
+        _fail(f"{error.message if hint else error.format_message()}{hint}", error.exit_code)
     except click.Abort:
         _fail("interrupted", 130)
     except Stopped as stopped:

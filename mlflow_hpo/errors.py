@@ -145,9 +145,9 @@ def alone() -> Iterator[None]:
         raise error from None
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """Returns the error for a name that is in no registry; it lists the names that are."""
-    return ConfigError(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
+def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> ConfigError:
+    """Returns the error for a name that is in no registry; it lists the names that are, or gives a hint."""
+    return ConfigError(f"unknown {what} {name!r}: {hint or 'known are ' + ', '.join(sorted(known))}")
 
 
 def without_passwords(text: str) -> str:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.metric import unboxed
 from mlflow_hpo.projects.spec import ProjectSpec
+from mlflow_hpo.user_code import with_colon
+from mlflow_hpo.vocabulary import fault_clauses
 
 ALL = "all"  # as max_trials: a whole grid
 LARGEST_GRID = 10_000  # combinations of a whole grid
@@ -56,6 +58,7 @@ Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeVa
 Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
 Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
 Name = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value) or None)]
+Model = Annotated[str, BeforeValidator(with_colon)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
 WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
@@ -67,7 +70,7 @@ class SearchSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    model: str = _setting(
+    model: Model = _setting(
         DEFAULT_MODEL, "Model to tune: mlp, cnn, package.module:NAME or path/to/file.py:NAME."
     )
     data: Word = _setting(
@@ -235,7 +238,7 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     try:
         return Settings(**{name: _plain(name, value) for name, value in options.items()})
     except ValidationError as error:
-        raise ConfigError("; ".join(_faults(error))) from None
+        raise ConfigError("; ".join(fault_clauses(error.errors(), OPTIONS))) from None
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -283,18 +286,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _faults(error: ValidationError) -> list[str]:
-    """Returns a clause for each setting that is wrong, with the value and what would be right."""
-    clauses: dict[str, str] = {}
-    for fault in error.errors():
-        message = fault["msg"].removeprefix("Value error, ")
-        if not fault["loc"]:
-            clauses[""] = message
-            continue
-        inner = fault["loc"][0] == "project" and len(fault["loc"]) > 1
-        name = str(fault["loc"][1 if inner else 0])
-        message = message[0].lower() + message[1:]
-        clauses[name] = f"{name.replace('_', '-')}: {message}, not {fault['input']!r}"
-    return list(clauses.values())

@@ -46,6 +46,7 @@ class Trial:
         attempts: how many workers died with the unit that is to be given next.
         best_epoch: the epoch whose value counts and whose weights its model has; None: always the last.
         dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
+        asked: what its objective asked for as it ran (`space.dump_asked`); empty if a space was given.
         ended_at: the epoch at which it ended, once `extended_to` gave it results beyond.
     """
 
@@ -63,6 +64,7 @@ class Trial:
     attempts: int = 0
     best_epoch: int | None = None
     dropped: Dropped = Dropped.NOTHING
+    asked: str = ""
     ended_at: int | None = None
 
     @property
@@ -167,6 +169,11 @@ class Result:
     best_epoch: int | None = None
     reason: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+def epochs_text(count: int) -> str:
+    """Returns a number of epochs in words."""
+    return f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def derived_seed(*parts: int) -> int:

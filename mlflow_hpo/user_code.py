@@ -30,6 +30,20 @@ def is_reference(text: str) -> bool:
     return ":" in text
 
 
+def shown_name(text: str) -> str:
+    """Returns how a model or data are named to people: what Python gave, by its own name."""
+    return text.removeprefix(GIVEN)
+
+
+def with_colon(text: Any) -> Any:
+    """Returns a reference to code in a package that has a dot before its last name, with a colon there."""
+    if not isinstance(text, str) or is_reference(text) or text.endswith(".py"):
+        return text
+    module, _, name = text.rpartition(".")
+    dotted = module and all(part.isidentifier() for part in text.split("."))
+    return f"{module}:{name}" if dotted else text
+
+
 def use_contents(folder: Path) -> None:
     """Makes this process look for contents in a folder."""
     if folder not in _folders:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "mlflow_hpo"
 LAYERS = [
-    ["errors", "trial", "__init__"],
+    ["errors", "trial", "vocabulary", "__init__"],
     ["metric", "hardware", "user_code"],
     ["space", "data"],
     ["algorithms", "schedulers", "models", "projects", "store"],

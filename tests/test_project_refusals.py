@@ -37,7 +37,7 @@ def test_what_can_be_told_before_leaves_no_run(own_uri: str) -> None:
         (
             {**right, "metrik": "rmse"},
             LOCAL,
-            "unknown key of the backend-config 'metrik': known are algorithm",
+            "unknown key of the backend-config 'metrik': did you mean metric",
         ),
         ({**right, "max_trials": 0}, LOCAL, "max-trials: must be all or a whole number of at least 1, not 0"),
         (right, (*LOCAL, "-e", "nope"), "Could not find nope among entry points"),

@@ -206,7 +206,7 @@ REFUSED = {
     "space: x: hp.quniform has q 0: it must be above 0": hp.quniform("x", 0, 1, 0),
     "space: x: hp.loguniform takes the logarithms of its bounds, not 1000": hp.loguniform("x", 1, 1000),
     "space: x: low must be above 0 on a log scale, not 0.0": hp.loguniform("x", -1000, 0),
-    "space: x.high: Input should be a valid integer": hp.randint("x", 5.5),
+    "space: x.high: must be a whole number": hp.randint("x", 5.5),
     "space: x: hp.uniform has high 'uniform'": hp.uniform("x", 0, scope.uniform(0, 1)),
     "space: a switch of Hyperopt's is no hp.choice": {"a": scope.switch(0, hp.uniform("x", 0, 1), 2)},
     "space: 'a|b' is no name": hp.uniform("a|b", 0, 1),

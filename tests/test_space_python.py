@@ -200,7 +200,7 @@ FAULTS: list[tuple[Any, str]] = [
     ({"a": [1, {"b": {"c": {3}}}]}, "space: a[1].b.c: {3} is of type set"),
     ({"a": {"low": 1, "high": 2}}, "space: a: no type: expected type float, int, normal"),
     ({"a": {"type": "float", "low": 3, "high": 2}}, "space: a: low must be below high, but 3.0 >= 2.0"),
-    ({"a": {"type": "int", "low": 1.5, "high": 2}}, "space: a.low: Input should be a valid integer"),
+    ({"a": {"type": "int", "low": 1.5, "high": 2}}, "space: a.low: must be a whole number"),
     ({"a": {"type": "int", "low": [1], "high": 2}}, "space: a.low: [1] is of type list"),
     ({"a": scipy.stats.beta(1, 2)}, "space: a: scipy's beta has no place in a space: known are uniform"),
     ({"a": scipy.stats.lognorm(1, loc=3)}, "space: a: scipy's lognorm is shifted by loc"),

@@ -48,6 +48,8 @@ def test_a_study_writes_exactly_the_documented_keys(
         written |= (own - training) | set(child.data.tags)
     written = {k for k in written if not k.startswith(OF_MLFLOW) or k == keys.NOTE}
     optional = {
+        "mlflow_hpo.asked",
+        "user_attrs.KEY",
         "mlflow_hpo.source",
         "mlflow_hpo.attempts",
         "mlflow_hpo.beat",  # of a study that is driven by a process of its own

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from importlib import import_module
 
+from mlflow_hpo.algorithms.asked import propose_asked
 from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, seeded
 from mlflow_hpo.algorithms.counts import observed_at, standing
 from mlflow_hpo.algorithms.grid import grid_size, is_on_grid
 from mlflow_hpo.algorithms.propose import propose
 from mlflow_hpo.algorithms.warm_start import warm_trials, watched
 from mlflow_hpo.errors import unknown
+from mlflow_hpo.vocabulary import algorithm_hint
 
 __all__ = [
     "ALGORITHMS",
@@ -24,6 +26,7 @@ __all__ = [
     "is_on_grid",
     "observed_at",
     "propose",
+    "propose_asked",
     "seeded",
     "standing",
     "warm_trials",
@@ -47,7 +50,8 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
 def check_algorithm(name: str) -> None:
     """Raises ConfigError if no algorithm can have this name."""
     if ":" not in name and name not in ALGORITHMS and name != GRID:
-        raise unknown("algorithm", name, [*ALGORITHMS, GRID, "optuna:NAME", "package.module:function"])
+        known = [*ALGORITHMS, GRID, "optuna:NAME", "package.module:function"]
+        raise unknown("algorithm", name, known, algorithm_hint(name))
 
 
 def algorithm(name: str, grid_points: int = GRID_POINTS, seed: int = 0) -> Algorithm:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mlflow_hpo.algorithms.counts import observed_at
 from mlflow_hpo.space import Space
-from mlflow_hpo.trial import State, Trial
+from mlflow_hpo.trial import State, Trial, epochs_text
 
 
 def warm_trials(
@@ -30,7 +30,8 @@ def warm_trials(
         losses = trial.extended_to(shared).losses
         losses = {e: losses[e] for e in losses if e <= max_epochs and (only is None or e in only)}
         useless = "it failed" if trial.state is State.FAILED else "" if losses else _no_loss(max_epochs, only)
-        if fault := space.fault(trial.config) or useless:
+        outside = space.fault(trial.config) if space.parameters else ""  # empty: the objective asks
+        if fault := outside or useless:
             notes.append(f"trial {trial.number}: {fault}")
         else:
             state = State.STOPPED if trial.state is State.STOPPED else State.FINISHED
@@ -40,7 +41,9 @@ def warm_trials(
 
 
 def _no_loss(max_epochs: int, only: Container[int] | None) -> str:
-    return f"it has no loss at {max_epochs} epochs" + (" or before" if only is None else ", nor at a rung")
+    return f"it has no loss at {epochs_text(max_epochs)}" + (
+        " or before" if only is None else ", nor at a rung"
+    )
 
 
 def watched(earlier: Sequence[Trial], rungs: Sequence[int]) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ class ModelInfo:
         keeps_best: whether the model of its best epoch is at hand when its training has ended.
         needs_data: whether it is trained on `data`.
         epochs_in_config: whether a hyperparameter named `epochs` sets the trial's length.
+        asks: whether it may ask for its hyperparameters as it runs, so that it needs no space.
         constants: params that each trial of a project logs beside its config.
     """
 
@@ -45,6 +46,7 @@ class ModelInfo:
     keeps_best: bool = False
     needs_data: bool = True
     epochs_in_config: bool = False
+    asks: bool = False
     constants: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:

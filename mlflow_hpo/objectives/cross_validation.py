@@ -16,6 +16,7 @@ from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.reporter import Reporter, SilentReporter
+from mlflow_hpo.space import Asked
 from mlflow_hpo.trial import derived_seed
 
 FILE = "member.json"
@@ -207,6 +208,14 @@ class _MemberReporter(SilentReporter):
     @override
     def logged_models(self) -> list[str]:
         return self.trial.logged_models() if self.is_first else []
+
+    @override
+    def on_ask(self, asked: Asked) -> None:
+        self.trial.on_ask(asked)
+
+    @override
+    def on_attribute(self, key: str, value: str) -> None:
+        self.trial.on_attribute(key, value)
 
     @override
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:

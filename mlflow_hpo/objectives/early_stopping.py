@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow_hpo.objectives.unit import UnitContext
+from mlflow_hpo.trial import epochs_text
 
 FILE = "patience.json"
 
@@ -31,4 +32,4 @@ class EarlyStopping:
         if epoch - self._best_epoch < unit.early_stopping:
             return ""
         where = f"stopped early at epoch {epoch} of {unit.max_epochs}"
-        return f"{where}: no better {metric.name} for {unit.early_stopping} epochs"
+        return f"{where}: no better {metric.name} for {epochs_text(unit.early_stopping)}"

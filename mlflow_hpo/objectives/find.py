@@ -11,9 +11,10 @@ from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.cross_validation import Repeated
 from mlflow_hpo.objectives.function import KEYWORD_FORM, FunctionObjective, form_of
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
+from mlflow_hpo.objectives.keras.tuner_estimator import HyperEstimator, is_keras_code
 from mlflow_hpo.objectives.sklearn import MetricScorer, SklearnObjective, is_estimator
 from mlflow_hpo.objectives.spec import ObjectiveSpec
-from mlflow_hpo.user_code import load_code, load_reference
+from mlflow_hpo.user_code import load_code, load_reference, shown_name
 
 EXPECTED = (
     "expected a KerasTuner hypermodel, a function that returns a compiled Keras model or an estimator, "
@@ -49,7 +50,9 @@ def _single(spec: ObjectiveSpec) -> Objective:
     if kind == "keras":
         return KerasObjective(target, spec.preprocess, MetricScorer(metric, scorer))
     if scorer is not None:
-        raise ConfigError(f"metric: a scorer is for models, and {spec.model!r} is a function: name a metric")
+        raise ConfigError(
+            f"metric: a scorer is for models, and {shown_name(spec.model)!r} is a function: name a metric"
+        )
     objective: Objective = target
     return objective
 
@@ -59,16 +62,34 @@ def _classified(model: str, code: str) -> tuple[str, Any]:
     """Returns the kind of a model, and its builder, estimator or objective; the last two are kept."""
     if is_builtin(model):
         return "keras", BuiltIn(model)
-    target = load_code(code, f"model {model!r}") if code else load_reference(model, "model")
+    target = load_code(code, f"model {shown_name(model)!r}") if code else load_reference(model, "model")
+    model = shown_name(model)
     if isinstance(target, FunctionObjective):  # made by `tune`
         return "function", target
     if is_hypermodel(target):
-        return "keras", Tuner(target)
+        return _classified_hypermodel(target)
     if is_estimator(target):
         return "estimator", target
     if not callable(target) or inspect.isclass(target):
         raise ConfigError(f"model {model!r} is {_kind(target)}: {EXPECTED}")
     return _classified_function(target, model)
+
+
+def _classified_hypermodel(target: Any) -> tuple[str, Any]:
+    """Tells whether a hypermodel builds a Keras model or an estimator; one that names Keras is not called."""
+    tuner = Tuner(target)
+    needs_data = inspect.isclass(target) and any(
+        p.default is p.empty for p in inspect.signature(target).parameters.values()
+    )
+    if needs_data or tuner.has_own_fit or is_keras_code(target):
+        return "keras", tuner
+    from mlflow_hpo.store.discarded import discarded  # imports MLflow
+
+    with discarded():
+        made = tuner.made({}, None)
+    if is_estimator(made) and not _is_keras(made):
+        return "estimator", HyperEstimator(tuner)
+    return "keras", tuner
 
 
 def _classified_function(function: Callable[..., Any], model: str) -> tuple[str, Any]:

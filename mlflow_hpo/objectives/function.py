@@ -4,7 +4,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,11 @@ from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.metric import number
 from mlflow_hpo.models import ModelInfo, keyword_defaults
 from mlflow_hpo.objectives.base import Objective
-from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.handle import LOSS, Handle
 from mlflow_hpo.objectives.scoring import read_predictions, scores
+from mlflow_hpo.objectives.suggest import is_pruned
 
 TRIAL = "trial"
-LOSS = "loss"
 TRIAL_FORM, CONFIG_FORM, KEYWORD_FORM = (
     "objective(trial)",
     "objective(config)",
@@ -55,6 +55,7 @@ class FunctionObjective(Objective):
             metric={"": LOSS},
             has_epochs=self.form == TRIAL_FORM,
             needs_data=False,
+            asks=self.form == TRIAL_FORM,
         )
 
     @override
@@ -68,12 +69,13 @@ class FunctionObjective(Objective):
         random.seed(trial.seed)
         np.random.seed(trial.seed % 2**32)
         with _own_model(trial):
-            answer = self._call(trial)
+            answer = self._answer(trial)
         progress = trial.progress
         if answer is not None or not (progress.reported or trial.start):
             self._conclude(trial, _metrics(answer, trial.context.metric_name or LOSS))
         was_told = progress.stop_epoch is not None and progress.stop_epoch >= trial.reached
-        if not (was_told or progress.ended_itself) and trial.reached != trial.epochs:
+        ended = was_told or progress.ended_itself or progress.stopped
+        if not ended and trial.reached != trial.epochs:
             progress.end(trial.where)
 
     def _conclude(self, trial: Handle, metrics: Mapping[str, float]) -> None:
@@ -82,6 +84,13 @@ class FunctionObjective(Objective):
         That is the last epoch it reported, if it reported each or was told to end; else it trained for all.
         """
         reported = trial.progress.reported
+        if trial.progress.steps:
+            trial.conclude(metrics)
+            return
+        if not (reported or trial.start or trial.progress.trains_epochs):
+            trial.report(1, metrics)
+            trial.progress.is_whole = trial.progress.ended_itself = True
+            return
         each = len(reported) == trial.reached - trial.start
         if not reported or not (each or trial.progress.stop_epoch):
             trial.report(trial.epochs, metrics)
@@ -95,13 +104,46 @@ class FunctionObjective(Objective):
         answers = load("pyfunc").predict(data.test.x)
         return scores(read_predictions(answers, data, data.test), data, data.test)
 
+    def _answer(self, trial: Handle) -> Any:
+        """Returns what the function returns; of one that prunes itself as Optuna's do, its last value."""
+        try:
+            return self._call(trial)
+        except Exception as error:
+            if not is_pruned(error):
+                raise
+        progress = trial.progress
+        if trial.should_prune():
+            return None
+        if not progress.steps:
+            raise TrialError("the objective pruned itself before it reported a value")
+        progress.stop(f"pruned itself at step {[*progress.steps][-1]}")
+        return progress.steps[[*progress.steps][-1]]
+
     def _call(self, trial: Handle) -> Any:
         if self.form == TRIAL_FORM:
-            return self.function(trial)
+            return self.function(Watched(**{f.name: getattr(trial, f.name) for f in fields(trial)}))
         config = dict(trial.config)
         if self.form == KEYWORD_FORM:
             return self.function(**config)
         return self.function(self.structure(config) if self.structure else config)
+
+
+class Watched(Handle):
+    """A trial as the user's function gets it: notes whether that asks how long to train."""
+
+    @property
+    @override
+    def epochs(self) -> int:
+        """The number of epochs that are to be trained in all, when the unit ends."""
+        self.progress.trains_epochs = True
+        return super().epochs
+
+    @property
+    @override
+    def max_epochs(self) -> int:
+        """The most epochs a trial may get."""
+        self.progress.trains_epochs = True
+        return super().max_epochs
 
 
 @contextmanager

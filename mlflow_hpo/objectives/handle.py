@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import SetupError
 from mlflow_hpo.objectives.early_stopping import EarlyStopping
 from mlflow_hpo.objectives.progress import Progress, as_numbers, check_metrics, whole_epoch
 from mlflow_hpo.objectives.reporter import Reporter
 from mlflow_hpo.objectives.scoring import INFERENCE, PARAMETERS, inference_ms
+from mlflow_hpo.objectives.suggest import Suggestions
 from mlflow_hpo.objectives.unit import UnitContext
-from mlflow_hpo.trial import Config
+from mlflow_hpo.space import Parameter
+from mlflow_hpo.trial import Config, epochs_text
+
+LOSS = "loss"  # what a number that is returned is called, unless the study names its metric
 
 
 @dataclass
@@ -115,19 +118,17 @@ class TrainingUnit:
         return f"ended by itself at epoch {self.reached} of {self.max_epochs}"
 
 
-class Handle(TrainingUnit):
+@dataclass
+class Handle(Suggestions, TrainingUnit):
     """A trial while one unit of it trains, as the user's code sees it."""
 
-    def __getattr__(self, name: str) -> Any:
-        """Says what to do instead to users of an Optuna objective."""
-        if name.startswith("suggest_"):
-            raise SetupError(
-                f"the objective calls trial.{name}, as Optuna's do: give a space, and read trial.config"
-            )
-        raise AttributeError(f"a trial has no {name!r}")
+    asked: dict[str, tuple[Any, Parameter]] = field(default_factory=dict)
+    user_attrs: dict[str, Any] = field(default_factory=dict)
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+    def report(self, epoch: Any, metrics: Any) -> bool:
         """Reports the metrics of an epoch, counted from 1; epochs up to `start` are ignored, being known.
+
+        `report(value, step)`, Optuna's form, reports a value of the study's metric.
 
         Returns:
             Whether to train on. After a False, leave the checkpoint and log the model as at the end.
@@ -136,10 +137,34 @@ class Handle(TrainingUnit):
             SetupError: the metric that the study optimises is missing, or `epoch` is below 1.
             NotFiniteError: a metric is NaN or infinite.
         """
+        if not isinstance(metrics, Mapping):
+            return self._report_value(float(epoch), metrics)
         epoch = whole_epoch(epoch)
         if epoch <= self.start:
             return True
         return self.judge(epoch, self.show(epoch, metrics))
+
+    def should_prune(self) -> bool:
+        """Tells whether to end here, as Optuna's objectives ask; never at the last of `max_epochs`."""
+        return self.progress.stop_epoch is not None and self.reached < self.max_epochs
+
+    def conclude(self, metrics: Mapping[str, float]) -> None:
+        """Makes what an objective that reports in Optuna's form returned its last epoch's metrics."""
+        epoch, steps = max(self.reached, 1), len(self.progress.steps)
+        self.progress.reported[epoch] = {**self.progress.reported.get(epoch, {}), **metrics}
+        self.reporter.on_report(max(epoch, steps), metrics)
+        self.judge(epoch, self.progress.reported[epoch])
+
+    def _report_value(self, value: float, step: Any) -> bool:
+        """Reports a value of the metric; the first step is epoch 1, whatever its number, and so on."""
+        steps, name = self.progress.steps, self.context.metric_name or LOSS
+        steps[step] = value
+        epoch = [*steps].index(step) + 1
+        if epoch <= self.epochs:
+            return self.report(epoch, {name: value})
+        if self.epochs == self.max_epochs:  # to be seen; what the objective returns counts
+            self.reporter.on_report(epoch, {name: value})
+        return False
 
     def show(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
         """Records the metrics of an epoch; returns them as numbers of Python's.
@@ -223,7 +248,7 @@ def _reason(trial: TrainingUnit) -> str:
     progress = trial.progress
     if progress.stopped:
         return progress.reason
-    if not trial.ended_itself:
+    if progress.is_whole or not trial.ended_itself:
         return ""
     limited = trial.reached == progress.epoch_limit
-    return progress.reason or (f"trained for its {trial.reached} epochs" if limited else trial.where)
+    return progress.reason or (f"trained for its {epochs_text(trial.reached)}" if limited else trial.where)

@@ -17,6 +17,9 @@ class Progress:
         reported: epoch -> metrics.
         counted: epoch -> the value that counts there: the one of this epoch, or the best until there.
         best: the best epoch so far, and its loss; None where the last value counts.
+        steps: step -> value, where values are reported in Optuna's form.
+        trains_epochs: whether the objective asked how many epochs to train.
+        is_whole: whether it trained no epochs, but returned its value at once.
         model_uri: the newest logged model; empty if there is none.
         stop_epoch: the epoch after which `report` first returned False before the unit's last; None if never.
         epoch_limit: the number of epochs that the config itself asks for, if it does.
@@ -29,6 +32,9 @@ class Progress:
     reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
     counted: dict[int, float] = field(default_factory=dict)
     best: tuple[int, float] | None = None
+    steps: dict[Any, float] = field(default_factory=dict)
+    trains_epochs: bool = False
+    is_whole: bool = False
     model_uri: str = ""
     stop_epoch: int | None = None
     epoch_limit: int | None = None

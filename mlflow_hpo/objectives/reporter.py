@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
+from mlflow_hpo.space import Asked
+
 
 class Reporter(Protocol):
     """Receives the reports of a unit, and decides whether it trains on."""
@@ -20,6 +22,12 @@ class Reporter(Protocol):
 
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Records what the model costs to use."""
+
+    def on_ask(self, asked: Asked) -> None:
+        """Records the hyperparameters that the objective has asked for so far."""
+
+    def on_attribute(self, key: str, value: str) -> None:
+        """Records what the objective wants to be kept with its trial."""
 
     def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Returns False where the unit must end after this epoch."""
@@ -42,6 +50,14 @@ class SilentReporter(Reporter):
 
     @override
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    @override
+    def on_ask(self, asked: Asked) -> None:
+        pass
+
+    @override
+    def on_attribute(self, key: str, value: str) -> None:
         pass
 
     @override

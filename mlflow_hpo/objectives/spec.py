@@ -40,6 +40,7 @@ class ObjectiveSpec:
         paths: of the hyperparameters that the user's code is given in nested dicts.
         folds, repeats: how often a trial trains its config: on so many folds, with so many seeds.
         early_stopping: epochs without a better loss that end a trial's training.
+        asks: no space was given: what an objective asks for as it runs is the space.
         project: the MLflow project that is tuned instead of a model, prepared (`Prepared.text`); or empty.
     """
 
@@ -56,6 +57,7 @@ class ObjectiveSpec:
     folds: int = 1
     repeats: int = 1
     early_stopping: int | None = None
+    asks: bool = False
     project: str = ""
 
     def with_everything(self) -> Self:

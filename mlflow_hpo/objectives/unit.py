@@ -45,6 +45,8 @@ class UnitContext:
         early_stopping: epochs without a better value that end the training; None: it is not ended.
         rungs: epochs within the unit at which the metric must be reported, ascending.
         run_id, source_id: the trial's run, and the run whose checkpoint the unit starts from.
+        asks: seed of the hyperparameters that the objective asks for and nobody proposed; None: a space was
+            given, and answers.
         location: where the run is stored; None if the config is only tried.
     """
 
@@ -62,6 +64,7 @@ class UnitContext:
     rungs: tuple[int, ...] = ()
     run_id: str = ""
     source_id: str | None = None
+    asks: int | None = None
     location: RunLocation | None = None
 
     @property

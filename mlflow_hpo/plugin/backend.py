@@ -18,6 +18,7 @@ from mlflow_hpo.projects import variables
 from mlflow_hpo.projects.checks import FOREIGN
 from mlflow_hpo.projects.spec import given_project
 from mlflow_hpo.settings import OPTIONS
+from mlflow_hpo.vocabulary import setting_hint
 
 OF_MLFLOW = {  # keys that MLflow adds to every backend's config
     utils.PROJECT_BUILD_IMAGE,
@@ -52,7 +53,8 @@ class HpoBackend(AbstractBackend):
         given = {name: value for name, value in backend_config.items() if name not in OF_MLFLOW}
         try:
             if strange := sorted(given.keys() - KNOWN):
-                raise unknown("key of the backend-config", strange[0], KNOWN)
+                hint = setting_hint(strange[0], KNOWN)
+                raise unknown("key of the backend-config", strange[0], KNOWN, hint)
             project = given_project(
                 project_uri,
                 entry_point=entry_point,

@@ -46,10 +46,16 @@ class Prepared:
 
     def command(self, config: Mapping[str, Any]) -> str:
         """Returns MLflow's shell command for a config, with MLproject's defaults and quoting."""
-        values = {name: str(value) for name, value in config.items()}
+        values = {name: self._text_of(name, value) for name, value in config.items()}
         downloads = tempfile.mkdtemp(dir=self.storage)  # MLflow wants one that is empty
         command = str(self._entry.compute_command({**self.fixed, **values}, downloads))
         return f"{self.activate} && {command}" if self.activate else command
+
+    def _text_of(self, name: str, value: Any) -> str:
+        """Returns a value as MLproject declares it: a whole number as a float, where it says so."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        parameter = self._entry.parameters.get(name)
+        return str(float(value)) if is_whole and parameter and parameter.type == "float" else str(value)
 
     @cached_property
     def _entry(self) -> Any:

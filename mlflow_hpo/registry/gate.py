@@ -121,7 +121,7 @@ def _by_test(
         f"it {words} than version {champion.version} by more than {gate.min_gain:g} "
         f"at confidence {gate.confidence:g}: {comparison}"
     )
-    return Verdict(champion, moves, why, comparison, _data_note(old.digest, champion))
+    return Verdict(champion, moves, why, comparison, _data_note(old, champion))
 
 
 def _by_validation(challenger: Challenger, champion: ModelVersion, info: StudyInfo) -> Verdict:
@@ -138,13 +138,16 @@ def _by_validation(challenger: Challenger, champion: ModelVersion, info: StudyIn
     return Verdict(champion, moves, f"{cannot}; by the searches' own values, {values}, {words}")
 
 
-def _data_note(digest: str, champion: ModelVersion) -> str:
-    """Returns a caution if the champion was trained on other data than those that it is tested on."""
+def _data_note(old: ModelEvaluation, champion: ModelVersion) -> str:
+    """Returns a caution if the test rows may be among those that the champion was trained on.
+
+    They are not where it was trained on the same data, or has held out the very same rows.
+    """
     recorded = champion.tags.get(keys.TEST_DIGEST)
-    if recorded == digest:
+    if recorded == old.digest or champion.tags.get(keys.HELD_OUT) == old.held_out:
         return ""
     data = f"data {recorded}" if recorded else "data that are not recorded"
     return (
-        f"mind: version {champion.version} was trained on {data}, not on {digest}: "
+        f"mind: version {champion.version} was trained on {data}, not on {old.digest}: "
         "it may have seen some of these test rows, which would favour it"
     )

@@ -18,6 +18,7 @@ from mlflow_hpo.report.advice import advice, reason_counts
 from mlflow_hpo.report.plots import PLOTS, Plot, timeline
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView, read_snapshot
 from mlflow_hpo.store import StudyRun
+from mlflow_hpo.trial import epochs_text
 
 TOP = 10  # trials in the table
 MOST_MACHINES, MOST_REASONS = 4, 5
@@ -105,7 +106,7 @@ def about(snapshot: StudySnapshot) -> list[tuple[str, str]]:
         ("metric", f"{info.metric.name}, {goal}"),
         ("searched", searched),
         ("algorithm", f"{info.settings.algorithm}, seed {info.settings.seed}"),
-        ("scheduler", f"{schedule}; {info.max_epochs} epochs at most"),
+        ("scheduler", f"{schedule}; {epochs_text(info.max_epochs)} at most"),
         ("workers", _workers(snapshot)),
         ("began", f"{began}, took {duration(snapshot.seconds)}"),
         *(("machine" if i == 0 else "", m) for i, m in enumerate(machines(snapshot))),

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlflow_hpo.metric import rank
 from mlflow_hpo.report.study_info import StudyInfo, info_of
-from mlflow_hpo.space import Space, parse_space
+from mlflow_hpo.space import Space, asked_space, parse_space
 from mlflow_hpo.store import StudyRun, history, keys
 from mlflow_hpo.store.history import UnitSpan
 from mlflow_hpo.store.registrations import Registration
@@ -153,12 +153,19 @@ def read_snapshot(run: StudyRun) -> StudySnapshot:
         began=began,
         seconds=max([began, *(span.end for span in units), *ended]) - began,
         info=info,
-        space=parse_space(run.artifacts.space_text, keys.SPACE_FILE),
+        space=_space(run, views),
         views=tuple(replace(view, spans=_since(view.spans, began)) for view in views),
         curves_read=sum(bool(view.curve) for view in views),
         final_uri=final.model_uri if (final := run.final) else "",
         registrations=tuple(run.registrations),
     )
+
+
+def _space(run: StudyRun, views: Sequence[TrialView]) -> Space:
+    """Returns the space that was given, or what the objective has asked for."""
+    if text := run.artifacts.space_text.strip():
+        return parse_space(text, keys.SPACE_FILE)
+    return asked_space(view.trial.asked for view in views)
 
 
 def chosen(trials: Sequence[Trial], most: int = MOST_READ) -> set[int]:

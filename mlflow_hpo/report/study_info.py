@@ -10,6 +10,7 @@ from mlflow_hpo.metric import Metric
 from mlflow_hpo.schedulers import Budget, Plan, Scheduler, scheduler
 from mlflow_hpo.settings import PROJECT_GRACE, Settings, read_settings
 from mlflow_hpo.trial import Trial
+from mlflow_hpo.user_code import shown_name
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
@@ -77,7 +78,7 @@ class StudyInfo:
     @property
     def model(self) -> str:
         """The model's name; of a project, the project's."""
-        return self.settings.project.name if self.settings.project else self.settings.model
+        return self.settings.project.name if self.settings.project else shown_name(self.settings.model)
 
     @property
     def metric(self) -> Metric:

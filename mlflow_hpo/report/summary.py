@@ -12,7 +12,7 @@ from mlflow_hpo.report.next_commands import rank_command, register_command
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.space import Space
-from mlflow_hpo.trial import Config, State, Trial
+from mlflow_hpo.trial import Config, State, Trial, epochs_text
 
 if TYPE_CHECKING:
     from mlflow_hpo.store.registrations import Registration
@@ -52,7 +52,7 @@ def headline(info: StudyInfo, trials: Sequence[Trial]) -> str:
 def when(trial: Trial) -> str:
     """Says at which epoch a trial had its value."""
     if trial.best_epoch in (None, trial.epochs):
-        return f"after {trial.epochs} epochs"
+        return f"after {epochs_text(trial.epochs)}"
     return f"at epoch {trial.best_epoch} of {trial.epochs}"
 
 
@@ -105,7 +105,7 @@ def plan_line(info: StudyInfo, plan: Plan) -> str:
     """Returns what the scheduler is about to do, and what that saves."""
     full = info.budget.full
     share = f"{100 * plan.typical / full:.0f}% of the {full} that training every trial fully takes"
-    spent = f"{plan.most} epochs" if plan.most == plan.typical else f"about {plan.typical} epochs"
+    spent = epochs_text(plan.most) if plan.most == plan.typical else f"about {epochs_text(plan.typical)}"
     most = "" if plan.most == plan.typical else f"; {plan.most} at most"
     rungs = ", ".join(str(rung) for rung in plan.rungs)
     note = f"; {plan.note}" if plan.note else ""
@@ -118,7 +118,7 @@ def spent_line(info: StudyInfo, trials: Sequence[Trial]) -> str:
     """Returns how many epochs were trained, and how many were saved, in words."""
     spent, full = epochs_spent(info, trials)
     saved = full - spent
-    return f"{spent} epochs trained; {saved} of {full} saved ({100 * saved / max(full, 1):.0f}%)"
+    return f"{epochs_text(spent)} trained; {saved} of {full} saved ({100 * saved / max(full, 1):.0f}%)"
 
 
 def epochs_spent(info: StudyInfo, trials: Sequence[Trial]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from mlflow_hpo.schedulers.median import MedianStopping
 from mlflow_hpo.schedulers.none import FullTraining
 from mlflow_hpo.schedulers.pbt import PopulationBasedTraining
 from mlflow_hpo.schedulers.stopping import Stopping, stopping_asha, stopping_median
+from mlflow_hpo.vocabulary import scheduler_hint
 
 __all__ = [
     "PBT",
@@ -52,7 +53,7 @@ STOPPING: Mapping[str, Callable[[Budget], Scheduler]] = {  # of trials that leav
 def check_scheduler(name: str, resting: bool = True) -> None:
     """Raises ConfigError if no scheduler has this name, or if it is none for trials that cannot rest."""
     if name not in SCHEDULERS:
-        raise unknown("scheduler", name, SCHEDULERS)
+        raise unknown("scheduler", name, SCHEDULERS, scheduler_hint(name))
     if not resting and name not in STOPPING:
         known = ", ".join(STOPPING)
         raise ConfigError(

@@ -1,6 +1,16 @@
 """The space: hyperparameters and their distributions, from YAML to a Hyperopt expression to a config."""
 
-from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Searched, same
+from mlflow_hpo.space.asked import (
+    Asked,
+    asked_config,
+    asked_parameter,
+    asked_space,
+    drawn,
+    dump_asked,
+    holds,
+    option_value,
+)
+from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Searched, same, usual
 from mlflow_hpo.space.configs import load_given, parse_given
 from mlflow_hpo.space.convert.grids import GRID
 from mlflow_hpo.space.convert.hyperopt import is_expression
@@ -15,6 +25,7 @@ from mlflow_hpo.space.yaml_file import load_space, parse_space
 
 __all__ = [
     "GRID",
+    "Asked",
     "Choice",
     "Fixed",
     "Float",
@@ -26,15 +37,23 @@ __all__ = [
     "Searched",
     "Space",
     "Structure",
+    "asked_config",
+    "asked_parameter",
+    "asked_space",
     "changed",
     "converted",
+    "drawn",
+    "dump_asked",
     "dump_space",
+    "holds",
     "is_expression",
     "load_given",
     "load_space",
+    "option_value",
     "parse_given",
     "parse_space",
     "paths_of",
     "same",
     "space_text",
+    "usual",
 ]

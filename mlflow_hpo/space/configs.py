@@ -26,6 +26,8 @@ def load_given(path: str) -> str:
 def parse_given(text: str, source: str, space: Space, defaults: Config) -> list[dict[str, Any]]:
     """Returns the configs in a YAML list of `name: value` mappings; missing names get their default.
 
+    Where the space is empty, since the objective asks for its hyperparameters, any names will do.
+
     Raises:
         SpaceError: a config is malformed or outside the space; its place in the list, from 1, is named.
     """
@@ -35,6 +37,8 @@ def parse_given(text: str, source: str, space: Space, defaults: Config) -> list[
         raise SpaceError(f"{source}: not valid YAML: {one_line(error, 200)}") from None
     if not isinstance(configs, list) or not configs or not all(isinstance(c, dict) for c in configs):
         raise SpaceError(f"{source}: expected a list of configs, each as `name: value`")
+    if not space.parameters:
+        return configs
     return [_config(c, f"{source}: config {i}", space, defaults) for i, c in enumerate(configs, 1)]
 
 

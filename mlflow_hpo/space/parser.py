@@ -6,13 +6,13 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from mlflow_hpo.space.choices import Choice, Option, Parameter, Searched, identity
 from mlflow_hpo.space.distributions import Float, Int
 from mlflow_hpo.space.nodes import Nodes
 from mlflow_hpo.space.normal import Normal
 from mlflow_hpo.space.space import Space
+from mlflow_hpo.vocabulary import fault_text
 
 _RANGES: dict[str, type[Float] | type[Int] | type[Normal]] = {"float": Float, "int": Int, "normal": Normal}
 BOUNDS = {"low", "high", "mean", "std", "odds"}
@@ -97,7 +97,7 @@ class Parser(Nodes):
             for fault in error.errors():
                 field = str(fault["loc"][0]) if fault["loc"] else ""
                 where = f"{path}.{field}" if field else path
-                self._fault(nodes.get(field, node), where, _words(fault))
+                self._fault(nodes.get(field, node), where, fault_text(fault))
             return None
 
     def _odds(self, node: yaml.MappingNode, nodes: dict[str, yaml.Node], path: str) -> Choice | None:
@@ -164,8 +164,3 @@ def _is_nested(node: yaml.Node) -> bool:
         return False
     fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     return not is_distribution(fields, isinstance(fields.get("type"), yaml.ScalarNode))
-
-
-def _words(fault: ErrorDetails) -> str:
-    message = fault["msg"].removeprefix("Value error, ")
-    return message if fault["type"] in ("missing", "value_error") else f"{message}, not {fault['input']!r}"

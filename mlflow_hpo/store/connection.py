@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -188,6 +189,18 @@ def context_tags() -> dict[str, str]:
     tags: dict[str, str] = resolve_tags()
     commit = get_git_commit(str(Path.cwd()))
     return tags | ({keys.COMMIT: commit} if commit else {})
+
+
+def in_parts(key: str, text: str) -> dict[str, str]:
+    """Returns the tags that hold a text that may be longer than one of them."""
+    parts = [text[i : i + keys.PART] for i in range(0, len(text), keys.PART)]
+    return {key + (f".{place}" if place else ""): part for place, part in enumerate(parts)}
+
+
+def whole_text(key: str, tags: Mapping[str, str]) -> str:
+    """Returns the text that a run's tags hold in parts; empty if there is none."""
+    more = takewhile(lambda name: name in tags, (f"{key}.{place}" for place in count(1)))
+    return tags.get(key, "") + "".join(tags[name] for name in more)
 
 
 def to_json(value: Any) -> str:

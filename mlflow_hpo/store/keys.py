@@ -20,6 +20,7 @@ CREATED = PREFIX + "created"
 # Tags of a trial, a child run.
 NUMBER = PREFIX + "trial"
 CONFIG = PREFIX + "config"  # JSON; more of its text in tags .1, .2 and so on
+ASKED = PREFIX + "asked"  # JSON: what its objective asked for, name -> value and distribution; in parts, too
 RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in tags .1, .2 and so on
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
@@ -63,6 +64,8 @@ GPU_MEMORY = "gpu_memory_mb"
 
 MODEL_SIZE = "model_size_bytes"
 
+ATTRIBUTES = "user_attrs."  # tags of a trial: what its objective kept by `set_user_attr`
+
 SEED_PARAM = "seed"
 # Before a metric's name. On a study: the best value so far, by the number of rungs reached and failures; on a
 # trial whose best epoch counts: its value.
@@ -86,6 +89,7 @@ FOR_PEOPLE = {NOTE: 5000, REASON: 2000}  # tags that may be shortened
 STUDY_RUN = PREFIX + "study_run"
 TRIAL_RUN = PREFIX + "trial_run"
 TEST_DIGEST = PREFIX + "test_digest"
+HELD_OUT = PREFIX + "held_out"  # the digest of the test rows alone
 
 # More tags of a version: the gate's comparison.
 VALUE = PREFIX + "value"  # JSON: the study's metric, and its mean over the seeds of the trial

@@ -4,14 +4,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count, takewhile
 from typing import Any
 
 from mlflow.entities import Run, ViewType
 
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import Connection, checked, to_json
+from mlflow_hpo.store.connection import Connection, checked, in_parts, to_json, whole_text
 from mlflow_hpo.store.creation import new_mark
 from mlflow_hpo.store.deletion import delete_artifacts, delete_models
 from mlflow_hpo.store.lease import Lease
@@ -39,9 +38,18 @@ class NestedRuns:
     lease: Lease | None = None
 
     def create(
-        self, name: str, config: Config, tags: Mapping[str, str], seed: int, constants: Constants = None
+        self,
+        name: str,
+        config: Config,
+        tags: Mapping[str, str],
+        seed: int,
+        constants: Constants = None,
+        asks: bool = False,
     ) -> str:
         """Starts a run, complete with its tags from its first moment; returns its id.
+
+        Args:
+            asks: the config is only proposed: no param is written of it.
 
         Raises:
             SupersededError: another process drives the study by now.
@@ -53,7 +61,7 @@ class NestedRuns:
         client = self.connection.client
         run_id = client.create_run(self.experiment_id, tags=checked(tags), run_name=name).info.run_id
         try:
-            self.connection.write(run_id, params=run_params(config, seed, constants))
+            self.connection.write(run_id, params=run_params({} if asks else config, seed, constants))
         except BaseException:  # nobody else knows of the run yet
             with suppress(Exception):
                 client.set_terminated(run_id, "FAILED")
@@ -100,6 +108,7 @@ class NestedRuns:
             ended_itself=keys.ENDED_ITSELF in tags,
             attempts=int(tags.get(keys.ATTEMPTS, 0)),
             best_epoch=int(tags[keys.BEST_EPOCH]) if keys.BEST_EPOCH in tags else None,
+            asked=whole_text(keys.ASKED, tags),
             dropped=Dropped(tags.get(keys.DROPPED, "").rstrip(UNDER_WAY)),
         )
 
@@ -135,15 +144,12 @@ def is_half_dropped(run: Run) -> bool:
 
 def config_tags(config: Config) -> dict[str, str]:
     """Returns the tags that hold a config, whole: a param may be shortened."""
-    text = to_json(dict(config))
-    parts = [text[i : i + keys.PART] for i in range(0, len(text), keys.PART)]
-    return {keys.CONFIG + (f".{place}" if place else ""): part for place, part in enumerate(parts)}
+    return in_parts(keys.CONFIG, to_json(dict(config)))
 
 
 def read_config(tags: Mapping[str, str]) -> dict[str, Any]:
     """Returns the config that a run's tags hold."""
-    more = takewhile(lambda key: key in tags, (f"{keys.CONFIG}.{place}" for place in count(1)))
-    return dict(json.loads(tags[keys.CONFIG] + "".join(tags[key] for key in more)))
+    return dict(json.loads(whole_text(keys.CONFIG, tags)))
 
 
 def run_params(config: Config, seed: int, constants: Constants) -> dict[str, Any]:

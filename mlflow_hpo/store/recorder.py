@@ -15,10 +15,11 @@ from mlflow.utils.time import get_current_time_millis
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import without_passwords
+from mlflow_hpo.space import Asked, dump_asked
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import Connection, store_errors, to_json
+from mlflow_hpo.store.connection import Connection, in_parts, store_errors, to_json
 from mlflow_hpo.store.models import log_model, ready_models
-from mlflow_hpo.store.names import Names
+from mlflow_hpo.store.names import Names, legal, shortened
 
 FIRST_FLUSH, LAST_FLUSH, GROWTH = 1.0, 30.0, 0.25  # seconds, seconds, part of the time so far
 DATASET_ATTEMPTS = 3
@@ -41,6 +42,7 @@ class Recorder:
         self.names = Names()
         self._metrics: list[Metric] = []
         self._tags: dict[str, str] = {}
+        self._asked: Asked = {}
         self._lock = threading.Lock()
         self._started = self._flushed = monotonic()
         self._stop = threading.Event()
@@ -65,20 +67,36 @@ class Recorder:
         if monotonic() - self._flushed >= pause:
             self.flush()
 
+    def asked(self, asked: Asked) -> None:
+        """Records as params and a tag what the objective has asked for so far; written as metrics are."""
+        with self._lock:
+            self._asked = dict(asked)
+
+    def attribute(self, key: str, value: str) -> None:
+        """Records what the objective wants to be kept with its trial, as a tag."""
+        with self._lock:
+            self._tags[keys.ATTRIBUTES + legal(key)] = shortened(value, keys.PART)
+
     def flush(self) -> None:
         """Writes what is buffered, in one call; if the store refuses, it stays buffered."""
         with self._lock:
             metrics, self._metrics = self._metrics, []
             tags, self._tags = self._tags, {}
+            asked, self._asked = self._asked, {}
             self._flushed = monotonic()
         try:
             with store_errors(files=False):
+                if asked:
+                    params = {name: value for name, (value, _) in asked.items()}
+                    parts = in_parts(keys.ASKED, dump_asked(asked))
+                    self.connection.write(self.run_id, params=params, tags=parts)
                 self.connection.client.log_batch(
                     self.run_id, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items()]
                 )
         except BaseException:
             with self._lock:
                 self._metrics, self._tags = metrics + self._metrics, tags | self._tags
+                self._asked = self._asked or asked
             raise
 
     def last_epoch(self, metric: str) -> int:

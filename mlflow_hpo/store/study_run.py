@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from mlflow_hpo.errors import RunDeletedError, StoreError, StudyError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
+from mlflow_hpo.store.asked import settled
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.extra_runs import ExtraRuns
 from mlflow_hpo.store.lease import Lease, leased
@@ -191,6 +192,10 @@ class StudyRun(RecordedStudy):
         still = self._nested.find("attributes.status = 'RUNNING'")
         twins = [run for run in still if keys.NUMBER in run.data.tags and run.info.run_id not in ours]
         set_all_aside(self.connection, twins, say)
+
+    def with_asked(self, trial: Trial) -> Trial:
+        """Returns a trial with what its objective asked for as its config."""
+        return settled(self._nested, trial)
 
     def end(self, state: State, reason: str) -> None:
         """Records that the study ended, or was cut (KILLED).

@@ -102,20 +102,21 @@ class Trials:
         start: int = 0,
         source: int | None = None,
         constants: Constants = None,
+        asks: bool = False,
     ) -> Trial:
-        """Starts a trial's run; `source` is the trial whose checkpoint at `start` it begins from, if any."""
+        """Starts a trial's run, from the checkpoint at `start` of trial `source` if there is one."""
         tags = {keys.NUMBER: str(number), keys.STATE: str(State.RUNNING)}
-        if source is not None:
-            tags[keys.SOURCE] = to_json([source, start])
-        run_id = self._nested.create(f"trial-{number:04d}", config, tags, seed, constants)
+        tags |= {} if source is None else {keys.SOURCE: to_json([source, start])}
+        run_id = self._nested.create(f"trial-{number:04d}", config, tags, seed, constants, asks)
         return Trial(number, run_id, State.RUNNING, dict(config), start=start, source=source)
 
-    def restart(self, trial: Trial, seed: int, constants: Constants = None) -> Trial:
+    def restart(self, trial: Trial, seed: int, constants: Constants = None, asks: bool = False) -> Trial:
         """Sets a trial's run to RUNNING again, for its next unit."""
         tags = {keys.STATE: str(State.RUNNING), keys.REASON: "", keys.NOTE: ""}
         with self._nested.writing(trial.run_id):
             self._connection.client.update_run(trial.run_id, status="RUNNING")
-            self._connection.write(trial.run_id, params=run_params(trial.config, seed, constants), tags=tags)
+            params = run_params({} if asks else trial.config, seed, constants)
+            self._connection.write(trial.run_id, params=params, tags=tags)
         return replace(trial, state=State.RUNNING, reason="")
 
     def record(self, trial: Trial, result: Result) -> Trial:
@@ -130,9 +131,8 @@ class Trials:
         traceback = without_passwords(traceback)
         reason = _cut(reason, trial.run_id if traceback else "")
         trial = replace(trial, state=state, reason=reason)
-        note = f"**{state}**: {reason}" + (
-            f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
-        )
+        shown = f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
+        note = f"**{state}**: {reason}{shown}"
         tags = {keys.STATE: str(state), keys.REASON: reason, keys.NOTE: note}
         with self._nested.writing(trial.run_id):
             self._connection.write(trial.run_id, tags=tags)

@@ -156,6 +156,15 @@ def check_fit(info: StudyInfo, model: ModelInfo, space: Space) -> None:
     check_min_epochs(info.settings, info.max_epochs)
 
 
+def check_without_space(settings: Settings) -> None:
+    """Raises ConfigError if the algorithm must know the whole space before an objective asks for it."""
+    if settings.algorithm == GRID:
+        raise ConfigError(
+            "algorithm: 'grid' must know the space before it begins, and the objective asks as it runs: "
+            "give a space, or another algorithm"
+        )
+
+
 def check_same_data(info: StudyInfo, record: StudyInfo | None) -> None:
     """Raises ConfigError if a study is to go on with other data from Python than it began with."""
     if record and record.data_digest and record.data_digest != info.data_digest:

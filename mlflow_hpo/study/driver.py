@@ -22,7 +22,7 @@ TICK_SECONDS = 0.2
 
 
 class Study:
-    """One search under way."""
+    """One search under way; `trains_each`: each trial trains the epochs there are, unless it is ended."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Study:
         """
         self.run, self.info, self.space, self.first = run, plan.info, plan.space, plan.first
         self.dispatcher = Dispatcher(run, plan.info, plan.spec, executor)
-        self.rules = StopRules(plan.info)
+        self.rules, self.trains_each = StopRules(plan.info), not plan.model.asks
         self._executor, self._observer = executor, observer
         self.ledger, self._proposer = Ledger(run, plan, observer), Proposer(plan)
         self._scheduler, self._metric_is_sure = plan.info.scheduler, plan.metric_is_sure
-        self._units = RunningUnits(self.dispatcher, self.ledger, self._proposer, plan.model.constants)
+        self._units = RunningUnits(self.dispatcher, self.ledger, self._proposer, plan)
         self._signals = Signals() if signals is None else signals
 
     @property

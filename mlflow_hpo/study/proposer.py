@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mlflow_hpo.algorithms import propose
+from mlflow_hpo.algorithms import propose, propose_asked
 from mlflow_hpo.schedulers.explore import explore
 from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.trial import Config, Trial
@@ -28,13 +28,17 @@ class Proposer:
             source: the trial that it is a changed copy of.
             seen: the trials as deciders see them.
         """
-        plan = self._plan
+        plan, config = self._plan, None
         if source is not None:
             return explore(plan.space, trials[source].config, plan.model.changeable, number, self._seed)
         if number == 0:
             return plan.model.baseline(plan.space)
         if number <= len(plan.first):
             return plan.first[number - 1]
-        config = propose(plan.algorithm, plan.space, [*plan.earlier, *seen], number, self._seed)
+        known = [*plan.earlier, *seen]
+        if plan.asks:
+            config = propose_asked(plan.algorithm, known, number, self._seed)
+        else:
+            config = propose(plan.algorithm, plan.space, known, number, self._seed)
         self.is_exhausted = config is None
         return config

@@ -15,7 +15,7 @@ from mlflow_hpo.study.resumption import recorded_workers
 from mlflow_hpo.study.source import Given
 from mlflow_hpo.study.trust import check_trusted
 from mlflow_hpo.study.workers import study_folder
-from mlflow_hpo.trial import Dropped, State, Trial, Unit
+from mlflow_hpo.trial import Dropped, State, Trial, Unit, epochs_text
 from mlflow_hpo.worker.dispatch import Dispatcher
 
 
@@ -111,7 +111,7 @@ def replay_lines(found: Replay, trial: Trial, metric: str, tolerance: float) -> 
             f"at epoch {found.epoch}, more than the tolerance of {tolerance:g}; {reasons}"
         )
     exact = "exactly" if found.gap == 0 else f"within {found.gap:.2g} (tolerance {tolerance:g})"
-    return [*lines, f"{metric} agrees {exact}, over {found.epochs} epochs"]
+    return [*lines, f"{metric} agrees {exact}, over {epochs_text(found.epochs)}"]
 
 
 def replay_by_name(

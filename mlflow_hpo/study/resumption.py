@@ -123,7 +123,8 @@ def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyIn
 
 def check_same_space(run: StudyRun, space: Space, source: str) -> None:
     """Raises StudyError if the space, which `source` names, is not that of the study, or a part of it."""
-    kept = parse_space(run.artifacts.space_text, "space")
+    text = run.artifacts.space_text.strip()  # empty: the objective asks for its hyperparameters
+    kept = parse_space(text or "{}", "space")
     is_part = space.names() <= kept.names() and dump_space(changed(kept, space.parameters)) == dump_space(
         kept
     )

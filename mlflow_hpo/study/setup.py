@@ -47,6 +47,7 @@ class StudyPlan:
 
     Attributes:
         first: configs to try after the baseline, before the algorithm proposes any.
+        asks: the objective asks for its hyperparameters as it runs; `space` is empty.
         earlier: the trials of another study that inform the algorithm, with numbers below 0.
         metric_is_sure: training is known to report the metric.
         space_text, start_text: the space and the configs to try first, as they were written.
@@ -59,6 +60,7 @@ class StudyPlan:
     space: Space
     algorithm: Algorithm
     first: Sequence[Config]
+    asks: bool = False
     earlier: Sequence[Trial] = ()
     metric_is_sure: bool = True
     space_text: str = ""
@@ -75,8 +77,11 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     source = find_source(settings, given)
     model, data = inspector.describe(source.spec, source.name)
     space = _whole_space(source, given, model)
+    asks = model.asks and source.space is None
+    if asks:
+        checks.check_without_space(settings)
     first = _first_configs(settings, source, model, space)
-    count = _trial_count(settings, model, space, first)
+    count = settings.most_trials if asks else _trial_count(settings, model, space, first)
     info = _filled_in(settings, given, source, model, data, space, count)
     checks.check_same_data(info, given.record)
     checks.check_fit(info, model, space)
@@ -85,7 +90,8 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     spec = replace(source.spec, metric=info.metric, at_best=info.at_best)
     inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
     proposes = algorithm(settings.algorithm, settings.grid_points, settings.seed)
-    proposes.check(space)
+    if not asks:
+        proposes.check(space)
     made = StudyPlan(
         info=info,
         spec=spec,
@@ -93,17 +99,22 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
         space=space,
         algorithm=proposes,
         first=first,
-        space_text=dump_space(space)
-        if model.completes_space
-        else source.space_text or model.space_text or "{}",
+        asks=asks,
+        space_text="" if asks else _text(source, model, space),
         start_text=source.start_text,
         tags=source.tags,
     )
     return _informed(_tried(made, given, inspector), inspector)
 
 
+def _text(source: Source, model: ModelInfo, space: Space) -> str:
+    return dump_space(space) if model.completes_space else source.space_text or model.space_text or "{}"
+
+
 def _whole_space(source: Source, given: Given, model: ModelInfo) -> Space:
     """Returns the space that was given, the model's own, or the model's with what was given in its place."""
+    if model.asks and source.space is None:  # it asks as it runs
+        return Space({})
     if source.space and (given.record or not (model.completes_space and model.space_text)):
         return source.space
     if not source.space and not model.space_text and model.takes is None:
@@ -158,12 +169,19 @@ def _max_epochs(settings: Settings, source: Source, model: ModelInfo, space: Spa
         return settings.max_epochs or checks.project_budget(source.project)
     asked = checks.most_epochs(space) if model.epochs_in_config else None
     if asked is None:
-        return settings.max_epochs or (DEFAULT_EPOCHS if model.has_epochs else 1)
+        return settings.max_epochs or (DEFAULT_EPOCHS if _has_epochs(settings, model, space) else 1)
     if settings.max_epochs is not None and settings.max_epochs < asked:
         raise ConfigError(
             f"max-epochs: {settings.max_epochs} is below the {asked} epochs that the space asks for"
         )
     return settings.max_epochs or asked
+
+
+def _has_epochs(settings: Settings, model: ModelInfo, space: Space) -> bool:
+    """Tells whether trials are trained by epochs; an objective like Optuna's only if something ends them."""
+    if model.asks and not space.parameters:
+        return settings.scheduler != "none" or settings.early_stopping is not None
+    return model.has_epochs
 
 
 def _first_configs(settings: Settings, source: Source, model: ModelInfo, space: Space) -> list[Config]:

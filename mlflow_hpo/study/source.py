@@ -15,6 +15,7 @@ from mlflow_hpo.settings import DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space, paths_of
 from mlflow_hpo.study import checks
 from mlflow_hpo.study.trust import remember
+from mlflow_hpo.user_code import shown_name
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
@@ -85,8 +86,9 @@ def find_source(settings: Settings, given: Given) -> Source:
         folds=settings.folds,
         repeats=settings.repeats,
         early_stopping=settings.early_stopping,
+        asks=space is None,
     )
-    return Source(spec, settings.model, data, space, space_text, start_text)
+    return Source(spec, shown_name(settings.model), data, space, space_text, start_text)
 
 
 def _given_space(settings: Settings, given: Given) -> tuple[Space | None, str]:

@@ -1,14 +1,15 @@
 """The units of a study that workers train now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count
 
 from mlflow_hpo.errors import RunDeletedError
 from mlflow_hpo.study.ledger import Ledger
 from mlflow_hpo.study.proposer import Proposer
+from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.trial import Dropped, Result, State, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher
 
@@ -16,20 +17,10 @@ from mlflow_hpo.worker.dispatch import Dispatcher
 class RunningUnits:
     """Begins trials and sends their units to workers, and cuts what runs."""
 
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        ledger: Ledger,
-        proposer: Proposer,
-        constants: Mapping[str, str] | None,
-    ) -> None:
-        """Nothing runs yet.
-
-        Args:
-            constants: params of each trial beside its config; None: its seed.
-        """
+    def __init__(self, dispatcher: Dispatcher, ledger: Ledger, proposer: Proposer, plan: StudyPlan) -> None:
+        """Nothing runs yet."""
         self._dispatcher, self._ledger, self._proposer = dispatcher, ledger, proposer
-        self._constants = constants
+        self._constants, self._asks = plan.model.constants, plan.asks
         self._numbers: dict[Future[Result], int] = {}
 
     def __len__(self) -> int:
@@ -61,16 +52,23 @@ class RunningUnits:
         if config is None:
             return None
         seed, store = self._dispatcher.seed(number), self._dispatcher.run.trials
-        return store.create(number, config, seed, unit.start, unit.source, self._constants)
+        return store.create(number, config, seed, unit.start, unit.source, self._constants, self._asks)
 
     def _restarted(self, trial: Trial) -> Trial:
         seed = self._dispatcher.seed(trial.number)
-        return self._dispatcher.run.trials.restart(trial, seed, self._constants)
+        return self._dispatcher.run.trials.restart(trial, seed, self._constants, self._asks)
 
     def wait(self, seconds: float) -> Iterator[tuple["Future[Result]", Trial]]:
         """Waits for a unit to end, and gives those that did, each with its trial."""
         done, _ = wait(self._numbers, seconds, FIRST_COMPLETED)
-        return ((future, self._ledger.trials[self._numbers.pop(future)]) for future in done)
+        return ((future, self._ended(self._ledger.trials[self._numbers.pop(future)])) for future in done)
+
+    def _ended(self, trial: Trial) -> Trial:
+        """Returns a trial whose unit ended; of an objective that asks, with the config that it asked for."""
+        if self._asks:
+            with suppress(RunDeletedError):  # met again when its end is written
+                self._ledger.changed(self._dispatcher.run.with_asked(trial))
+        return self._ledger.trials[trial.number]
 
     def cut(self, reason: str) -> None:
         """Cuts what runs, and waits until no worker can write to its trial any more."""

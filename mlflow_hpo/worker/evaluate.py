@@ -33,6 +33,7 @@ class ModelEvaluation:
         scores: the metrics of the objective; empty if there is no test part, or they were not asked for.
         rows: see `row_scores`; empty if there is no test part.
         digest: the digest of the data.
+        held_out: the digest of the test rows alone.
         classes: the names of the classes in the order of their numbers; () for values.
         failure: why the model could not be scored, for people; empty if it was, or there is no test part.
     """
@@ -41,6 +42,7 @@ class ModelEvaluation:
     scores: Mapping[str, float] = field(default_factory=dict)
     rows: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    held_out: str = ""
     classes: tuple[str, ...] = ()
     failure: str = ""
 
@@ -58,6 +60,7 @@ def evaluate_model(
     Raises:
         HpoError: the model or the data cannot be read.
     """
+    from mlflow_hpo.data import digest
     from mlflow_hpo.store import signature_of
 
     signature = Signature(*signature_of(model_uri, task.tracking_uri))
@@ -65,7 +68,8 @@ def evaluate_model(
     if data is None:
         return ModelEvaluation(signature)
     classes = data.labels or tuple(map(str, range(data.classes)))
-    evaluation = ModelEvaluation(signature, digest=data.digest, classes=classes)
+    held_out = digest(data.test)
+    evaluation = ModelEvaluation(signature, digest=data.digest, held_out=held_out, classes=classes)
     if not len(data.test):
         return evaluation
     if expected not in (None, signature):

@@ -10,6 +10,7 @@ from typing_extensions import override
 from mlflow_hpo.objectives.reporter import Reporter
 
 if TYPE_CHECKING:
+    from mlflow_hpo.space import Asked
     from mlflow_hpo.store import Recorder
     from mlflow_hpo.worker.messages import Assignment
 
@@ -39,6 +40,14 @@ class RunReporter(Reporter):
     @override
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
         self._recorder.metrics(metrics, epoch)
+
+    @override
+    def on_ask(self, asked: Asked) -> None:
+        self._recorder.asked(asked)
+
+    @override
+    def on_attribute(self, key: str, value: str) -> None:
+        self._recorder.attribute(key, value)
 
     @override
     def goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:

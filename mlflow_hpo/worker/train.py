@@ -139,6 +139,7 @@ class _Run:
             rungs=tuple(sorted(self._unit.thresholds)),
             run_id=self._assignment.run_id,
             source_id=self._assignment.source_run_id,
+            asks=self._assignment.seed if self._subject.asks else None,
             location=self._location(),
         )
         reporter = RunReporter(self._assignment, self._recorder)

@@ -55,7 +55,7 @@ class Tuner(Builder):
         """Finds the space by building models, as KerasTuner does."""
         hyperparameters = explored(lambda hp: self._show(hp, data))
         space = tuner_space(hyperparameters)
-        reports = rehearsed(self._hypermodel(data), _hyperparameters({}), data) if self.has_own_fit else ()
+        reports = rehearsed(self.hypermodel(data), _hyperparameters({}), data) if self.has_own_fit else ()
         return ModelInfo(
             name=name,
             defaults={hp.name: hp.default for hp in reversed(hyperparameters)},
@@ -71,12 +71,14 @@ class Tuner(Builder):
         )
 
     @override
-    @ending_the_study()
     def build(self, config: Config, data: Data | None) -> Any:
-        hypermodel = self._hypermodel(data)
-        return compiled(
-            hypermodel.build(_hyperparameters(config)), hypermodel.name or type(hypermodel).__name__
-        )
+        hypermodel = self.hypermodel(data)
+        return compiled(self.made(config, data), hypermodel.name or type(hypermodel).__name__)
+
+    @ending_the_study()
+    def made(self, config: Config, data: Data | None) -> Any:
+        """Returns what the hypermodel builds, whatever that is."""
+        return self.hypermodel(data).build(_hyperparameters(config))
 
     @override
     @ending_the_study()
@@ -84,7 +86,7 @@ class Tuner(Builder):
         """Replaces the model's `fit` by ours while the hypermodel's own `fit` runs."""
         if not self.has_own_fit:
             return fit(**rows)
-        hypermodel = self._hypermodel(fit.data)
+        hypermodel = self.hypermodel(fit.data)
         arrays = [rows[name] for name in ("x", "y") if name in rows]
         named = {k: v for k, v in rows.items() if k not in ("x", "y")}
         fit.requested_epochs = fit.trial.epochs
@@ -105,18 +107,19 @@ class Tuner(Builder):
         kind: Any = self.target if inspect.isclass(self.target) else type(self.target)
         return issubclass(kind, HyperModel) and kind.fit is not HyperModel.fit
 
-    def _hypermodel(self, data: Data | None) -> Any:
+    def hypermodel(self, data: Data | None) -> Any:
+        """Returns the hypermodel; a class is made for the data."""
         return _made(self.target, data)
 
     @ending_the_study()
     def _show(self, hp: Any, data: Data | None) -> None:
         """Lets the user's code ask for hyperparameters, without training."""
-        model = self._hypermodel(data).build(hp)
+        model = self.hypermodel(data).build(hp)
         if not self.has_own_fit:
             return
         rows, named = few_rows(data)
         with in_place_of(model, _stop), suppress(Exception):  # only what it asks for is wanted
-            self._hypermodel(data).fit(hp, model, *rows, **named, epochs=1, callbacks=[], verbose=0)
+            self.hypermodel(data).fit(hp, model, *rows, **named, epochs=1, callbacks=[], verbose=0)
 
 
 class _StopError(Exception):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from mlflow_hpo.store import Connection, keys, project_runs
 
 # Seconds between two looks at the store: the first and the last pause, and their share of the time so far.
 FIRST_PAUSE, LAST_PAUSE, GROWTH = 0.5, 10.0, 0.02
+TRACEBACK = "Traceback (most recent call last)"
+RAISED = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b")  # begins the line of an exception
 SHOWN = 200  # characters of the last line of output, in a reason
 
 
@@ -130,9 +133,8 @@ class EntryPointRun:
         if command.status == 0:
             return
         tail = command.tail()
-        lines = [line for line in tail.splitlines() if line.strip()]
-        last = f": {lines[-1].strip()[:SHOWN]}" if lines else ""
-        raise TrialError(f"its process {_how_it_ended(command.status)}{last}", tail)
+        why = telling_line(tail)[:SHOWN]
+        raise TrialError(f"its process {_how_it_ended(command.status)}{f': {why}' if why else ''}", tail)
 
     def _history(self) -> list[float]:
         return project_runs.history(self._connection, self._run_id, self._metric.name, self._since)
@@ -172,6 +174,16 @@ def _variables(place: RunLocation, trial_id: str, run_id: str) -> dict[str, str]
         variables.EXPERIMENT_ID: place.experiment_id,
         variables.TAGS: json.dumps(tags),
     }
+
+
+def telling_line(output: str) -> str:
+    """Returns the line of a failed process's output that says why: what it raised, an error, or the last."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    begins = [i for i, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    raised = [line for line in lines[begins[-1] + 1 :] if not line[0].isspace()] if begins else []
+    raised = raised[:1] or [line for line in lines if RAISED.match(line)][-1:]
+    said = raised or [line for line in lines if "error" in line.lower()][-1:] or lines[-1:]
+    return said[0].strip() if said else ""
 
 
 def _how_it_ended(status: int) -> str:

@@ -18,7 +18,7 @@ class EstimatorFactory:
     """Makes a copy of an estimator, or what a function returns, with a config as its params.
 
     Attributes:
-        target: an estimator, a class of them, or a function that returns one.
+        target: an estimator, a class of them, or a function that returns one; a `HyperEstimator`.
     """
 
     target: Any
@@ -26,6 +26,8 @@ class EstimatorFactory:
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of the user's function, with their defaults; they come before params."""
+        if hasattr(self.target, "arguments"):  # a hypermodel's
+            return dict(self.target.arguments)
         is_function = not inspect.isclass(self.target) and not is_estimator(self.target)
         return keyword_defaults(self.target) if is_function else {}
 

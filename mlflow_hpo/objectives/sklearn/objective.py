@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
 from mlflow_hpo.data.preprocess import ModelInputs, flattened, model_inputs, needs_preprocessing
-from mlflow_hpo.errors import SetupError, TrialError, worded
+from mlflow_hpo.errors import HpoError, SetupError, TrialError, worded
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
@@ -68,6 +68,7 @@ class SklearnObjective(Objective):
             name=name,
             defaults={**params, **arguments},
             takes=frozenset(takes - {resource.name} if isinstance(resource, Param) else takes),
+            space_text=getattr(self.target, "space_text", ""),
             metric={CLASSIFICATION: "val_accuracy", REGRESSION: "val_r2"},
             has_epochs=type(resource) is not Once,
             has_resources=True,
@@ -133,7 +134,7 @@ class SklearnObjective(Objective):
     def _try_all(self, trial: Handle, data: Data) -> None:
         try:
             self._try(trial, data, 1, trial.max_epochs)
-        except TrialError as error:  # it says what is wrong
+        except HpoError as error:  # it says what is wrong
             raise SetupError(str(error)) from error
         except Exception as error:
             reason = needs_preprocessing(data)
@@ -150,7 +151,16 @@ class SklearnObjective(Objective):
         estimator.fit(taken(train.x, rows), targets(estimator, data, train)[rows])
         estimator.predict(taken(train.x, rows))
         if self._scorer.adds(data, ()):
+            self._try_scorer(estimator, data)
+
+    def _try_scorer(self, estimator: Any, data: Data) -> None:
+        try:
             self._scorer.score_estimator(estimator, data)
+        except HpoError:
+            raise
+        except Exception as error:
+            problem = worded(error, whole=False)
+            raise TrialError(f"metric {self.metric!r} cannot be computed: {problem}") from error
 
     def _scores(self, estimator: Any, data: Data) -> dict[str, float]:
         train, held_out = data.train, data.validation
