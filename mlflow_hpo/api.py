@@ -57,8 +57,7 @@ def tune(
         HpoError: what was given is wrong, or the study could not go on.
     """
     folder = temporary_folder()
-    target = settings.get("target_column") or settings.get("target")
-    names, given = given_content(model, space, data, target, Path(folder.name).resolve())
+    names, given = given_content(model, space, data, settings, Path(folder.name).resolve())
     if callable(settings.get("metric")):
         given, settings = with_scorer(given, settings)
     shown = NotebookDisplay if progress and in_notebook() else None

@@ -28,6 +28,12 @@ def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value else value
 
 
+def _class_weight(value: Any) -> str | None:
+    if value:
+        from mlflow_hpo.data.weights import class_weight_text  # imports NumPy
+    return class_weight_text(value) if value else None
+
+
 def _words_or_count(*words: str, least: int = 1) -> Callable[[Any], Any]:
     """Returns a validator for some words or a whole number."""
 
@@ -60,6 +66,7 @@ Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_
 Name = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value) or None)]
 Model = Annotated[str, BeforeValidator(with_colon)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
+ClassWeight = Annotated[str | None, BeforeValidator(_class_weight)]
 TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
 WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
 KeptModels = Annotated[Literal["all", "best"] | int, BeforeValidator(_words_or_count(ALL, "best"))]
@@ -80,9 +87,9 @@ class SearchSettings(BaseModel):
     )
     target_column: Word = _setting(None, "Column to predict, in a table.")
     task: str = _setting("auto", "classification, regression, or auto: by the values to predict.")
-    positive_class: Name = _setting(
-        None, "Class of two that scikit-learn's scorers call positive; empty: the second in sorted order."
-    )
+    positive_class: Name = _setting(None, "Class of two that scorers call positive; empty: the second.")
+    weight_column: Word = _setting(None, "Column that says how much each row of a table counts.")
+    class_weight: ClassWeight = _setting(None, 'What each class counts: balanced, or {"no": 1, "yes": 3}.')
     fraction: float = _setting(
         1.0, "Part of the rows that the search trains on; the winner is trained on all.", gt=0, le=1
     )
@@ -109,9 +116,7 @@ class SearchSettings(BaseModel):
     )
     folds: int = _setting(1, "Cross-validate each trial on so many folds.", ge=1)
     repeats: int = _setting(1, "Train each trial with so many seeds.", ge=1)
-    early_stopping: Count = _setting(
-        None, "End a trial when so many epochs brought no better value; empty: never."
-    )
+    early_stopping: Count = _setting(None, "End a trial when so many epochs brought no better value.")
     metric: str = _setting(
         "", "What to optimise: what training reports, or a scorer, as val_f1_macro; empty: by the task."
     )
@@ -163,9 +168,7 @@ class Settings(SearchSettings):
     keep_models: KeptModels = _setting(
         ALL, "Whose models and checkpoints are kept: all, best, or how many of the best.", resumable=True
     )
-    keep_data: bool = _setting(
-        False, "Keep data that were given from Python with the study, so that a resume finds them."
-    )
+    keep_data: bool = _setting(False, "Keep data that Python gave with the study, for a resume.")
     top_k: int = _setting(
         3,
         "Before registering, train so many of the best again with another seed; 1: none.",
@@ -181,12 +184,8 @@ class Settings(SearchSettings):
     confidence: float = _setting(
         0.95, "How sure that must be, from 0.5 to below 1.", resumable=True, ge=0.5, lt=1
     )
-    force: bool = _setting(
-        False, "Register even a model that is not better; that is recorded.", resumable=True
-    )
-    project: ProjectSpec | None = _setting(
-        None, "MLflow project to tune instead of a model: what `mlflow run` takes."
-    )
+    force: bool = _setting(False, "Register a model that is not better, too.", resumable=True)
+    project: ProjectSpec | None = _setting(None, "MLflow project to tune instead of a model.")
 
     @model_validator(mode="before")
     @classmethod

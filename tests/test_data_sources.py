@@ -88,7 +88,7 @@ def test_values_are_regression_and_missing_inputs_are_kept() -> None:
         ({"x": X + 1j, "y": Y}, "train part: x holds complex128"),
         ({"x": X, "y": np.where(Y == 1, np.nan, Y)}, "the target is missing or not finite in 20 of 60 rows"),
         ({"x": X, "y": X[:, 0] * np.inf}, "the target is missing or not finite in 60 of 60 rows"),
-        ({"x": X, "y": X}, "y has shape (60, 4): expected one value for each row, or one-hot rows"),
+        ({"x": X, "y": X.astype(str)}, "y has shape (60, 4) and holds no numbers: expected one value"),
         ({"x": 1, "y": Y}, "train part: x is a ndarray: expected a value for each row"),
         ({"x": X[:0], "y": Y[:0]}, "train part: there are no rows"),
         ({"x": X, "y": Y * 0}, "the target has one class only, '0'"),

@@ -43,7 +43,9 @@ NAMES = ("val_f1", "val_precision", "val_average_precision", "val_roc_auc", "val
 
 def data_of(y: Any, folder: Path, positive: str | None = None) -> Data:
     use_contents(folder)
-    return load_data(DataSpec("given:data", content=save_data((X, y), folder, None), positive=positive))
+    return load_data(
+        DataSpec("given:data", content=save_data((X, y), folder, DataSpec("given")), positive=positive)
+    )
 
 
 def score(target: Any, data: Data, folder: Path, metric: str, scorer: Any = None) -> float:

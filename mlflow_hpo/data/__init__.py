@@ -1,6 +1,6 @@
 """Data sets in three parts, with a digest: built-in ones, tables, arrays, images, a user's functions."""
 
-from mlflow_hpo.data.base import CLASSIFICATION, REGRESSION, Data, DataSpec, Part, digest
+from mlflow_hpo.data.base import CLASSIFICATION, REGRESSION, Data, DataSpec, Part, Roles, digest
 from mlflow_hpo.data.load import check_data, load_data
 from mlflow_hpo.data.sources.given import save_data
 from mlflow_hpo.data.sources.named import is_builtin
@@ -12,6 +12,7 @@ __all__ = [
     "Data",
     "DataSpec",
     "Part",
+    "Roles",
     "check_data",
     "digest",
     "folds",

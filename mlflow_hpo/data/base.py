@@ -1,16 +1,30 @@
 """Data sets: how one is named, its three parts, its digest."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
+
+from mlflow_hpo.data.structure import count, is_table, joined, members, shape_of, taken
+from mlflow_hpo.data.weights import training_weights
 
 Array = NDArray[Any]
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
 TASKS = (AUTO, CLASSIFICATION, REGRESSION)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table that are neither inputs nor predicted, each by its name.
+
+    Attributes:
+        weight: how much each row counts.
+    """
+
+    weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -21,11 +35,13 @@ class DataSpec:
         name: a built-in data set, a path, `module:function`, or "" for no data at all.
         seed: of the split.
         target: the column of a table to predict.
+        roles: its columns that are neither inputs nor predicted.
         task: `classification`, `regression`, or `auto` to infer it from the target.
         fraction: of the training and validation rows to keep, above 0 and up to 1. The test part stays whole.
         image_size: height and width in pixels, for a folder of images.
         content: the digest of data that were given from Python (`user_code.read_content`); else empty.
         positive: the class of two that is the positive one; None: the second in sorted order.
+        class_weight: how much each class counts in training, see `class_weight_text`; or empty.
     """
 
     name: str
@@ -36,6 +52,14 @@ class DataSpec:
     image_size: int = 64
     content: str = ""
     positive: str | None = None
+    class_weight: str = ""
+    roles: Roles = Roles()
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that are named, by the option that names them."""
+        roles = {f"{role}-column": name for role, name in asdict(self.roles).items()}
+        return {option: name for option, name in {"target": self.target, **roles}.items() if name is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,30 +67,31 @@ class Part:
     """Rows of a data set.
 
     Attributes:
-        x: inputs: an array, float32, of shape (rows, ...), or a pandas DataFrame of raw values.
-        y: targets: int64 classes from 0, or float32 values.
+        x: inputs: an array, float32 (or strings), of shape (rows, ...), or a pandas DataFrame of raw values;
+            several inputs are a dict or a tuple of arrays.
+        y: targets: int64 classes from 0, or float32 values of shape (rows, ...); or several.
+        weights: how much each row counts, float32; None: all the same.
     """
 
     x: Any
-    y: Array
+    y: Any
+    weights: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.y)
+        return count(self.y)
 
     def rows(self, index: Array | slice) -> "Part":
         """Returns the rows at these positions, in this order."""
-        if is_table(self.x):
-            return Part(self.x.iloc[index].reset_index(drop=True), self.y[index])
-        return Part(self.x[index], self.y[index])
+        return Part(*(None if v is None else taken(v, index) for v in self._columns))
 
     def and_then(self, other: "Part") -> "Part":
         """Returns these rows, followed by those of the other part."""
-        y = np.concatenate([self.y, other.y])
-        if is_table(self.x):
-            import pandas as pd
+        pairs = zip(self._columns, other._columns, strict=True)
+        return Part(*(None if mine is None else joined(mine, theirs) for mine, theirs in pairs))
 
-            return Part(pd.concat([self.x, other.x], ignore_index=True), y)
-        return Part(np.concatenate([self.x, other.x]), y)
+    @property
+    def _columns(self) -> tuple[Any, ...]:
+        return self.x, self.y, self.weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +115,20 @@ class Data:
     validation: Part
     test: Part
     positive: int = 1
+    class_weight: str = ""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one input; for a table, the number of columns."""
-        return tuple(self.train.x.shape[1:])
+    def shape(self) -> Any:
+        """The shape of one input, for a table the number of columns; of several inputs, that of each."""
+        return shape_of(self.train.x)
+
+    @cached_property
+    def training_weights(self) -> Array | None:
+        """How much each row counts in training: its own weight times that of its class."""
+        names = self.labels or tuple(map(str, range(self.classes)))
+        weights: Array | None
+        weights = training_weights(self.class_weight, self.train.y, self.train.weights, names)
+        return weights
 
     @property
     def task(self) -> str:
@@ -118,25 +152,22 @@ class Data:
         return replace(self, digest=changed, train=train, validation=validation)
 
 
-def is_table(x: Any) -> bool:
-    """Tells whether inputs are a pandas DataFrame, without importing pandas."""
-    return hasattr(x, "iloc") and hasattr(x, "columns")
-
-
 def digest(*parts: Part) -> str:
     """Computes `Data.digest`, which is the same on every machine."""
     sha = hashlib.sha256()
     for part in parts:
-        for content in _contents(part.x):
-            sha.update(content)
-        sha.update(part.y.tobytes())
+        for column in (part.x, part.y, part.weights):
+            for content in _contents(column):
+                sha.update(content)
     return sha.hexdigest()[:12]
 
 
-def _contents(x: Any) -> list[bytes]:
-    if not is_table(x):
-        return [x.tobytes()]
-    from pandas.util import hash_pandas_object
+def _contents(column: Any) -> Iterator[bytes]:
+    for values in [] if column is None else members(column):
+        if is_table(values):
+            from pandas.util import hash_pandas_object
 
-    names = "\0".join(x.columns)
-    return [names.encode(), hash_pandas_object(x, index=False).to_numpy().tobytes()]
+            yield "\0".join(values.columns).encode()
+            yield hash_pandas_object(values, index=False).to_numpy().tobytes()
+        else:
+            yield values.tobytes() if values.dtype != object else "\0".join(values.ravel()).encode()

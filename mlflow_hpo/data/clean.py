@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data.base import Array, Part, is_table
+from mlflow_hpo.data.base import Array, Part
+from mlflow_hpo.data.numbers import as_array, as_floats, as_weights
 from mlflow_hpo.data.sources.base import RawData
-from mlflow_hpo.data.targets import as_array, as_targets, numbered
+from mlflow_hpo.data.structure import count, each, is_several, is_table, members, names
+from mlflow_hpo.data.targets import as_targets, numbered
 from mlflow_hpo.errors import DataError
 
 
@@ -23,22 +25,64 @@ def cleaned(raw: RawData, task: str) -> tuple[dict[str, Part], tuple[str, ...], 
         DataError: a model cannot be trained on the inputs, or not for the targets.
     """
     xs = {name: _inputs(rows.x, name) for name, rows in raw.parts.items()}
-    ys = {name: as_targets(rows.y, name) for name, rows in raw.parts.items()}
+    xs = {name: _like_train(xs["train"], x, name) for name, x in xs.items()}
+    ys = {name: as_targets(rows.y, name, task) for name, rows in raw.parts.items()}
     for name, x in xs.items():
-        xs[name] = _like_train(xs["train"], x, name)
-        if len(x) != len(ys[name]):
-            raise DataError(f"{name} part: x has {len(x)} rows and y has {len(ys[name])}")
-        if not len(x):
+        if not count(x):
             raise DataError(f"{name} part: there are no rows")
     targets, labels, classes = numbered(list(ys.values()), task)
-    return {name: Part(xs[name], y) for name, y in zip(xs, targets, strict=True)}, labels, classes
+    weights = {n: None if r.weights is None else as_weights(r.weights, n) for n, r in raw.parts.items()}
+    parts = {n: Part(xs[n], y, weights[n]) for n, y in zip(xs, targets, strict=True)}
+    for name, part in parts.items():
+        _check_rows(part, name)
+    if len({part.weights is None for part in parts.values()}) > 1:
+        raise DataError("some parts have weights and others have none: give them to all, such as ones")
+    return parts, labels, classes
+
+
+def _check_rows(part: Part, name: str) -> None:
+    columns = [("x", part.x), ("y", part.y), ("weights", part.weights)]
+    counts = {
+        what + which: len(values)
+        for what, column in columns
+        if column is not None
+        for which, values in zip(names(column), members(column), strict=True)
+    }
+    first, *others = counts.items()
+    for what, rows in others:
+        if rows != first[1]:
+            verb = "have" if what == "weights" else "has"
+            raise DataError(f"{name} part: {first[0]} has {first[1]} rows and {what} {verb} {rows}")
 
 
 def _inputs(x: Any, part: str) -> Any:
-    """Returns an array, float32, or a DataFrame whose columns are named by strings."""
+    """Returns an array, a DataFrame whose columns are named by strings, or several arrays."""
+    if is_several(x):
+        if not len(x):
+            raise DataError(f"{part} part: x has no inputs")
+        return each(lambda member: _array_of_several(member, part), x)
+    return _one_input(x, part)
+
+
+def _one_input(x: Any, part: str) -> Any:
     if hasattr(x, "to_frame") and hasattr(x, "iloc"):  # a Series
         x = x.to_frame()
     return _table(x, part) if is_table(x) else _array(x, part)
+
+
+def _array_of_several(x: Any, part: str) -> Any:
+    """Returns one of several inputs as an array: a table must be numbers; an array may be strings."""
+    from pandas.api.types import is_numeric_dtype
+
+    if not is_table(x):
+        return _array(x, part, strings=True)
+    for name, kind in x.dtypes.items():
+        if not is_numeric_dtype(kind):
+            raise DataError(
+                f"{part} part: column {str(name)!r} of one of several inputs holds no numbers: make numbers "
+                "of it, or give all columns as one table"
+            )
+    return np.ascontiguousarray(x, np.float32)
 
 
 def _table(x: Any, part: str) -> Any:
@@ -50,32 +94,37 @@ def _table(x: Any, part: str) -> Any:
     return x
 
 
-def _array(x: Any, part: str) -> Array:
-    """Converts to float32. Images of bytes become values from 0 to 1, with a channel if they have none."""
+def _array(x: Any, part: str, strings: bool = False) -> Array:
+    """Converts to float32, or to an array of strings where they are allowed."""
     array = as_array(x, part, "x")
     if array.dtype.kind not in "biuf":
+        if strings and all(isinstance(value, str) for value in array.ravel()):
+            return array.astype(object)
         kind = "strings" if array.dtype.kind in "SU" else f"{array.dtype} of {type(x).__name__}"
         raise DataError(
             f"{part} part: x holds {kind}: expected numbers, or a table (a DataFrame, CSV, Parquet)"
         )
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.dtype != np.uint8 or array.ndim not in (3, 4):
-        return np.ascontiguousarray(array, np.float32)
-    images = (array / np.float32(255)).astype(np.float32)
-    return images if images.ndim == 4 else images[..., None]
+    return as_floats(array[:, None] if array.ndim == 1 else array)
 
 
 def _like_train(train: Any, x: Any, part: str) -> Any:
     """Puts columns into the order of the train part; raises DataError if columns or shapes differ."""
-    if is_table(train) != is_table(x):
-        raise DataError(f"{part} part: x is a {type(x).__name__}, in the train part a {type(train).__name__}")
-    if not is_table(x):
-        if x.shape[1:] != train.shape[1:]:
+    kinds = [set(v) if isinstance(v, dict) else len(v) if is_several(v) else is_table(v) for v in (train, x)]
+    if kinds[0] != kinds[1]:
+        raise DataError(f"{part} part: x is a {_kind(x)}, in the train part a {_kind(train)}")
+    if is_table(x):
+        for name in sorted(set(train.columns) ^ set(x.columns)):
+            raise DataError(f"{part} part: column {name!r} is in only one of it and the train part")
+        return x[list(train.columns)]
+    for which, mine, theirs in zip(names(x), members(x), members(train), strict=True):
+        if mine.shape[1:] != theirs.shape[1:]:
             raise DataError(
-                f"{part} part: an input has shape {x.shape[1:]}, in the train part {train.shape[1:]}"
+                f"{part} part: an input{which} has shape {mine.shape[1:]}, "
+                f"in the train part {theirs.shape[1:]}"
             )
-        return x
-    for name in sorted(set(train.columns) ^ set(x.columns)):
-        raise DataError(f"{part} part: column {name!r} is in only one of it and the train part")
-    return x[list(train.columns)]
+    return x
+
+
+def _kind(x: Any) -> str:
+    listed = f" of {', '.join(map(str, x))}" if isinstance(x, dict) else ""
+    return type(x).__name__ + (f" of {len(x)}" if isinstance(x, tuple) else listed)

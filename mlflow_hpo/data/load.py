@@ -12,6 +12,7 @@ from mlflow_hpo.data.clean import cleaned
 from mlflow_hpo.data.sources import arrays, functions, given, images, named, tables
 from mlflow_hpo.data.sources.base import RawData, Source
 from mlflow_hpo.data.split import TEST, VALIDATION, TooFewError, sample, split
+from mlflow_hpo.data.weights import check_class_weight
 from mlflow_hpo.errors import ConfigError, DataError, unknown
 from mlflow_hpo.user_code import GIVEN, is_reference
 
@@ -60,8 +61,8 @@ def check_data(spec: DataSpec) -> None:
     if spec.image_size < 1:
         raise ConfigError(f"image size {spec.image_size}: expected a number of pixels from 1")
     kind = _kind(spec.name) if spec.name else None
-    if spec.target is not None and not (kind and kind.has_columns):
-        raise ConfigError(f"target {spec.target!r} of data {spec.name!r}: only a table has columns")
+    for option, name in [] if kind and kind.has_columns else spec.columns.items():
+        raise ConfigError(f"{option} {name!r} of data {spec.name!r}: only a table has columns")
     if kind:
         kind.source.check(spec)
 
@@ -107,8 +108,10 @@ def _split(spec: DataSpec, raw: RawData) -> Data:
         train, validation = split(train, VALIDATION, spec.seed, labels)
     train, validation = (sample(part, spec.fraction, spec.seed, labels) for part in (train, validation))
     name, seen = _display_name(spec.name), digest(train, validation, test)
-    positive = _positive(spec.positive, labels or tuple(map(str, range(classes))))
-    return Data(name, raw.source, seen, classes, labels, train, validation, test, positive)
+    names = labels or tuple(map(str, range(classes)))
+    check_class_weight(spec.class_weight, names)
+    positive, counts = _positive(spec.positive, names), spec.class_weight
+    return Data(name, raw.source, seen, classes, labels, train, validation, test, positive, counts)
 
 
 def _positive(name: str | None, classes: Sequence[str]) -> int:

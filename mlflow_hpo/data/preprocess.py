@@ -2,13 +2,14 @@
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from mlflow_hpo.data.base import AUTO, Data, Part
+from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import DataError, SetupError, one_line
 
 
@@ -91,18 +92,18 @@ def preprocessed(data: Data) -> tuple[Data, Any]:
 
 def _transformed(part: Part, transformer: Any, width: int) -> Part:
     x = transformer.transform(part.x) if len(part) else np.empty((0, width))
-    return Part(np.asarray(x, np.float32), part.y)
+    return replace(part, x=np.asarray(x, np.float32))
 
 
 @lru_cache(maxsize=2)
 def _as_arrays(data: Data) -> Data:
-    return data.mapped(lambda part: Part(np.asarray(part.x, np.float32), part.y))
+    return data.mapped(lambda part: replace(part, x=np.asarray(part.x, np.float32)))
 
 
 @lru_cache(maxsize=4)
 def flattened(data: Data) -> Data:
     """Turns images into rows of pixels; the last four results are kept. Other data come back as they are."""
-    if data.is_table or len(data.shape) == 1:
+    if data.is_table or is_several(data.train.x) or len(data.shape) == 1:
         return data
     width = math.prod(data.shape)  # -1 fails for a part without rows
-    return data.mapped(lambda part: Part(part.x.reshape(len(part), width), part.y))
+    return data.mapped(lambda part: replace(part, x=part.x.reshape(len(part), width)))

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from mlflow_hpo.data.base import Array, Data, Part
+from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import DataError
 
 VALIDATION = 0.2  # of the rows to train on
@@ -100,9 +102,9 @@ def whole(data: Data) -> Data:
     return data.recut(rows, rows.rows(slice(0)))
 
 
-def _classes(y: Array) -> Array | None:
-    """Returns the classes to stratify by; None for regression."""
-    return y if y.dtype.kind == "i" else None
+def _classes(y: Any) -> Array | None:
+    """Returns the classes to stratify by; None for regression and several targets."""
+    return y if not is_several(y) and y.dtype.kind == "i" else None
 
 
 def _check_smallest(classes: Array, labels: Sequence[str], least: int, problem: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlflow_hpo.data import Data, Part
 from mlflow_hpo.data.preprocess import flattened
+from mlflow_hpo.data.structure import is_several, members, taken
 from mlflow_hpo.errors import TrialError
 
 LEAST_PROBABILITY = 1e-15  # before the logarithm is taken
@@ -27,11 +28,12 @@ class Predictions:
     """Predictions for the rows of a part.
 
     Attributes:
-        answers: for each row its class, as a number (-1 if the data have no such class), or its value.
+        answers: for each row its class, as a number (-1 if the data have no such class), or its value; of
+            several targets the answers for each.
         probabilities: float64 of shape (rows, classes); None if there are none.
     """
 
-    answers: Array
+    answers: Any
     probabilities: Array | None = None
 
 
@@ -45,7 +47,12 @@ def read_predictions(answers: Any, data: Data, part: Part) -> Predictions:
     Raises:
         TrialError: the answers have another shape than what is to be predicted.
     """
+    if is_several(part.y):
+        return Predictions(_as_targets(answers, part.y))
     answers = np.asarray(answers)
+    if part.y.ndim > 1:
+        _check(answers.size == part.y.size, answers, part.y.shape)
+        return Predictions(answers.reshape(part.y.shape).astype(np.float64))
     if data.classes and answers.ndim == 2 and answers.shape[1] > 1:
         _check(answers.shape == (len(part), data.classes), answers, (len(part), data.classes))
         return Predictions(answers.argmax(axis=1), answers.astype(np.float64))
@@ -85,10 +92,39 @@ def predict_test_part(load: Callable[[str], Any], flavors: Collection[str], data
     Raises:
         TrialError: as `read_predictions`.
     """
+    if is_several(data.train.x) or is_several(data.train.y):
+        return read_predictions(answers_of(load("keras"), data.test), data, data.test)
     if "sklearn" in flavors:
         data = flattened(data)
         return predict_with(load("sklearn"), data, data.test)
     return read_predictions(load("pyfunc").predict(data.test.x), data, data.test)
+
+
+def answers_of(model: Any, part: Part) -> Any:
+    """Returns what a Keras model with several inputs or outputs answers, as the targets are named."""
+    answers = model.predict(part.x, verbose=0)
+    if isinstance(part.y, dict) and isinstance(answers, list | tuple):
+        return dict(zip(model.output_names, answers, strict=True))
+    return answers
+
+
+def _as_targets(answers: Any, y: Any) -> Any:
+    """Returns the answers for several targets as those are nested.
+
+    Raises:
+        TrialError: there are other answers than targets.
+    """
+    answers = tuple(answers) if isinstance(answers, list) else answers
+    if (
+        type(answers) is not type(y)
+        or len(answers) != len(y)
+        or (isinstance(y, dict) and set(y) - set(answers))
+    ):
+        names = f" {', '.join(map(str, answers))}" if isinstance(answers, dict) else ""
+        raise TrialError(
+            f"its predictions are a {type(answers).__name__}{names}: expected one for each target"
+        )
+    return answers
 
 
 def row_scores(predictions: Predictions, data: Data, part: Part) -> dict[str, Array]:
@@ -97,12 +133,22 @@ def row_scores(predictions: Predictions, data: Data, part: Part) -> dict[str, Ar
     Returns:
         Arrays of float64, one value for each row. For classes: `accuracy`, 1 where the class is right and 0
         elsewhere, and `loss`, the cross-entropy, if there are probabilities. For values: `squared` and
-        `absolute` errors, and `target`, the values themselves.
+        `absolute` errors, and `target`, the values themselves; of several values in a row the mean errors.
+        For several targets the sum of their losses, as `loss`. Where rows have weights, these as `weight`.
     """
+    weights = {} if part.weights is None else {"weight": part.weights.astype(np.float64)}
+    return _row_scores(predictions, data, part) | weights
+
+
+def _row_scores(predictions: Predictions, data: Data, part: Part) -> dict[str, Array]:
     answers, y = predictions.answers, part.y
+    if is_several(y):
+        losses = [_losses(*pair) for pair in zip(members(answers), members(y), strict=True)]
+        return {"loss": np.sum(losses, axis=0)}
     if not data.classes:
-        errors = answers - y
-        return {"squared": errors**2, "absolute": np.abs(errors), "target": y.astype(np.float64)}
+        errors = (answers - y).reshape(len(y), -1)
+        rows = {"squared": (errors**2).mean(axis=1), "absolute": np.abs(errors).mean(axis=1)}
+        return rows | ({"target": y.astype(np.float64)} if y.ndim == 1 else {})
     rows = {"accuracy": (answers == y).astype(np.float64)}
     if predictions.probabilities is not None:
         of_right_class = predictions.probabilities[np.arange(len(y)), y]
@@ -115,28 +161,40 @@ def scores(predictions: Predictions, data: Data, part: Part) -> dict[str, float]
 
     Returns:
         For classes `accuracy` and, if there are probabilities, `loss` (the cross-entropy); for values `r2`,
-        `rmse` and `mae`.
+        `rmse` and `mae`; for several targets their `loss`.
     """
-    if data.classes:
-        return {name: float(rows.mean()) for name, rows in row_scores(predictions, data, part).items()}
+    weights = part.weights
+    if data.classes or is_several(part.y):
+        rows = _row_scores(predictions, data, part)
+        return {name: float(np.average(values, weights=weights)) for name, values in rows.items()}
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-    return {
-        "r2": float(r2_score(part.y, predictions.answers)),
-        "rmse": float(root_mean_squared_error(part.y, predictions.answers)),
-        "mae": float(mean_absolute_error(part.y, predictions.answers)),
-    }
+    y, answers = (values.reshape(len(part), -1) for values in (part.y, predictions.answers))
+    measures = {"r2": r2_score, "rmse": root_mean_squared_error, "mae": mean_absolute_error}
+    return {name: float(of(y, answers, sample_weight=weights)) for name, of in measures.items()}
+
+
+def _losses(answers: Any, y: Array) -> Array:
+    """Returns the loss of each row in one of several targets: the cross-entropy of classes, else squared."""
+    answers = np.asarray(answers, np.float64).reshape(len(y), -1)
+    if y.dtype.kind == "i" and y.ndim == 1 and answers.shape[1] > y.max():
+        right = answers[np.arange(len(y)), y] if answers.shape[1] > 1 else 1 - np.abs(y - answers[:, 0])
+        return np.asarray(-np.log(np.clip(right, LEAST_PROBABILITY, 1)))
+    values = y.reshape(len(y), -1)
+    if answers.shape != values.shape:
+        raise TrialError(f"its predictions have shape {answers.shape}: expected {values.shape}")
+    return np.asarray(((answers - values) ** 2).mean(axis=1))
 
 
 def inference_ms(predict: Callable[[Any], Any], rows: Any) -> float:
     """Returns the median time in milliseconds of predicting the first 32 rows at once, in this process."""
-    batch = rows.head(BATCH) if hasattr(rows, "head") else rows[:BATCH]
-    taken = []
+    batch = taken(rows, slice(BATCH))
+    times = []
     for _ in range(UNTIMED + TIMED):
         started = time.perf_counter()
         predict(batch)
-        taken.append(1000 * (time.perf_counter() - started))
-    return median(taken[UNTIMED:])
+        times.append(1000 * (time.perf_counter() - started))
+    return median(times[UNTIMED:])
 
 
 def class_numbers(classes: Array, data: Data) -> Array:

@@ -14,12 +14,14 @@ Array = np.ndarray[Any, Any]
 Rows = Mapping[str, Array]  # see `row_scores`
 
 
-def _mean(rows: Array, target: Array) -> Any:
-    return rows.mean(axis=-1)
+def _mean(rows: Array, target: Array, weight: Array) -> Any:
+    return (rows * weight).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1e-30)
 
 
-def _r2(squared: Array, target: Array) -> Any:
-    return 1 - squared.mean(axis=-1) / np.maximum(target.var(axis=-1), 1e-30)
+def _r2(squared: Array, target: Array, weight: Array) -> Any:
+    middle = _mean(target, target, weight)
+    variance = _mean((target - np.expand_dims(middle, -1)) ** 2, target, weight)
+    return 1 - _mean(squared, target, weight) / np.maximum(variance, 1e-30)
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Measure(Metric):
 
     Attributes:
         rows: the name of the values of each row that it is computed from.
-        of: computes it from these values and the targets of the same rows, both (..., rows).
+        of: computes it from these values, the targets and the weights of the same rows, all (..., rows).
     """
 
     rows: str
-    of: Callable[[Array, Array], Any]
+    of: Callable[[Array, Array, Array], Any]
 
 
 MEASURES = {
@@ -41,7 +43,7 @@ MEASURES = {
         Measure("accuracy", True, "accuracy", _mean),
         Measure("loss", False, "loss", _mean),
         Measure("mse", False, "squared", _mean),
-        Measure("rmse", False, "squared", lambda rows, target: _mean(rows, target) ** 0.5),
+        Measure("rmse", False, "squared", lambda *of: _mean(*of) ** 0.5),
         Measure("mae", False, "absolute", _mean),
         Measure("r2", True, "squared", _r2),
     )
@@ -58,9 +60,12 @@ def measure_for(metric: str, new: Rows, old: Rows) -> Measure:
     accuracy; for values r2, mae or rmse by the metric's name, else the mean squared error.
     """
     words, usual = (CLASS_WORDS, "accuracy") if "accuracy" in new else (VALUE_WORDS, "mse")
+    if "accuracy" not in new and "loss" in new:  # of several targets
+        return MEASURES["loss"]
     name = next((measure for word, measure in words.items() if word in metric.lower()), usual)
     measure = MEASURES[name]
-    return measure if measure.rows in new and measure.rows in old else MEASURES[usual]
+    is_there = measure.rows in new and measure.rows in old and (name != "r2" or "target" in new)
+    return measure if is_there else MEASURES[usual]
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,14 @@ def compare(new: Rows, old: Rows, measure: Measure, confidence: float) -> Compar
     from scipy.stats import bootstrap
 
     ours, theirs = new[measure.rows], old[measure.rows]
-    samples, count = (ours, theirs, new.get("target", np.zeros(len(ours)))), len(ours)
+    count = len(ours)
+    of_rows = new.get("target", np.zeros(count)), new.get("weight", np.ones(count))
+    samples = ours, theirs, *of_rows
 
-    def gain(ours: Array, theirs: Array, target: Array, axis: int = -1) -> Any:
-        return measure.loss(measure.of(theirs, target)) - measure.loss(measure.of(ours, target))
+    def gain(ours: Array, theirs: Array, target: Array, weight: Array, axis: int = -1) -> Any:
+        return measure.loss(measure.of(theirs, target, weight)) - measure.loss(
+            measure.of(ours, target, weight)
+        )
 
     low = high = value = float(gain(*samples))
     if count > 1:  # a single row has no spread
@@ -119,5 +128,5 @@ def compare(new: Rows, old: Rows, measure: Measure, confidence: float) -> Compar
             samples, gain, n_resamples=RESAMPLES, batch=max(1, CELLS // count), vectorized=True, paired=True,
             confidence_level=2 * confidence - 1, method="percentile", rng=SEED,
         ).confidence_interval  # fmt: skip
-    new_value, old_value = (float(measure.of(rows, samples[2])) for rows in (ours, theirs))
+    new_value, old_value = (float(measure.of(rows, *of_rows)) for rows in (ours, theirs))
     return Comparison(measure.name, new_value, old_value, value, float(low), float(high), confidence, count)

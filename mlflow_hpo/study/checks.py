@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from mlflow_hpo.algorithms import GRID, check_algorithm
-from mlflow_hpo.data import CLASSIFICATION, DataSpec, check_data
+from mlflow_hpo.data import CLASSIFICATION, DataSpec, Roles, check_data
 from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError, SetupError, unknown
 from mlflow_hpo.execution.serial import NO_DEADLINE
@@ -119,6 +119,8 @@ def data_spec(settings: Settings, name: str, content: str) -> DataSpec:
         image_size=settings.image_size,
         content=content,
         positive=settings.positive_class,
+        class_weight=settings.class_weight or "",
+        roles=Roles(settings.weight_column),
     )
 
 

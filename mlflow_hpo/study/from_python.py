@@ -1,23 +1,26 @@
 """Turns what Python gives, such as functions and DataFrames, into settings and contents."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_hpo.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mlflow_hpo.data import DataSpec
     from mlflow_hpo.study.source import Given
 
 GIVEN_DATA = "given:data"
 
 
 def given_content(
-    model: Any, space: Any, data: Any, target: Any, folder: Path
+    model: Any, space: Any, data: Any, settings: Mapping[str, Any], folder: Path
 ) -> tuple[dict[str, Any], "Given"]:
     """Returns the settings that name model and data, and what is given by content.
 
     Args:
+        settings: those that name columns of the data.
         folder: where contents go.
     """
     from mlflow_hpo.data import save_data
@@ -30,9 +33,18 @@ def given_content(
         given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
         names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
     if data is not None and not isinstance(data, str | Path):
-        given = replace(given, data=save_data(data, folder, target if isinstance(target, str) else None))
+        given = replace(given, data=save_data(data, folder, _columns(settings)))
         names["data"] = GIVEN_DATA
     return {name: value for name, value in names.items() if value is not None}, given
+
+
+def _columns(settings: Mapping[str, Any]) -> "DataSpec":
+    """Returns the columns that settings name, of data from Python."""
+    from mlflow_hpo.data import DataSpec, Roles
+
+    target = settings.get("target_column") or settings.get("target")
+    roles = {f.name: settings.get(f"{f.name}_column") for f in fields(Roles)}
+    return DataSpec("given", target=target if isinstance(target, str) else None, roles=Roles(**roles))
 
 
 def with_space(given: "Given", space: Any) -> "Given":

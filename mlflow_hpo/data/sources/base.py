@@ -9,10 +9,11 @@ from mlflow_hpo.data.base import AUTO, DataSpec
 
 @dataclass(frozen=True)
 class RawRows:
-    """Inputs and targets as a source has them, not yet cleaned."""
+    """Inputs and targets as a source has them, and perhaps weights, not yet cleaned."""
 
     x: Any
     y: Any
+    weights: Any = None
 
 
 @dataclass(frozen=True)

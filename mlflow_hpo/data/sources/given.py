@@ -12,19 +12,19 @@ from mlflow_hpo.errors import ConfigError, DataError, worded
 from mlflow_hpo.user_code import read_content, save_content
 
 
-def save_data(data: Any, folder: Path, target: str | None) -> str:
+def save_data(data: Any, folder: Path, spec: DataSpec) -> str:
     """Writes data into a folder of contents (see `user_code`); returns their digest.
 
     Args:
         data: anything that a user's function may return, see `sources.values`.
-        target: the column to predict, in a DataFrame.
+        spec: names the columns of a DataFrame.
 
     Raises:
         ConfigError, DataError: see `raw_data_of`.
     """
     import cloudpickle
 
-    return save_content(cloudpickle.dumps(raw_data_of(data, DataSpec("given", target=target))), folder)
+    return save_content(cloudpickle.dumps(raw_data_of(data, spec)), folder)
 
 
 def check(spec: DataSpec) -> None:

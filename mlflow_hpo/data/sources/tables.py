@@ -16,7 +16,7 @@ def check(spec: DataSpec) -> None:
     """Raises ConfigError if there is no such file, or no such column in its header."""
     check_file(spec.name)
     try:
-        _check_target(spec, _header(spec.name))
+        check_columns(spec, _header(spec.name))
     except DataError as error:
         raise ConfigError(str(error)) from None
 
@@ -44,26 +44,30 @@ def load(spec: DataSpec) -> RawData:
 
 
 def rows_of(table: Any, spec: DataSpec) -> RawRows:
-    """Separates the column to predict from a DataFrame's other columns.
+    """Separates the columns of a DataFrame that are no inputs.
 
     Raises:
-        ConfigError: the spec names no column, or none of these.
+        ConfigError: the spec names no column to predict, or one that there is not.
     """
     table = table.rename(columns=str)
-    _check_target(spec, list(table.columns))
-    return RawRows(table.drop(columns=[spec.target]), table[spec.target])
+    check_columns(spec, list(table.columns))
+    weight = spec.roles.weight
+    x = table.drop(columns=[*spec.columns.values()])
+    return RawRows(x, table[spec.target], None if weight is None else table[weight])
 
 
-def _check_target(spec: DataSpec, columns: list[str]) -> None:
+def check_columns(spec: DataSpec, columns: list[str]) -> None:
+    """Raises ConfigError if no column to predict is named, or a column that is named is not there."""
     listed = ", ".join(columns[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
     if spec.target is None:
         raise ConfigError(f"data {spec.name!r} needs a target, the column to predict: one of {listed}")
-    if (times := columns.count(spec.target)) > 1:
-        raise ConfigError(
-            f"target {spec.target!r} stands {times} times in data {spec.name!r}: give each its name"
-        )
-    if spec.target not in columns:
-        raise ConfigError(f"target {spec.target!r} is no column of data {spec.name!r}: there are {listed}")
+    for option, name in spec.columns.items():
+        if (times := columns.count(name)) > 1:
+            raise ConfigError(
+                f"{option} {name!r} stands {times} times in data {spec.name!r}: give each its name"
+            )
+        if not times:
+            raise ConfigError(f"{option} {name!r} is no column of data {spec.name!r}: there are {listed}")
 
 
 def _header(name: str) -> list[str]:

@@ -5,15 +5,17 @@ from typing import Any
 import numpy as np
 import psutil
 
-from mlflow_hpo.data.base import Array, DataSpec, is_table
+from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
 from mlflow_hpo.data.sources.tables import rows_of
+from mlflow_hpo.data.structure import each, is_table, members
 from mlflow_hpo.errors import ConfigError, DataError, one_line
 
 EXPECTED = (
-    "(x, y), ((x, y), (x_test, y_test)), three such pairs (train, validation, test), "
+    "(x, y) or (x, y, weights), ((x, y), (x_test, y_test)), three such (train, validation, test), "
     "a DataFrame with a target, or a tf.data.Dataset of pairs (or one for each part)"
 )
+MEMBERS = (2, 3)  # of a part: inputs and targets, and perhaps weights
 ENDLESS = -1  # the cardinality of a tf.data.Dataset without an end
 MEMORY = 0.5  # of the free memory, for a tf.data.Dataset
 OVERHEAD = 512  # bytes for each element, in addition to its arrays
@@ -30,9 +32,9 @@ def raw_data_of(value: Any, spec: DataSpec) -> RawData:
         value = value.to_pandas()
     if is_table(value):
         return RawData(spec.name, rows_of(value, spec))
-    if spec.target is not None:
-        raise ConfigError(f"target {spec.target!r} of data {spec.name!r}: only a DataFrame has columns")
-    parts = [value] if _is_dataset(value) or _is_pair(value) else value
+    for option, name in spec.columns.items():
+        raise ConfigError(f"{option} {name!r} of data {spec.name!r}: only a DataFrame has columns")
+    parts = [value] if _is_dataset(value) or _is_one_part(value) else value
     if not isinstance(parts, tuple | list) or not 1 <= len(parts) <= 3:
         raise _unexpected(value, spec)
     return in_parts([_rows(part, spec) for part in parts], spec.name)
@@ -41,23 +43,32 @@ def raw_data_of(value: Any, spec: DataSpec) -> RawData:
 def _rows(part: Any, spec: DataSpec) -> RawRows:
     if _is_dataset(part):
         return _materialised(part, spec)
-    if not isinstance(part, tuple | list) or len(part) != 2:
+    if not isinstance(part, tuple | list) or len(part) not in MEMBERS:
         raise _unexpected(part, spec)
-    for values in part:
-        if isinstance(values, dict):
-            raise _unexpected(values, spec)
-    return RawRows(*(v.to_pandas() if hasattr(v, "to_pandas") else v for v in part))
+    x, y, *weights = part
+    return RawRows(_inputs(x), _plain(y), *map(_plain, weights))
+
+
+def _inputs(x: Any) -> Any:
+    """Returns inputs with several in a dict or a tuple: a list of arrays or tables is several, too."""
+    several = isinstance(x, list) and len(x) > 0 and all(hasattr(v, "shape") and len(v.shape) for v in x)
+    return _plain(tuple(x) if several else x)
+
+
+def _plain(values: Any) -> Any:
+    """Returns what other libraries' tables hold as pandas has it."""
+    return each(lambda v: v.to_pandas() if hasattr(v, "to_pandas") else v, values)
 
 
 def _is_dataset(value: Any) -> bool:
     return hasattr(value, "as_numpy_iterator") and hasattr(value, "cardinality")
 
 
-def _is_pair(value: Any) -> bool:
-    """Tells one (x, y) from a pair of parts, whose members are pairs themselves."""
-    if not isinstance(value, tuple | list) or len(value) != 2:
+def _is_one_part(value: Any) -> bool:
+    """Tells one (x, y) or (x, y, weights) from several parts, whose members are such tuples themselves."""
+    if not isinstance(value, tuple | list) or len(value) not in MEMBERS:
         return False
-    return not all(_is_dataset(v) or (isinstance(v, tuple) and len(v) == 2) for v in value)
+    return not all(_is_dataset(v) or (isinstance(v, tuple) and len(v) in MEMBERS) for v in value)
 
 
 def _unexpected(value: Any, spec: DataSpec) -> DataError:
@@ -68,35 +79,37 @@ def _unexpected(value: Any, spec: DataSpec) -> DataError:
 
 
 def _materialised(dataset: Any, spec: DataSpec) -> RawRows:
-    """Reads a tf.data.Dataset into two arrays, in its order."""
+    """Reads a tf.data.Dataset into arrays, in its order."""
     if int(dataset.cardinality()) == ENDLESS:
         raise DataError(
             f"data {spec.name!r} gave a tf.data.Dataset without an end: take() as much as is wanted"
         )
-    if not isinstance(dataset.element_spec, tuple) or len(dataset.element_spec) != 2:
-        raise _unexpected(dataset.element_spec, spec)
-    for part in dataset.element_spec:
-        if not hasattr(part, "shape"):
-            raise _unexpected(part, spec)
-    x, y = (part.shape for part in dataset.element_spec)
-    batched = bool(len(x) and len(y)) and x[0] == y[0]
+    elements = dataset.element_spec
+    if not isinstance(elements, tuple) or len(elements) not in MEMBERS:
+        raise _unexpected(elements, spec)
+    flat = [member for column in elements for member in members(column)]
+    for member in flat:
+        if not hasattr(member, "shape"):
+            raise _unexpected(member, spec)
+    shapes = [member.shape for member in flat]
+    batched = all(len(shape) and shape[0] == shapes[0][0] for shape in shapes)
+    join = np.concatenate if batched else np.stack
     try:
-        pairs = _collected(dataset, spec)
-        join = np.concatenate if batched else np.stack
-        return RawRows(*(join(arrays) for arrays in zip(*pairs, strict=True)))
+        columns = zip(*_collected(dataset, spec), strict=True)
+        return RawRows(*(each(lambda *values: join(values), *column) for column in columns))
     except ValueError as error:
         raise DataError(f"data {spec.name!r}: its tf.data.Dataset is no array: {one_line(error)}") from None
 
 
-def _collected(dataset: Any, spec: DataSpec) -> list[tuple[Array, Array]]:
-    room, pairs = MEMORY * psutil.virtual_memory().available, []
-    for x, y in dataset.as_numpy_iterator():
-        room -= np.asarray(x).nbytes + np.asarray(y).nbytes + OVERHEAD
+def _collected(dataset: Any, spec: DataSpec) -> list[tuple[Any, ...]]:
+    room, rows = MEMORY * psutil.virtual_memory().available, []
+    for row in dataset.as_numpy_iterator():
+        room -= OVERHEAD + sum(np.asarray(member).nbytes for column in row for member in members(column))
         if room < 0:
             raise DataError(
                 f"data {spec.name!r}: its tf.data.Dataset does not fit into memory, or has no end"
             )
-        pairs.append((x, y))
-    if not pairs:
+        rows.append(row)
+    if not rows:
         raise DataError(f"data {spec.name!r}: its tf.data.Dataset is empty")
-    return pairs
+    return rows

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from typing_extensions import override
 
 from mlflow_hpo.data import Data
+from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.models import BUILDERS, EPOCHS, KERAS_METRICS, ModelInfo, find_model, keyword_defaults
 from mlflow_hpo.models.training import compile_model, learning_rate_at, train_defaults
@@ -60,6 +61,7 @@ class BuiltIn(Builder):
     @override
     def build(self, config: Config, data: Data | None) -> Any:
         assert data is not None
+        _check_single(self.name, data)
         values = self._values(config)
         training = inspect.signature(compile_model).parameters
         names = keyword_defaults(BUILDERS[self.name])
@@ -151,6 +153,14 @@ class Keywords(Builder):
         assert data is not None or not self._filled
         shape = dict.fromkeys(self._filled & {*SHAPE}, data.shape) if data else {}
         return shape | (dict.fromkeys(self._filled & {*CLASSES}, data.classes) if data else {})
+
+
+def _check_single(name: str, data: Data) -> None:
+    """Raises SetupError if a built-in model would have several inputs or values to predict."""
+    if is_several(data.train.x):
+        raise SetupError(f"model {name!r} takes one input, and the data have {len(data.train.x)}")
+    if is_several(data.train.y) or data.train.y.ndim > 1:
+        raise SetupError(f"model {name!r} predicts one value, and the data have several for each row")
 
 
 def _scaled(model: Any, data: Data) -> tuple[Any, float]:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_hpo.data.structure import count, each, members
 from mlflow_hpo.objectives.keras.internals import fit_functions
-from mlflow_hpo.objectives.keras.rows import EVALUATED_AT_ONCE, Rows, shuffled
+from mlflow_hpo.objectives.keras.rows import EVALUATED_AT_ONCE, Rows, between, chosen, shuffled
 
 PLAIN = (  # the methods of a model that must be Keras's own
     "fit",
@@ -46,17 +47,17 @@ class Epochs:
         """The graph of one epoch: takes a pair of seeds, which decides the order, and gives the metrics."""
         import tensorflow as tf
 
-        step, (x, y) = self._step(self.model.train_step), self.rows
+        step, rows = self._step(self.model.train_step), self.rows
+        length = count(rows[0])
 
         def epoch(seeds: Any) -> Any:
-            order = shuffled(len(x), seeds)
+            order = shuffled(length, seeds)
 
             def body(start: Any) -> Any:
-                chosen = order[start : start + self.batch]
-                step((tf.gather(x, chosen), tf.gather(y, chosen)))
+                step(chosen(rows, order[start : start + self.batch]))
                 return start + self.batch
 
-            tf.while_loop(lambda start: start < len(x), body, [0])
+            tf.while_loop(lambda start: start < length, body, [0])
             return self.model.get_metrics_result()
 
         return tf.function(epoch, autograph=False).get_concrete_function(tf.TensorSpec([2], tf.int64))
@@ -67,18 +68,19 @@ class Epochs:
         import tensorflow as tf
 
         assert self.held_out is not None
-        step, (x, y) = self._step(self.model.test_step), self.held_out
+        step, rows = self._step(self.model.test_step), self.held_out
+        length = count(rows[0])
 
         def evaluation() -> Any:
             def body(start: Any) -> Any:
                 stop = start + EVALUATED_AT_ONCE
-                step((x[start:stop], y[start:stop]))
+                step(between(rows, start, stop))
                 return stop
 
-            if len(x) <= EVALUATED_AT_ONCE:
-                step((x, y))
+            if length <= EVALUATED_AT_ONCE:
+                step(rows)
             else:
-                tf.while_loop(lambda start: start < len(x), body, [0])
+                tf.while_loop(lambda start: start < length, body, [0])
             return self.model.get_metrics_result()
 
         return tf.function(evaluation, autograph=False).get_concrete_function()
@@ -96,8 +98,8 @@ class Epochs:
 
     def is_for(self, rows: Rows, held_out: Rows | None, batch: int) -> bool:
         """Tells whether they train with these very tensors, and the model was not compiled again since."""
-        mine = (*self._compiled, *self.rows, *(self.held_out or ()))
-        theirs = (*_compiled(self.model), *rows, *(held_out or ()))
+        mine = (*self._compiled, *_flat(self.rows), *_flat(self.held_out or ()))
+        theirs = (*_compiled(self.model), *_flat(rows), *_flat(held_out or ()))
         same = len(mine) == len(theirs) and all(m is t for m, t in zip(mine, theirs, strict=True))
         return same and self.batch == batch
 
@@ -170,6 +172,10 @@ def _compiled(model: Any) -> tuple[Any, ...]:
     return (model.optimizer, *model.metrics)
 
 
+def _flat(rows: Rows) -> list[Any]:
+    return [tensor for columns in rows for tensor in members(columns)]
+
+
 def make_variables(model: Any, y: Any) -> None:
     """Makes the optimizer's slots and the metrics' totals, before a graph is traced.
 
@@ -180,8 +186,17 @@ def make_variables(model: Any, y: Any) -> None:
 
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    model.compute_metrics(None, tf.constant(y[:1]), tf.zeros((1, *model.output_shape[1:])))
+    answers = tf.nest.map_structure(lambda output: tf.zeros((1, *output.shape[1:])), _outputs(model))
+    model.compute_metrics(None, each(lambda values: tf.constant(values[:1]), y), answers)
     model.reset_metrics()
+
+
+def _outputs(model: Any) -> Any:
+    """Returns the shapes of what a model answers, as it is nested."""
+    import tensorflow as tf
+
+    shape = model.output_shape
+    return tf.TensorSpec(shape) if isinstance(shape, tuple) else model.output
 
 
 def _numbers(start: int, stop: int) -> Any:

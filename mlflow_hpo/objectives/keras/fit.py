@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data import Data
+from mlflow_hpo.data.structure import count
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.fast_epochs import Epochs, epochs_of, is_plain, make_variables
 from mlflow_hpo.objectives.keras.internals import gradients_unsummed, is_fast
-from mlflow_hpo.objectives.keras.rows import Rows, batches, shuffled_epochs, targets, tensor
+from mlflow_hpo.objectives.keras.rows import Rows, batches, fit_arguments, shuffled_epochs, tensors
 from mlflow_hpo.objectives.keras.scorers import with_score
 from mlflow_hpo.objectives.keras.weights import Snapshot, Weights
 from mlflow_hpo.objectives.progress import as_numbers, check_metrics
 from mlflow_hpo.objectives.sklearn import NO_SCORER, MetricScorer
 
 BATCH = 32  # Keras's own default
-WEIGHTED = ("sample_weight", "validation_split")  # arguments of `fit` that need the rows as arrays
 
 
 @dataclass
@@ -72,13 +72,7 @@ class Fit:
 
     def rows(self) -> dict[str, Any]:
         """Returns the arguments of `fit` for the training rows and, if there are any, the validation rows."""
-        if self.data is None:
-            return {}
-        rows = {"x": self.data.train.x, "y": targets(self.model, self.data, self.data.train)}
-        if len(self.data.validation):
-            y = targets(self.model, self.data, self.data.validation)
-            rows["validation_data"] = (self.data.validation.x, y)
-        return rows
+        return {} if self.data is None else fit_arguments(self.model, self.data)
 
     def callbacks(self) -> list[Any]:
         """Returns callbacks for a training loop of the user's, which calls them as Keras would."""
@@ -98,29 +92,35 @@ class Fit:
         self, x: Any, y: Any, given: dict[str, Any], users: Sequence[Any]
     ) -> tuple[dict[str, Any], Epochs | None]:
         """Returns the arguments of `fit` for rows, and the epochs to run in one execution each, if any."""
-        ours = self.data is not None and x is self.data.train.x
-        weighted = any(given.get(name) is not None for name in WEIGHTED)
-        if not ours or weighted or given.get("shuffle") is False:
-            return {"x": x, "y": y}, None
+        weights = given.pop("sample_weight", None)
+        if not self._are_ours(x, weights) or given.get("validation_split") or given.get("shuffle") is False:
+            return {"x": x, "y": y} | ({} if weights is None else {"sample_weight": weights}), None
         batch = int(given.pop("batch_size", None) or BATCH)
         held_out = given.pop("validation_data", None)
         given.pop("validation_batch_size", None)
         ours = held_out is None or self._is_ours(held_out)
         if ours and is_fast() and is_plain(self.model, given, users):
-            parts = _tensors((x, y)), _tensors(held_out)
+            parts = tensors((x, y, weights)), held_out and tensors(held_out)
             if epochs := epochs_of(self.model, *parts, batch):
                 return epochs.data(self.trial.start, self.trial.epochs), epochs
-        return self._batched(x, y, batch, batches(*held_out) if held_out and ours else held_out), None
+        held_out = batches(*held_out) if held_out and ours else held_out
+        return self._batched((x, y, weights), batch, held_out), None
+
+    def _are_ours(self, x: Any, weights: Any) -> bool:
+        data = self.data
+        return (
+            data is not None and x is data.train.x and (weights is None or weights is data.training_weights)
+        )
 
     def _is_ours(self, held_out: Any) -> bool:
         assert self.data is not None
         return isinstance(held_out, tuple) and held_out[0] is self.data.validation.x
 
-    def _batched(self, x: Any, y: Any, batch: int, held_out: Any) -> dict[str, Any]:
+    def _batched(self, columns: Rows, batch: int, held_out: Any) -> dict[str, Any]:
         """Returns the rows for Keras's own loop over batches."""
-        steps = -(-len(x) // batch)
-        self._speed_up(steps, y)
-        epochs = shuffled_epochs(x, y, batch, self.trial.seed, self.trial.start, self.trial.epochs)
+        steps = -(-count(columns[0]) // batch)
+        self._speed_up(steps, columns[1])
+        epochs = shuffled_epochs(columns, batch, self.trial.seed, self.trial.start, self.trial.epochs)
         rows = {"x": epochs, "steps_per_epoch": steps, "shuffle": False}
         return rows if held_out is None else {**rows, "validation_data": held_out}
 
@@ -176,7 +176,3 @@ class Fit:
 def scalars(logs: Any) -> dict[str, float]:
     """Returns those of the values that Keras logged that are single numbers."""
     return as_numbers({k: v for k, v in (logs or {}).items() if np.ndim(v) == 0})
-
-
-def _tensors(rows: Rows | None) -> Any:
-    return rows and tuple(tensor(array) for array in rows)

@@ -5,6 +5,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from mlflow_hpo.data.preprocess import ModelInputs
+from mlflow_hpo.data.structure import each, taken
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.builders import Builder
@@ -42,9 +43,14 @@ def _make_weights(model: Any, x: Any) -> None:
     import keras
 
     try:
-        model(keras.Input(x.shape[1:], dtype=str(x.dtype)))
+        model(each(lambda one: keras.Input(one.shape[1:], dtype=dtype_of(one)), x))
     except Exception:  # it must see numbers, or can say better what is wrong
-        model(x[:1])
+        model(taken(x, slice(1)))
+
+
+def dtype_of(array: Any) -> str:
+    """Returns what Keras calls the type of an array's values."""
+    return "string" if array.dtype == object else str(array.dtype)
 
 
 def prepared(builder: Builder, trial: Handle, rows: ModelInputs) -> Held:

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.data.preprocess import model_inputs
+from mlflow_hpo.data.structure import taken
 from mlflow_hpo.errors import SetupError, main_line
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
@@ -62,7 +63,8 @@ class KerasObjective(Objective):
             return None
         part = rows.data.train
         try:
-            x, y = part.x[:TRIED_ROWS], targets(model, rows.data, part)[:TRIED_ROWS]
+            first = slice(TRIED_ROWS)
+            x, y = taken(part.x, first), taken(targets(model, rows.data, part), first)
             answers = model(x)
             model.compute_loss(x=x, y=y, y_pred=answers)
             names = [*model.compute_metrics(x, y, answers)]
@@ -111,7 +113,7 @@ class KerasObjective(Objective):
         model = load("pyfunc" if data.is_table else "keras")
         if not getattr(model, "compiled", False):  # a table's, or one with parts of the user's own
             return scores(read_predictions(load("pyfunc").predict(part.x), data, part), data, part)
-        rows = batches(part.x, targets(model, data, part))
+        rows = batches(part.x, targets(model, data, part), part.weights)
         return scalars(model.evaluate(rows, verbose=0, return_dict=True))
 
 

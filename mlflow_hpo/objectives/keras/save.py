@@ -1,6 +1,6 @@
 """Logs Keras models such that loading them needs nothing of the user's code or of ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data.preprocess import ModelInputs
+from mlflow_hpo.data.structure import count, each, taken
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.keras.held import FILE
+from mlflow_hpo.objectives.keras.held import FILE, dtype_of
 from mlflow_hpo.objectives.keras.portable import can_be_compiled, can_be_loaded, uncompiled
 
 EXAMPLE_ROWS = 2
@@ -96,7 +97,7 @@ def _as_served(model: Any, example: Any) -> Any:
             return self.model(x, training=False)
 
     served = Served(model)
-    served(keras.Input(example.shape[1:], dtype=str(example.dtype)))
+    served(each(lambda one: keras.Input(one.shape[1:], dtype=dtype_of(one)), example))
     return served
 
 
@@ -108,12 +109,28 @@ def weights_of(files: Path) -> Path:
 def _example(model: Any, rows: ModelInputs) -> Any:
     """Returns a few rows that the model takes; None if it brings its data and has several inputs."""
     if rows.data is not None:
-        return rows.data.train.x[:EXAMPLE_ROWS]
+        return _by_name(taken(rows.data.train.x, slice(EXAMPLE_ROWS)), _input_names(model))
     inputs = getattr(model, "inputs", None) or []
     shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
     if len(shapes) != 1 or None in shapes[0] or inputs[0].dtype == "string":
         return None
     return np.zeros((EXAMPLE_ROWS, *shapes[0]), inputs[0].dtype)
+
+
+def _by_name(values: Any, names: Sequence[str]) -> Any:
+    """Returns several inputs or outputs by their names, as MLflow describes them; None without names."""
+    if not isinstance(values, list | tuple):
+        return values
+    return dict(zip(names, values, strict=True)) if len(names) == len(values) else None
+
+
+def _input_names(model: Any) -> list[str]:
+    """Returns what a functional model, once it is loaded, calls its inputs: as their layers."""
+    import keras
+
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)]
+    names = {id(layer.output): layer.name for layer in layers}
+    return [names[id(tensor)] for tensor in getattr(model, "inputs", None) or [] if id(tensor) in names]
 
 
 def _classes(rows: ModelInputs) -> dict[str, Any] | None:
@@ -124,11 +141,9 @@ def _classes(rows: ModelInputs) -> dict[str, Any] | None:
 def _answers(model: Any, example: Any) -> Any:
     """Returns an example of its predictions."""
     shape = getattr(model, "output_shape", None)
-    return (
-        np.zeros((len(example), *shape[1:]), np.float32)
-        if isinstance(shape, tuple)
-        else model.predict(example, verbose=0)
-    )
+    if isinstance(shape, tuple):
+        return np.zeros((count(example), *shape[1:]), np.float32)
+    return _by_name(model.predict(example, verbose=0), getattr(model, "output_names", []))
 
 
 def _requirements(*more: str) -> list[str]:

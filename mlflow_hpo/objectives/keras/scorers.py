@@ -1,11 +1,13 @@
 """Scores Keras models by scikit-learn's scorers, where the study's metric is one of them."""
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from mlflow_hpo.data import Data, Part
+from mlflow_hpo.data.structure import count, joined, taken
 from mlflow_hpo.objectives.scoring import Predictions, read_predictions
 from mlflow_hpo.objectives.sklearn import MetricScorer
 
@@ -30,11 +32,11 @@ def with_score(
 
 
 def _read(model: Any, data: Data, x: Any) -> Predictions:
-    parts = [model.predict_on_batch(x[i : i + AT_ONCE]) for i in range(0, len(x), AT_ONCE)]
-    answers = np.concatenate(parts)
+    slices = [slice(start, start + AT_ONCE) for start in range(0, count(x), AT_ONCE)]
+    answers = reduce(joined, (model.predict_on_batch(taken(x, rows)) for rows in slices))
     if data.classes and getattr(model.loss, "from_logits", False):
         answers = _probabilities(answers)
-    return read_predictions(answers, data, Part(x, np.empty(len(x))))
+    return read_predictions(answers, data, Part(x, np.empty((count(x), *data.train.y.shape[1:]))))
 
 
 def _probabilities(logits: Any) -> Any:

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data import Data, Part
+from mlflow_hpo.errors import SetupError
 
 EXAMPLE_ROWS = 2
+SAMPLE_WEIGHT = "sample_weight"
 
 
 def is_estimator(target: Any) -> bool:
@@ -30,6 +32,24 @@ def head(x: Any) -> Any:
 def taken(x: Any, rows: Any) -> Any:
     """Returns some of the rows, by their positions."""
     return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
+
+
+def weights(estimator: Any, data: Data, rows: Any = slice(None)) -> dict[str, Any]:
+    """Returns the argument of `fit` that weighs some of the training rows; nothing if all count the same.
+
+    Raises:
+        SetupError: the estimator cannot weigh rows.
+    """
+    if data.training_weights is None:
+        return {}
+    from sklearn.utils.validation import has_fit_parameter
+
+    name, last = estimator.steps[-1] if hasattr(estimator, "steps") else ("", estimator)
+    if not has_fit_parameter(last, SAMPLE_WEIGHT):
+        raise SetupError(
+            f"weights: {type(last).__name__} cannot weigh rows: its fit takes no {SAMPLE_WEIGHT}"
+        )
+    return {f"{name}__{SAMPLE_WEIGHT}" if name else SAMPLE_WEIGHT: data.training_weights[rows]}
 
 
 def share(classes: Any, order: Any, part: float) -> Any:

@@ -9,12 +9,13 @@ from typing_extensions import override
 
 from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
 from mlflow_hpo.data.preprocess import ModelInputs, flattened, model_inputs, needs_preprocessing
+from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import HpoError, SetupError, TrialError, worded
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.scoring import predict_with, scores
-from mlflow_hpo.objectives.sklearn.estimators import share, taken, targets
+from mlflow_hpo.objectives.sklearn.estimators import share, taken, targets, weights
 from mlflow_hpo.objectives.sklearn.factory import EstimatorFactory
 from mlflow_hpo.objectives.sklearn.resources import (
     AUTO,
@@ -79,6 +80,9 @@ class SklearnObjective(Objective):
         """Fits a few rows and, if that fails, all of them: some estimators need more rows than a few."""
         if trial.data is None:
             raise SetupError("an estimator is trained on data: name a data set")
+        for what, column in (("input", trial.data.train.x), ("target", trial.data.train.y)):
+            if is_several(column):
+                raise SetupError(f"an estimator takes one {what}, and the data have {len(column)}")
         data = self._inputs(trial.data).data
         assert data is not None
         names: tuple[str, ...] = ("accuracy", "loss") if data.classes else ("r2", "rmse", "mae")
@@ -86,6 +90,8 @@ class SklearnObjective(Objective):
         names = (*names, *self._scorer.names(data, names))
         try:
             self._try(trial, data, FEW_ROWS / len(data.train), epochs=1)
+        except SetupError:
+            raise
         except Exception:
             self._try_all(trial, data)
         return names
@@ -148,7 +154,8 @@ class SklearnObjective(Objective):
         estimator, train = self._factory.make(trial.config, trial.seed), data.train
         rows = share(train.y if data.classes else None, np.arange(len(train)), min(part, 1))
         self._resource.set_budget(estimator, epochs)
-        estimator.fit(taken(train.x, rows), targets(estimator, data, train)[rows])
+        x, y = taken(train.x, rows), targets(estimator, data, train)[rows]
+        estimator.fit(x, y, **weights(estimator, data, rows))
         estimator.predict(taken(train.x, rows))
         if self._scorer.adds(data, ()):
             self._try_scorer(estimator, data)

@@ -10,7 +10,7 @@ from typing_extensions import override
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.sklearn.estimators import share, taken, targets
+from mlflow_hpo.objectives.sklearn.estimators import share, taken, targets, weights
 
 AUTO, NONE, PARTIAL_FIT, SAMPLES = "auto", "none", "partial_fit", "samples"
 BATCH_SIZE = "batch_size"
@@ -48,7 +48,7 @@ class Once(Resource):
     @override
     def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
         self.set_budget(estimator, epoch)
-        estimator.fit(data.train.x, targets(estimator, data, data.train))
+        estimator.fit(data.train.x, targets(estimator, data, data.train), **weights(estimator, data))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Samples(Once):
     def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
         order = _order(data, trial, epoch)
         rows = share(data.train.y if data.classes else None, order, epoch / trial.max_epochs)
-        estimator.fit(taken(data.train.x, rows), targets(estimator, data, data.train)[rows])
+        x, y = taken(data.train.x, rows), targets(estimator, data, data.train)[rows]
+        estimator.fit(x, y, **weights(estimator, data, rows))
 
 
 class PartialFit(Once):
@@ -87,7 +88,8 @@ class PartialFit(Once):
         size = int(trial.config.get(BATCH_SIZE, ROWS_AT_ONCE))
         classes = {"classes": np.unique(y)} if data.classes else {}
         for rows in np.split(order, range(size, len(order), size)):
-            estimator.partial_fit(taken(data.train.x, rows), y[rows], **classes)
+            counts = weights(estimator, data, rows)
+            estimator.partial_fit(taken(data.train.x, rows), y[rows], **classes, **counts)
 
 
 def resource_of(name: str, estimator: Any) -> Resource:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data import Data, Part
+from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import HpoError, SetupError, TrialError, worded
 from mlflow_hpo.objectives.progress import as_numbers
 from mlflow_hpo.objectives.scoring import Predictions, class_numbers, predict_with
@@ -43,7 +44,10 @@ class MetricScorer:
         """
         if not self.adds(data, reported):
             return ()
-        if self.given is None and not _fits(self._name, data.classes):
+        if is_several(data.train.y):
+            several = f"metric {self.metric!r} is for one output, and there are {len(data.train.y)}"
+            raise SetupError(f"{several}: give what training reports, as val_loss")
+        if self.given is None and data.train.y.ndim == 1 and not _fits(self._name, data.classes):
             raise SetupError(self._misfit(data.classes))
         return tuple({self.metric, VALIDATION + self._name})
 
