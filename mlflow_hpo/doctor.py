@@ -11,13 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mlflow_hpo.errors import StoreError, StudyError
+from mlflow_hpo.errors import DamagedError, StoreError, StudyError
 from mlflow_hpo.hardware import machine
 from mlflow_hpo.projects import variables
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.study_info import info_of
-from mlflow_hpo.store import LATEST, Connection, find_study, health, keys
+from mlflow_hpo.store import LATEST, Connection, StudyRun, find_study, health, keys
 from mlflow_hpo.store.connection import connection_to
+from mlflow_hpo.store.studies import all_studies
 
 LEAST_BYTES = 1 << 30  # free, where no study says how large its models are
 MODEL_AND_CHECKPOINT = 2  # a trial's artifacts, in sizes of its model
@@ -60,7 +61,7 @@ def store() -> Finding | None:
     if (file := health.missing_file(uri)) is not None:
         return _unwritable(file)
     try:
-        connection_to(uri)
+        connection_to(uri, patient=False)
     except StoreError as error:
         if health.OUTDATED in str(error):
             return Finding(str(error), f"take a backup, then: mlflow db upgrade {uri}")
@@ -112,6 +113,34 @@ def default_store() -> Finding | None:
     )
 
 
+def damaged_tags() -> Finding | None:
+    """Finds studies and trials whose tags do not hold what was written there.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    uri = health.named_uri()
+    if health.missing_file(uri) is not None:
+        return None
+    lines = [line for study in all_studies(connection_to(uri, patient=False)) for line in damage(study)]
+    if not lines:
+        return None
+    return Finding(
+        "\n    ".join(lines), "MlflowClient().set_tag(RUN, TAG, VALUE), or mlflow runs delete --run-id RUN"
+    )
+
+
+def damage(study: StudyRun) -> list[str]:
+    """Returns a line for each run of a study whose tags are damaged."""
+    if lines := study.damage():
+        return lines
+    try:
+        info_of(study)
+    except DamagedError as error:
+        return [str(error)]
+    return []
+
+
 def gpu() -> Finding | None:
     """Finds a GPU that TensorFlow does not see."""
     if not (device := machine().get("gpu")):
@@ -136,7 +165,7 @@ def disk() -> Finding | None:
     uri, needed = health.named_uri(), 0
     folder: Path | None = health.DEFAULT_ARTIFACTS.absolute()
     if health.missing_file(uri) is None:
-        connection = connection_to(uri)
+        connection = connection_to(uri, patient=False)
         folder, needed = health.artifact_folder(connection), bytes_needed(connection)
     if folder is None:
         return None
@@ -154,19 +183,20 @@ CHECKS: dict[str, Callable[[], Finding | None]] = {
     "its file is on a local file system": network_file_system,
     f"no {variables.RUN_ID} is left": leftover_run,
     "no folder mlruns changes the default store": default_store,
+    "the tags of the studies are whole": damaged_tags,
     "no GPU is unseen by TensorFlow": gpu,
     "the models have room": disk,
 }
 
 
 def bytes_needed(connection: Connection) -> int:
-    """Returns the size of the artifacts of a study like the latest one; 0 if there is none."""
+    """Returns the size that a study like the latest one needs; 0 if there is none that can be read."""
     try:
         study = find_study(connection, LATEST, any_user=True)
+        sizes = [run.data.metrics.get(keys.MODEL_SIZE, 0) for _, run in study.trials.runs()]
+        info = info_of(study)
     except StudyError:
         return 0
-    sizes = [run.data.metrics.get(keys.MODEL_SIZE, 0) for _, run in study.trials.runs()]
-    info = info_of(study)
     kept = min(info.settings.kept_models or info.max_trials, info.max_trials)
     return int(MODEL_AND_CHECKPOINT * kept * max(sizes, default=0))
 

@@ -55,7 +55,7 @@ class DataError(HpoError):
 
 
 class StoreError(HpoError):
-    """The tracking store cannot be reached or refuses."""
+    """The tracking store cannot be reached or refuses, or a disk is full."""
 
 
 class SetupError(HpoError):
@@ -72,6 +72,10 @@ class StudyError(HpoError):
 
 class SupersededError(HpoError):
     """Another process drives the study now: nothing of it may be written any more."""
+
+
+class DamagedError(StudyError):
+    """A tag that a study or a trial is read from does not hold what was written there."""
 
 
 class GateError(HpoError):

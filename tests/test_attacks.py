@@ -11,6 +11,9 @@ ROUNDS = {  # of tests/attack/NAME.py: each takes some twenty seconds at most
     "second_drivers": 1,
     "signals": 1,
     "worker_faults": 2,
+    "outages": 1,
+    "disks": 1,
+    "postgres": 1,
 }
 
 

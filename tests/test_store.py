@@ -54,6 +54,7 @@ def test_a_study_writes_exactly_the_documented_keys(
         "mlflow_hpo.attempts",
         "mlflow_hpo.beat",  # of a study that is driven by a process of its own
         "mlflow_hpo.claim.NUMBER",
+        "mlflow_hpo.process",  # of an extra run
         "mlflow_hpo.ended_itself",
         "mlflow_hpo.final",
         "mlflow_hpo.registered",
@@ -210,8 +211,9 @@ def test_an_experiment_is_taken_from_mlflows_environment(
 
 
 def test_metrics_that_the_store_did_not_take_are_written_later(
-    start: Callable[..., Study], connection: Connection, uri: str
+    start: Callable[..., Study], connection: Connection, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_HPO_PATIENCE", "0")
     study = start()
     trial = study.run.trials.create(0, {}, 0)
     with Recorder(connection, trial.run_id, study.run.experiment_id) as recorder:

@@ -258,7 +258,7 @@ def test_a_full_disk_ends_the_study_and_not_one_trial_after_the_other(
     )
     study = start({"model": f"{tmp_path}/writing.py:objective", "max_trials": 4}, SPACE)
     (tmp_path / "full").touch()
-    with pytest.raises(StudyError, match="No space left on device"):
+    with pytest.raises(StoreError, match="No space left on device"):
         study.drive()
     assert [t.state for t in study.known] == [State.KILLED]
     (tmp_path / "full").unlink()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -40,7 +41,7 @@ def show(
 ) -> tuple[list[Entry], Ranking]:
     """Prints the ranking; returns the trials as read, and their order."""
     with _progress() as progress:
-        entries, ranking = read(studies, query, progress)
+        entries, ranking = read(studies, query, progress, partial(print_line, Console(stderr=True)))
     _check_metrics(entries, ranking)
     if view["style"] == "table":
         for run in studies:

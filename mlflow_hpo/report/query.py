@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.errors import ConfigError, DamagedError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.report.ranking import Entry, Ranking, entries
 from mlflow_hpo.report.study_info import StudyInfo, info_of
@@ -56,22 +56,36 @@ def studies_of(connection: Connection, query: RankingQuery) -> list[StudyRun]:
 
 
 def read(
-    studies: Sequence[StudyRun], query: RankingQuery, progress: Progress = lambda count: None
+    studies: Sequence[StudyRun],
+    query: RankingQuery,
+    progress: Progress = lambda count: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Entry], Ranking]:
     """Reads every trial that a query asks for.
 
+    Args:
+        say: gets a line for each study of an experiment that is left out, as its tags are damaged.
+
     Raises:
+        DamagedError: those of a study that is named are, or of all.
         ConfigError: the studies optimise different metrics, and no other is named; or the filter names
             what no trial has.
         StoreError: the filter is not valid.
     """
-    infos = [info_of(study) for study in studies]
-    ranking = _ranking(studies, infos, query)
-    trials: list[Entry] = []
-    for study, info in zip(studies, infos, strict=True):
-        trials += _entries(study, info, query, partial(_from, progress, len(trials)))
+    infos, trials = dict[StudyRun, StudyInfo](), list[Entry]()
+    for study in studies:
+        try:
+            info = info_of(study)
+            trials += _entries(study, info, query, partial(_from, progress, len(trials)))
+        except DamagedError as error:
+            if not query.experiment or (not infos and study is studies[-1]):
+                raise
+            say(f"study {study.name} is left out: {error}")
+        else:
+            infos[study] = info
+    ranking = _ranking([*infos], [*infos.values()], query)
     if query.where and not trials:
-        _check_names(studies, query.where)
+        _check_names([*infos], query.where)
     return trials, ranking
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.metric import Metric
@@ -48,15 +50,17 @@ class StudyInfo:
     data_digest: str = ""
     commit: str = ""
 
-    @classmethod
-    def read(cls, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> Self:
+    @staticmethod
+    def read(settings: Mapping[str, Any], plan: Mapping[str, Any]) -> "StudyInfo":
         """Reads a study's record.
 
         Raises:
             ConfigError: its settings are not known here.
+            ValueError: its plan is damaged.
         """
-        metrics = tuple(Metric(name, maximize) for name, maximize in plan["metrics"])
-        return cls(read_settings(settings), **{**plan, "metrics": metrics})
+        metrics = [{"name": name, "maximize": maximize} for name, maximize in plan["metrics"]]
+        record = {**plan, "settings": read_settings(settings), "metrics": metrics}
+        return _adapter().validate_python(record)
 
     def record(self) -> dict[str, Any]:
         """Returns all that `read` needs except for the settings, as JSON's types."""
@@ -131,6 +135,11 @@ class StudyInfo:
         return None if trial.loss is None else self.metric.value(trial.loss)
 
 
+@cache
+def _adapter() -> TypeAdapter[StudyInfo]:
+    return TypeAdapter(StudyInfo)
+
+
 def worker_count(settings: Settings, max_trials: int) -> int:
     """Returns how many workers to start: as asked, or one for each core, but no more than trials."""
     wanted = usable_cores() if settings.workers == "auto" else settings.workers
@@ -141,6 +150,7 @@ def info_of(run: "StudyRun") -> StudyInfo:
     """Reads what a study's run records of its settings and its plan.
 
     Raises:
-        ConfigError: its settings are not known here.
+        DamagedError: that is not what was written there, or its settings are not known here.
     """
-    return StudyInfo.read(run.settings, run.plan)
+    with run.reading_record():
+        return StudyInfo.read(run.settings, run.plan)

@@ -1,6 +1,6 @@
 """The study in the tracking store: the only place, with checkpoints and registry, that talks to MLflow."""
 
-from mlflow_hpo.store.connection import Connection, filter_names, store_errors
+from mlflow_hpo.store.connection import Connection, filter_names, quick, store_errors
 from mlflow_hpo.store.fluent import fluent_run
 from mlflow_hpo.store.late_status import set_status_after
 from mlflow_hpo.store.models import (
@@ -43,6 +43,7 @@ __all__ = [
     "load_native",
     "new_study",
     "open_run",
+    "quick",
     "set_status_after",
     "signature_of",
     "store_errors",

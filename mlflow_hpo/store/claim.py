@@ -20,7 +20,9 @@ from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, to_json
+from mlflow_hpo.store.tag_reader import TagReader, json_of
 
+BEAT = json_of(tuple[int, int | None])
 held = set[str]()  # the owners among this process's own claims that are not over
 
 
@@ -96,5 +98,5 @@ def beat_of(run: Run, claim: Claim) -> int | None:
 
     Before a claim's process has written, the beats are those of the claim before it, and not its own: 0.
     """
-    number, beat = json.loads(run.data.tags.get(keys.BEAT, "[0, 0]"))
+    number, beat = TagReader(run.info.run_id, run.data.tags).read_one(keys.BEAT, BEAT, "[0, 0]")
     return beat if number == claim.number else 0

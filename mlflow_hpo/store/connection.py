@@ -1,10 +1,9 @@
 """Connects to the tracking store: one client, errors in one line, and the tags of every run."""
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from itertools import count, takewhile
 from pathlib import Path
@@ -16,14 +15,16 @@ from mlflow.entities import LifecycleStage, LoggedModel, Metric, Param, Run, Run
 from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.time import get_current_time_millis
+from mlflow.utils.uri import get_uri_scheme
 
 from mlflow_hpo.errors import HpoError, RunDeletedError, StoreError, one_line, without_passwords
-from mlflow_hpo.store import keys
+from mlflow_hpo.store import keys, patience
 from mlflow_hpo.store.names import Names, legal, shortened
 
 Item = TypeVar("Item")
@@ -32,7 +33,7 @@ PAGE = 1000  # runs, or experiments, asked for at once
 # Libraries whose errors are the store's, like those of its files and of a driver that is not installed.
 LIBRARIES = ("sqlalchemy", "requests", "urllib3", "alembic", "botocore", "boto3", "google", "azure")
 KINDS = {"parameter": "params", "metric": "metrics", "tag": "tags"}  # in a filter -> in a run's data
-QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15", patience.SECONDS: "0"}
 
 
 class Connection:
@@ -42,17 +43,26 @@ class Connection:
         uri: the tracking URI, resolved, so that another process or folder finds the same store.
     """
 
-    def __init__(self, uri: str | None = None) -> None:
+    def __init__(self, uri: str | None = None, patient: bool = False) -> None:
         """Opens the store and asks it one question.
+
+        Args:
+            patient: it answered before, and is waited for; else it may be the wrong one.
 
         Raises:
             StoreError: it does not answer, or MLflow does not support it.
         """
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)
         self.uri = uri or mlflow.get_tracking_uri()
-        with store_errors(f"tracking store {self.uri!r} cannot be used"), _quick():
+        with (
+            store_errors(f"tracking store {self.uri!r} cannot be used"),
+            nullcontext() if patient else quick(unless_set=True),
+        ):
+            if get_uri_scheme(self.uri) in DATABASE_ENGINES:
+                patience.make_databases_patient()
+            else:
+                patience.say_of_servers()
             try:
                 self.client = MlflowClient(tracking_uri=self.uri)
                 self.client.search_experiments(max_results=1)
@@ -107,7 +117,9 @@ class Connection:
         try:
             yield
         except (MlflowException, StoreError) as error:
-            if self.is_deleted(run_id):
+            with quick():  # the store may be what failed
+                is_deleted = self.is_deleted(run_id)
+            if is_deleted:
                 raise RunDeletedError from error
             raise
 
@@ -145,13 +157,13 @@ class Connection:
 
 
 @lru_cache(maxsize=1)
-def connection_to(uri: str) -> Connection:
+def connection_to(uri: str, patient: bool = True) -> Connection:
     """Returns a connection to a store; the last one is kept.
 
     Raises:
         StoreError: as `Connection`.
     """
-    return Connection(uri)
+    return Connection(uri, patient)
 
 
 def _pages(ask: Callable[[str | None], PagedList[Item]]) -> Iterator[Item]:
@@ -233,17 +245,23 @@ def store_errors(what: str = "the tracking store refused", files: bool = True) -
         kinds = (MlflowException, OSError, ImportError) if files else (MlflowException,)
         if not (isinstance(error, kinds) or type(error).__module__.split(".")[0] in LIBRARIES):
             raise
-        line = one_line(error, None).split("[SQL:")[0].rstrip()[:400]
+        line = patience.without_sql(str(error))[:400] or type(error).__name__
         raise StoreError(f"{what}: {line}") from error
 
 
 @contextmanager
-def _quick() -> Iterator[None]:
-    """Makes MLflow try once, as it retries for minutes; for a while, and unless the environment says else."""
-    missing = {name: value for name, value in QUICK.items() if not os.environ.get(name)}
-    os.environ.update(missing)
+def quick(unless_set: bool = False) -> Iterator[None]:
+    """Asks a store once or twice, not for minutes; for a while.
+
+    Args:
+        unless_set: where the environment says how long to ask, that counts.
+    """
+    before = {name: os.environ.get(name) for name in QUICK}
+    os.environ.update({name: value for name, value in QUICK.items() if not (unless_set and before[name])})
     try:
         yield
     finally:
-        for name in missing:
+        for name, value in before.items():
             os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from mlflow_hpo.errors import StudyError, SupersededError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.claim import Claim, beat_of, held
-from mlflow_hpo.store.connection import Connection, to_json
+from mlflow_hpo.store.connection import Connection, quick, to_json
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 30.0  # without a new beat: then its process is taken for dead
@@ -58,7 +58,8 @@ class Lease:
             with suppress(Exception):  # the store may be away: the next beat may reach it
                 self.check()
                 self._beats += 1
-                self._write(self._beats)
+                if not self._stop.is_set():
+                    self._write(self._beats)
 
     def _write(self, beat: int | None) -> None:
         self._connection.client.set_tag(self._run_id, keys.BEAT, to_json([self.claim.number, beat]))
@@ -93,7 +94,7 @@ def leased(
     try:
         yield lease
     finally:
-        with suppress(Exception):  # the store may be away: the process that comes next sees no beat
+        with suppress(Exception), quick():  # the store may be away: the process that comes next sees no beat
             lease.end()
 
 

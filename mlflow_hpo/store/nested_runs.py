@@ -1,6 +1,5 @@
 """The runs nested under a study's run: its trials, and the extra runs of registration and replay."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -8,16 +7,21 @@ from typing import Any
 
 from mlflow.entities import Run, ViewType
 
+from mlflow_hpo.errors import DamagedError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, checked, in_parts, to_json, whole_text
-from mlflow_hpo.store.creation import new_mark
+from mlflow_hpo.store.creation import claim_of, new_mark
 from mlflow_hpo.store.deletion import delete_artifacts, delete_models
 from mlflow_hpo.store.lease import Lease
 from mlflow_hpo.store.results import read_results
+from mlflow_hpo.store.tag_reader import TagReader, json_of
+from mlflow_hpo.store.tag_reader import count as count_of
 from mlflow_hpo.trial import Config, Dropped, State, Trial
 
 Constants = Mapping[str, str] | None  # params besides a trial's config, in place of the seed
+CONFIG = json_of(dict[str, Any])
+SOURCE = json_of(tuple[int | None, int])
 UNDER_WAY = "?"  # ends the tag DROPPED while its deletion is not complete
 
 
@@ -91,26 +95,45 @@ class NestedRuns:
 
         Args:
             number_key: the tag that holds the trial's number.
+
+        Raises:
+            DamagedError: tags do not hold what was written there.
         """
         tags = run.data.tags
-        source, start = json.loads(tags.get(keys.SOURCE, "[null, 0]"))
-        return Trial(
-            number=int(tags[number_key]),
+        reader = TagReader(run.info.run_id, tags)
+        source, start = reader.read(keys.SOURCE, SOURCE, "[null, 0]") or (None, 0)
+        reader.read(keys.CREATED, lambda text: claim_of(run), "")
+        trial = Trial(
+            number=reader.read(number_key, count_of),
             run_id=run.info.run_id,
-            state=State(tags[keys.STATE]),
-            config=read_config(tags),
-            results=read_results(tags, self.metrics),
-            seconds=float(tags.get(keys.SECONDS, 0)),
+            state=reader.read(keys.STATE, State),
+            config=reader.read(keys.CONFIG, lambda text: read_config(tags)),
+            results=read_results(reader, tags, self.metrics),
+            seconds=reader.read(keys.SECONDS, float, "0"),
             reason=tags.get(keys.REASON, ""),
             model_uri=tags.get(keys.MODEL, ""),
             start=start,
             source=source,
             ended_itself=keys.ENDED_ITSELF in tags,
-            attempts=int(tags.get(keys.ATTEMPTS, 0)),
-            best_epoch=int(tags[keys.BEST_EPOCH]) if keys.BEST_EPOCH in tags else None,
+            attempts=reader.read(keys.ATTEMPTS, count_of, "0"),
+            best_epoch=reader.read(keys.BEST_EPOCH, lambda text: count_of(text) if text else None, ""),
             asked=whole_text(keys.ASKED, tags),
-            dropped=Dropped(tags.get(keys.DROPPED, "").rstrip(UNDER_WAY)),
+            dropped=reader.read(keys.DROPPED, lambda text: Dropped(text.rstrip(UNDER_WAY)), ""),
         )
+        reader.check()
+        return trial
+
+    def damage(self) -> list[str]:
+        """Returns a line for each run whose tags are damaged, of those that hold a trial's."""
+        lines = list[str]()
+        for run in self.find():
+            for key in {keys.NUMBER, keys.RETRAINED} & run.data.tags.keys():
+                try:
+                    if key == keys.NUMBER or keys.STATE in run.data.tags:
+                        self.read(run, key)
+                except DamagedError as error:
+                    lines.append(str(error))
+        return lines
 
     def drop(self, run_id: str, model_uri: str, what: Dropped) -> str:
         """Deletes the models of a run and of those below it, and its checkpoints if all is to go.
@@ -149,7 +172,7 @@ def config_tags(config: Config) -> dict[str, str]:
 
 def read_config(tags: Mapping[str, str]) -> dict[str, Any]:
     """Returns the config that a run's tags hold."""
-    return dict(json.loads(whole_text(keys.CONFIG, tags)))
+    return dict(CONFIG(whole_text(keys.CONFIG, tags)))
 
 
 def run_params(config: Config, seed: int, constants: Constants) -> dict[str, Any]:

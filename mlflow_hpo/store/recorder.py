@@ -14,7 +14,7 @@ from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.utils.time import get_current_time_millis
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import without_passwords
+from mlflow_hpo.errors import StoreError, without_passwords
 from mlflow_hpo.space import Asked, dump_asked
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, in_parts, store_errors, to_json
@@ -51,8 +51,10 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *failure: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._stop.set()
+        if isinstance(error, StoreError):  # the store was waited for already
+            return
         if self._sampler:
             self._sampler.join()
         self.flush()

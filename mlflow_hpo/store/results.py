@@ -1,17 +1,18 @@
 """Writes a trial's results to its run, and reads them: tags with JSON by metric and epochs."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import count, takewhile
 
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, to_json
+from mlflow_hpo.store.tag_reader import TagReader, json_of
 from mlflow_hpo.trial import Dropped, Result, Results, Trial
 
 IN_A_TAG = 200  # results: each takes some 30 characters, of the 8,000 that a tag holds
 MEGABYTE = 1e6
+VALUES = json_of(dict[str, dict[int, float]])
 
 
 def write_results(connection: Connection, trial: Trial, result: Result, metrics: Sequence[Metric]) -> Trial:
@@ -46,20 +47,12 @@ def results_tags(results: Results, metrics: Sequence[Metric]) -> dict[str, str]:
     return {_key(place): to_json(_by_metric(part, metrics)) for place, part in enumerate(parts)}
 
 
-def read_results(tags: Mapping[str, str], metrics: Sequence[Metric]) -> Results:
+def read_results(reader: TagReader, tags: Mapping[str, str], metrics: Sequence[Metric]) -> Results:
     """Returns a trial's results from its run's tags, as losses."""
     results: Results = {}
-    for part in _parts(tags):
-        values = {name: {int(e): value for e, value in by_epoch.items()} for name, by_epoch in part.items()}
-        results = joined(results, losses_of(values, metrics))
+    for key in takewhile(lambda key: key in tags, map(_key, count())):
+        results = joined(results, losses_of(reader.read(key, VALUES) or {}, metrics))
     return results
-
-
-def _parts(tags: Mapping[str, str]) -> Iterator[dict[str, dict[str, float]]]:
-    for place in count():
-        if _key(place) not in tags:
-            return
-        yield json.loads(tags[_key(place)])
 
 
 def _key(place: int) -> str:

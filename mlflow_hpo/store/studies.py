@@ -86,6 +86,11 @@ def find_studies(connection: Connection, experiment: str) -> list[StudyRun]:
     return [StudyRun(connection, run) for run in runs]
 
 
+def all_studies(connection: Connection) -> list[StudyRun]:
+    """Returns all studies of a store, the newest first."""
+    return [StudyRun(connection, run) for run in _studies(connection)]
+
+
 def _named(connection: Connection, name: str) -> StudyRun:
     quoted = name.replace("'", "").replace('"', "")
     runs = _studies(connection, f" and attributes.run_name = '{quoted}'")

@@ -1,6 +1,5 @@
 """The run of a study in the tracking store, the parent of its trials. Only the driver writes here."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, replace
@@ -8,7 +7,7 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from mlflow_hpo.errors import RunDeletedError, StoreError, StudyError
+from mlflow_hpo.errors import ConfigError, DamagedError, RunDeletedError, StoreError, StudyError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.asked import settled
@@ -19,6 +18,7 @@ from mlflow_hpo.store.names import legal
 from mlflow_hpo.store.nested_runs import NestedRuns
 from mlflow_hpo.store.registrations import FinalTraining, Registration
 from mlflow_hpo.store.study_artifacts import StudyArtifacts
+from mlflow_hpo.store.tag_reader import Read, TagReader, json_of, words_of
 from mlflow_hpo.store.trials import Trials
 from mlflow_hpo.store.twins import set_all_aside
 from mlflow_hpo.trial import State, Trial
@@ -27,6 +27,23 @@ Json = Mapping[str, Any]  # of JSON's types
 REASON_KEPT = 1000  # characters of a reason: a tag holds several
 LOADS_KEPT = 3
 INHERITED = (keys.USER, "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
+
+
+OBJECT = json_of(dict[str, Any])
+PAIRS = json_of(list[tuple[str, bool]])
+REGISTRATIONS, LOADS = json_of(list[Registration]), json_of(dict[str, str])
+
+
+def _metrics(plan: str) -> list[Metric]:
+    return [Metric(*pair) for pair in PAIRS(to_json(OBJECT(plan)["metrics"]))]
+
+
+def _final(text: str) -> FinalTraining:
+    return FinalTraining(*json_of(tuple[int, str, str])(text))
+
+
+READ = {keys.SETTINGS: OBJECT, keys.PLAN: _metrics}
+READ_IF_THERE = {keys.REGISTERED: REGISTRATIONS, keys.LOADS: LOADS, keys.FINAL: _final}
 
 
 class RecordedStudy:
@@ -67,17 +84,34 @@ class RecordedStudy:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics that the study optimises, the first first."""
-        return tuple(Metric(*pair) for pair in self.plan["metrics"])
+        return tuple(self._read(keys.PLAN, _metrics))
 
     @property
     def plan(self) -> dict[str, Any]:
         """What followed from the settings, as JSON's types."""
-        return dict(json.loads(self.tags[keys.PLAN]))
+        return dict(self._read(keys.PLAN, OBJECT))
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings as they were given."""
-        return dict(json.loads(self.tags[keys.SETTINGS]))
+        return dict(self._read(keys.SETTINGS, OBJECT))
+
+    @contextmanager
+    def reading_record(self) -> Iterator[None]:
+        """Names the run and the tag where what was asked, or what followed from it, makes no sense.
+
+        Raises:
+            DamagedError: in place of errors of the settings (ConfigError) and of the plan (ValueError).
+        """
+        try:
+            yield
+        except ConfigError as error:
+            raise DamagedError(f"run {self.run_id}: tag {keys.SETTINGS} is damaged: {error}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise DamagedError(f"run {self.run_id}: tag {keys.PLAN} is damaged: {words_of(error)}") from error
+
+    def _read(self, key: str, read: Read, default: str | None = None) -> Any:
+        return TagReader(self.run_id, self.tags).read_one(key, read, default)
 
     @property
     def state(self) -> str:
@@ -155,7 +189,7 @@ class StudyRun(RecordedStudy):
     def final(self) -> FinalTraining | None:
         """The newest final training; None if there was none."""
         record = self.connection.client.get_run(self.run_id).data.tags.get(keys.FINAL)
-        return FinalTraining(*json.loads(record)) if record else None
+        return TagReader(self.run_id, {keys.FINAL: record}).read_one(keys.FINAL, _final) if record else None
 
     def keep_final(self, final: FinalTraining) -> None:
         """Records a final training that ended well."""
@@ -165,7 +199,7 @@ class StudyRun(RecordedStudy):
     @property
     def registrations(self) -> list[Registration]:
         """The study's registrations, the newest first."""
-        return [Registration(**fields) for fields in json.loads(self.tags.get(keys.REGISTERED, "[]"))]
+        return list(self._read(keys.REGISTERED, REGISTRATIONS, "[]"))
 
     def keep_registrations(self, registrations: Sequence[Registration], note: str) -> None:
         """Records registrations, and describes the study with them."""
@@ -175,12 +209,23 @@ class StudyRun(RecordedStudy):
     @property
     def loads(self) -> dict[str, str]:
         """The models that were loaded once in a fresh process, and why that failed; empty if it did not."""
-        return dict(json.loads(self.tags.get(keys.LOADS, "{}")))
+        return dict(self._read(keys.LOADS, LOADS, "{}"))
 
     def keep_load(self, model_uri: str, line: str) -> None:
         """Records whether a model could be loaded; of the earlier ones, the newest are kept."""
         newest = [*self.loads.items()][-LOADS_KEPT:]
         self._tag({keys.LOADS: to_json({**dict(newest), model_uri: line[:REASON_KEPT]})})
+
+    def damage(self) -> list[str]:
+        """Returns a line for each run whose tags are damaged: the study's own, and those that hold trials."""
+        own = TagReader(self.run_id, self.tags)
+        for key, read in (READ | {k: r for k, r in READ_IF_THERE.items() if k in self.tags}).items():
+            own.read(key, read)
+        metrics = () if own.faults else self.metrics
+        return [
+            *own.lines,
+            *NestedRuns(self.connection, self.run_id, self.experiment_id, metrics, {}).damage(),
+        ]
 
     def set_twins_aside(self, known: Iterable[Trial], say: Callable[[str], None]) -> None:
         """Deletes the runs that were created beside those of the trials; none of these is running any more.

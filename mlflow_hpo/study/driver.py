@@ -8,7 +8,7 @@ from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.execution.executor import Executor, WorkerLost
 from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.schedulers import Plan, onward
-from mlflow_hpo.store import StudyRun
+from mlflow_hpo.store import StudyRun, quick
 from mlflow_hpo.store.names import Names
 from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
@@ -86,7 +86,7 @@ class Study:
             self.ledger.finish(reason)
         except BaseException as error:
             cut = self._signals.reason
-            with suppress(Exception):  # the store may be what failed, or another process drives it now
+            with suppress(Exception), quick():  # the store may be what failed, or another process drives now
                 reason = cut or str(error) or type(error).__name__
                 self._cut(reason, State.KILLED if cut else State.FAILED)
             self._signals.check()

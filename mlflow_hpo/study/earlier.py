@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mlflow_hpo.algorithms import warm_trials
 from mlflow_hpo.errors import StudyError
-from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.space import Space
 from mlflow_hpo.store import Connection, find_study
 from mlflow_hpo.trial import Trial
@@ -34,7 +34,7 @@ def earlier_trials(
         StudyError: there is no such study, or its metric or direction is another one.
     """
     study = find_study(connection, info.warm_start or str(info.settings.warm_start))
-    other = StudyInfo.read(study.settings, study.plan)
+    other = info_of(study)
     aims = [f"{'maximise' if m.maximize else 'minimise'}d {m.name}" for m in (other.metric, info.metric)]
     if aims[0] != aims[1]:
         raise StudyError(f"warm-start: study {study.name} {aims[0]}, this one {aims[1]}")

@@ -21,6 +21,7 @@ from mlflow_hpo.report.next_commands import resume_command
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.settings import Settings
 from mlflow_hpo.study.registering import log_page, page_after, says
+from mlflow_hpo.study.resumable import resumable
 from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.source import Given, keep_contents
 from mlflow_hpo.study.trust import check_trusted
@@ -63,7 +64,7 @@ def start(
                 return _go_on(run, planned, given, workers, console, shown, of_project=True)
             with Signals() as signals:
                 run = run or new_study(workers.connection, planned.tags, parent)
-                with run.driven(says(console), signals.check):
+                with run.driven(says(console), signals.check), resumable(run):
                     with _ended(run, of_project):
                         _begin(run, planned, given)
                         study = _drive(run, planned, workers, console, signals, shown)
@@ -86,8 +87,7 @@ def _with_record(settings: Settings, given: Given, workers: StudyWorkers, run_id
 def _begin(run: "StudyRun", planned: StudyPlan, given: Given) -> None:
     info = planned.info
     keep_contents(run, info, given)
-    texts = (planned.space_text, planned.start_text)
-    run.begin(info.settings.dump(), info.record(), info.params(), *texts)
+    run.begin(info.settings.dump(), info.record(), info.params(), planned.space_text, planned.start_text)
 
 
 def resume(
@@ -141,7 +141,7 @@ def _go_on(
     take_over: bool = False,
 ) -> "Study":
     command = resume_command(info_of(run), run.run_id)
-    with Signals(command) as signals, run.driven(says(console), signals.check, take_over):
+    with Signals(command) as signals, run.driven(says(console), signals.check, take_over), resumable(run):
         keep_contents(run, planned.info, given, before=info_of(run))
         run.drive_again(planned.info.settings.dump(), planned.info.record())
         if retry_failed:
@@ -219,7 +219,7 @@ def _gated(run: "StudyRun", of_project: bool) -> Iterator[None]:
 @contextmanager
 def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
     """Sees to it that the study's run does not stay RUNNING, whatever goes wrong."""
-    from mlflow_hpo.store import set_status_after
+    from mlflow_hpo.store import quick, set_status_after
     from mlflow_hpo.trial import State
 
     try:
@@ -231,6 +231,6 @@ def _ended(run: "StudyRun", of_project: bool = False) -> Iterator[None]:
         raise
     except BaseException as error:
         if not run.is_over:  # what fails while it is driven has ended it already
-            with suppress(Exception):  # the store may be what failed
+            with suppress(Exception), quick():  # the store may be what failed
                 run.end(State.FAILED, str(error) or type(error).__name__)
         raise

@@ -76,7 +76,8 @@ def _begin(variables: dict[str, str], folder: str) -> None:
     tempfile.tempdir = folder
     os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its driver
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    for name in ("mlflow", PACKAGE):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _forget_the_users_code() -> None:

@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from pathlib import Path
 from signal import SIGINT, default_int_handler, getsignal
 from typing import TYPE_CHECKING
 
-from mlflow_hpo.errors import DataError, HpoError, Stopped, StudyError, TrialError, worded
+from mlflow_hpo.errors import DataError, HpoError, Stopped, StoreError, TrialError, worded
 from mlflow_hpo.execution.preload import loaded_with, silence
 from mlflow_hpo.user_code import use_contents
 
@@ -57,7 +58,8 @@ def warm_up(
         use_contents(Path(contents))
     os.environ.update(environment(spec, threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # the terminal is the driver's
+    for name in ("mlflow", "mlflow_hpo"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # the terminal is the driver's
     load(spec)
     _limit_threads(threads)
     gc.freeze()  # what the imports made stays: a collection between trials need not look at it
@@ -110,9 +112,19 @@ def user_errors(what: str = "", kind: type[HpoError] = TrialError) -> Iterator[N
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and getsignal(SIGINT) is default_int_handler:
             raise  # a Ctrl-C, in the process of the search: workers ignore it
-        if isinstance(error, OSError) and error.errno in OF_THE_DISK:  # each trial after it would meet it too
-            raise StudyError(what + worded(error, whole=False)) from error
+        if _is_stores(error):
+            raise StoreError(what + worded(error, whole=False)) from error
         raise kind(what + worded(error, whole=False)) from error
+
+
+def _is_stores(error: BaseException) -> bool:
+    """Tells whether the next trials would meet an error, too: a disk is full, or the store is away."""
+    if "mlflow.exceptions" in sys.modules:
+        from mlflow_hpo.store.patience import is_outage
+
+        if is_outage(error):
+            return True
+    return isinstance(error, OSError) and error.errno in OF_THE_DISK
 
 
 def data_of(spec: ObjectiveSpec) -> Data | None:

@@ -28,8 +28,8 @@ class Proxy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, server: str, swallow: Callable[[str], bool]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, server: str, swallow: Callable[[str], bool], port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.upstream, self.swallow = urlsplit(server).netloc, swallow
 
     @property
