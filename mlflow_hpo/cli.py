@@ -261,7 +261,7 @@ def main() -> None:
             sys.exit(cli.main(prog_name="mlflow-hpo", standalone_mode=False))
     except click.ClickException as error:
         hint = f": {option_hint(error.option_name, OPTIONS)}" if isinstance(error, click.NoSuchOption) else ""
-        _fail(f"{error.message if hint else error.format_message()}{hint}", error.exit_code)
+        _fail(f"{error.message.rstrip('.') if hint else error.format_message()}{hint}", error.exit_code)
     except click.Abort:
         _fail("interrupted", 130)
     except Stopped as stopped:

@@ -102,7 +102,7 @@ def test_a_scheduler_of_another_library_is_answered_with_ours(name: str, hint: s
 )
 def test_the_command_line_answers_with_options(option: str, ours: str) -> None:
     said = one_line_error(hpo("sqlite:///none.db", "search", option, "5"))
-    assert said.startswith("Error: No such option")
+    assert said.startswith(f"Error: No such option '{option}': ")
     assert ours in said
 
 
