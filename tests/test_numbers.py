@@ -22,6 +22,9 @@ class Tensor:
     def __init__(self, *values: float) -> None:
         self.values = values
 
+    def __repr__(self) -> str:
+        return f"Tensor{self.values}"
+
     def item(self) -> float:
         [value] = self.values
         return value

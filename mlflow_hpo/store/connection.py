@@ -59,11 +59,11 @@ class Connection:
             store_errors(f"tracking store {self.uri!r} cannot be used"),
             nullcontext() if patient else quick(unless_set=True),
         ):
-            if get_uri_scheme(self.uri) in DATABASE_ENGINES:
-                patience.make_databases_patient()
-            else:
-                patience.say_of_servers()
             try:
+                if get_uri_scheme(self.uri) in DATABASE_ENGINES:
+                    patience.make_databases_patient()
+                else:
+                    patience.say_of_servers()
                 self.client = MlflowClient(tracking_uri=self.uri)
                 self.client.search_experiments(max_results=1)
             except ValueError as error:  # it is no URI
