@@ -23,7 +23,7 @@ from sklearn.svm import SVC
 from units import reported, unit
 
 from mlflow_hpo.data import Data, DataSpec, load_data, save_data
-from mlflow_hpo.errors import DataError, SetupError, TrialError
+from mlflow_hpo.errors import DataError, SetupError
 from mlflow_hpo.objectives.sklearn import SklearnObjective, name_of, sign_of
 from mlflow_hpo.user_code import use_contents
 
@@ -190,5 +190,5 @@ def test_what_a_scorer_raises_is_one_line_before_any_trial(tmp_path: Path) -> No
     assert data.task == "classification"
     with pytest.raises(SetupError, match="'val_r2' cannot be computed: ValueError: could not convert string"):
         SklearnObjective(LogisticRegression(), metric="val_r2").dry_run(unit(tmp_path, data=data))
-    with pytest.raises(TrialError, match=r"metric 'val_s' cannot be computed: TypeError: .* 'list'"):
+    with pytest.raises(SetupError, match=r"metric 'val_s' is \[\] of type list, no number"):
         SklearnObjective(SVC(), metric="val_s", scorer=lambda e, x, y: []).train(trial)

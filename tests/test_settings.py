@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import printed
 from plans import make_info, make_plan
 
 from mlflow_hpo.errors import ConfigError
@@ -131,7 +132,9 @@ def test_a_column_that_is_given_again_is_no_value_to_stop_at(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "value", [np.complex128(3), 3j, b"3", bytearray(b"3"), np.array([3, 3]), pd.NA, {3}, object()], ids=repr
+    "value",
+    [np.complex128(3), 3j, b"3", bytearray(b"3"), np.array([3, 3]), pd.NA, {3}, object()],
+    ids=printed,
 )
 def test_what_is_no_number_is_refused_by_its_option(value: object) -> None:
     for name in ("max_trials", "timeout", "retries", "fraction", "workers", "patience"):
