@@ -55,7 +55,7 @@ def command(source: Source) -> str:
 def test_a_resume_has_the_code_that_the_study_began_with(repository: Path, tmp_path: Path) -> None:
     began = git(repository, "rev-parse", "HEAD")
     source = found(tmp_path / "first")
-    assert command(source) == "echo first 1"
+    assert command(source) == "echo first 1.0"
     assert source.tags["mlflow.source.git.commit"] == began
     assert source.tags["mlflow.source.name"] == f"{AWAY}#below"
     assert source.commit == began
@@ -63,8 +63,8 @@ def test_a_resume_has_the_code_that_the_study_began_with(repository: Path, tmp_p
     file.write_text(file.read_text().replace("first", "second"))
     commit(repository)
     record = replace(make_info({}), commit=source.commit)
-    assert command(found(tmp_path / "again", record)) == "echo first 1"
-    assert command(found(tmp_path / "newer")) == "echo second 1"
+    assert command(found(tmp_path / "again", record)) == "echo first 1.0"
+    assert command(found(tmp_path / "newer")) == "echo second 1.0"
 
 
 def test_a_version_names_a_branch(repository: Path, tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_a_version_names_a_branch(repository: Path, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("first", "other"))
     commit(repository)
     git(repository, "checkout", "-q", "trunk")
-    assert command(found(tmp_path / "other", version="other")) == "echo other 1"
+    assert command(found(tmp_path / "other", version="other")) == "echo other 1.0"

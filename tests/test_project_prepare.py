@@ -163,7 +163,7 @@ def test_an_entry_point_without_parameters_takes_none_and_a_script_takes_any(typ
 
 def test_what_is_no_project_or_entry_point_is_one_line(tmp_path: Path) -> None:
     assert "Could not find nope among entry points ['main']" in refusal(ELASTICNET, RATES, entry_point="nope")
-    assert "cannot be run" in refusal(str(tmp_path / "nowhere"), RATES)
+    assert "there is no such folder" in refusal(str(tmp_path / "nowhere"), RATES)
     (tmp_path / "MLproject").write_text("docker_env: {image: x}\nentry_points: {main: {command: 'true'}}")
     assert "docker_env" in refusal(str(tmp_path), {"a": [1]}, entry_point="x.sh")
 
@@ -188,11 +188,11 @@ def test_settings_that_are_not_for_projects_are_refused_by_name(options: dict[st
     assert words in refusal(ELASTICNET, RATES, options)
 
 
-@pytest.mark.parametrize("project", [{"at": "middle"}, {"env_manager": "docker"}])
-def test_a_wrong_word_is_named_with_those_that_are_right(project: dict[str, str]) -> None:
-    (name,) = project
-    with pytest.raises(ConfigError, match=f"{name.replace('_', '-')}: .*not '{project[name]}'"):
-        read_settings({"metric": "rmse", "project": {"uri": ELASTICNET, **project}})
+def test_a_wrong_word_is_named_with_those_that_are_right() -> None:
+    with pytest.raises(ConfigError, match=r"env-manager: .*not 'docker'"):
+        read_settings({"metric": "rmse", "project": {"uri": ELASTICNET, "env_manager": "docker"}})
+    with pytest.raises(ConfigError, match=r"at: .*not 'middle'"):
+        read_settings({"metric": "rmse", "project": {"uri": ELASTICNET}, "at": "middle"})
 
 
 def test_what_is_fetched_is_removed_afterwards(tmp_path: Path) -> None:

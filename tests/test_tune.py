@@ -187,7 +187,7 @@ def test_a_metric_that_training_never_reports_ends_the_study_before_a_second_tri
 @pytest.mark.parametrize(
     ("model", "args", "settings", "error", "message"),
     [
-        (square, (), {}, ConfigError, "space: model 'given:square' brings none"),
+        (square, (), {}, ConfigError, "space: model 'square' brings none"),
         (square, (SPACE,), {"scheduler": "asha"}, ConfigError, "scheduler: 'asha' is for models that train"),
         (square, (SPACE,), {"colour": 1}, ConfigError, "unknown setting 'colour'"),
         (FOREST, ({"depth": [1, 2]}, "digits"), {}, ConfigError, "takes no 'depth': it takes"),

@@ -88,6 +88,8 @@ class Choice:
 
     def unit(self, raw: float) -> float:
         """Returns an option's position from 0 to 1: the middle of its cell."""
+        if not self.odds:
+            return (raw + 0.5) / len(self.options)
         return sum(self._parts[: int(raw)]) + self._parts[int(raw)] / 2
 
     def from_unit(self, part: float) -> int:
