@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import mlflow
 import psutil
 import pytest
 from commands import called
@@ -235,6 +236,15 @@ def again(connection: Connection, executor: LocalExecutor) -> Callable[..., Stud
         return Study(run, planned, executor, Recording())
 
     return resume
+
+
+@pytest.fixture
+def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
+    """A store of the test's own, which MLflow takes by itself."""
+    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    yield uri
+    mlflow.set_tracking_uri(before)
 
 
 def changed(study: Study, **gate: Any) -> Dispatcher:

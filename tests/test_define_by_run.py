@@ -1,6 +1,6 @@
 """An objective that asks for its hyperparameters as it runs, as Optuna's do, without a space."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,6 @@ from mlflow_hpo.space import Asked, Float, asked_config, asked_space, dump_asked
 from mlflow_hpo.trial import State, Trial
 
 TRIAL_FORM = "objective(trial)"
-
-
-@pytest.fixture
-def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
-    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    yield uri
-    mlflow.set_tracking_uri(before)
 
 
 def tune(objective: Any, **settings: Any) -> Any:

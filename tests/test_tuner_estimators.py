@@ -1,10 +1,7 @@
 """A KerasTuner hypermodel may return an estimator, as its SklearnTuner takes it."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -14,14 +11,6 @@ import mlflow_hpo
 from mlflow_hpo.objectives.keras.tuner_estimator import is_keras_code
 
 pytest.importorskip("keras_tuner", reason="an extra")
-
-
-@pytest.fixture
-def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
-    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    yield uri
-    mlflow.set_tracking_uri(before)
 
 
 def build(hp: Any) -> Any:
