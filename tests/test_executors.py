@@ -123,6 +123,16 @@ class TestLocalExecutor(WorkersContract):
             pids = {workers.submit(os.getpid).result(WAIT) for _ in range(5)}
             assert len(pids) == 1
 
+    def test_a_worker_has_the_variables_that_stood_when_its_executor_was_made(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STOOD", "1")
+        with LocalExecutor(1) as executor:
+            monkeypatch.setenv("STOOD", "0")  # while a thread starts the worker
+            monkeypatch.setenv("CAME", "1")
+            work = [executor.submit(os.getenv, name) for name in ("STOOD", "CAME")]
+            assert [unit.result(WAIT) for unit in work] == ["1", None]
+
     def test_a_worker_that_grew_is_replaced(self) -> None:
         with LocalExecutor(1, growth_bytes=50 << 20) as workers:
             first = workers.submit(hold, 1).result(WAIT)

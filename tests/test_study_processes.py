@@ -55,7 +55,7 @@ def test_a_study_without_workers_trains_in_this_process(
     options = {"model": f"{tmp_path}/here.py:objective", "algorithm": "grid", "max_trials": 3}
     plan = make_plan(options, "x: [0.1, 0.2, 0.3]", SerialExecutor())
     variables = environment(plan.spec, 1)
-    before = (signal.getsignal(signal.SIGINT), tempfile.tempdir, gc.get_freeze_count())
+    before, frozen = (signal.getsignal(signal.SIGINT), tempfile.tempdir), gc.get_freeze_count()
     set_before = {name: os.environ.get(name) for name in variables}
     study = begun(connection, experiment, plan, SerialExecutor(load, (plan.spec,)))
     study.drive()
@@ -63,6 +63,6 @@ def test_a_study_without_workers_trains_in_this_process(
         0.2: f"KeyError: {os.getpid()}"
     }
     assert sorted(t.loss or 0 for t in study.known if t.state is State.FINISHED) == [0.1, 0.3]
-    after = (signal.getsignal(signal.SIGINT), tempfile.tempdir, gc.get_freeze_count())
-    assert after == before
+    assert (signal.getsignal(signal.SIGINT), tempfile.tempdir) == before
+    assert gc.get_freeze_count() <= frozen  # what was frozen before may go meanwhile
     assert {name: os.environ.get(name) for name in variables} == set_before

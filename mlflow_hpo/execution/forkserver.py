@@ -8,6 +8,7 @@ what it has not loaded. If it dies its workers end, and the next start makes ano
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import current_process
 from typing import Any
@@ -63,7 +64,8 @@ def _use_process_folder() -> None:
 class ForkedContext(WorkerContext, ForkServerContext):
     """Starts worker processes by the fork server."""
 
-    def __init__(self, loaded: preload.Preload) -> None:
+    def __init__(self, environment: Mapping[str, str], loaded: preload.Preload) -> None:
+        self.environment = environment
         self.set_forkserver_preload([preload.__name__])
         self._order = loaded.order()
 

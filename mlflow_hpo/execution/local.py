@@ -1,5 +1,6 @@
 """Warm worker processes on this machine."""
 
+import os
 import sys
 import threading
 from collections import deque
@@ -16,7 +17,7 @@ from typing_extensions import override
 
 from mlflow_hpo.execution.deferred import DeferredFuture
 from mlflow_hpo.execution.executor import Executor, WorkerLost
-from mlflow_hpo.execution.preload import Preload
+from mlflow_hpo.execution.preload import ORDER, Preload
 from mlflow_hpo.execution.spawn import CLEAN_EXIT, SpawnedContext, WorkerContext
 
 RECENT = 16  # units whose traces a worker may still hold
@@ -45,7 +46,8 @@ class LocalExecutor(Executor):
                 this process. Workers load what it has not, and all of it where they cannot be forked.
         """
         self.workers = workers
-        new_worker = partial(_Worker, loaded or Preload(), initializer, initargs)
+        starter = partial(_starter, _environment(), loaded or Preload())
+        new_worker = partial(_Worker, starter, initializer, initargs)
         self._new_slot = partial(_Slot, new_worker, growth_bytes)
         self._slots = self._new_slots()
 
@@ -87,14 +89,17 @@ class _Worker:
     """One worker process in a pool of its own, which replaces the process after a deadline."""
 
     def __init__(
-        self, loaded: Preload, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]
+        self,
+        starter: Callable[[], WorkerContext],
+        initializer: Callable[..., None] | None,
+        initargs: tuple[Any, ...],
     ) -> None:
         """Starts the process.
 
         Raises:
             WorkerLost: that failed.
         """
-        self._starter = _starter(loaded)
+        self._starter = starter()
         self._pool = ProcessPool(1, initializer=initializer, initargs=initargs, context=self._starter)
         try:
             _ = self._pool.active  # asking starts the process
@@ -259,11 +264,16 @@ class _Slot:
         return False
 
 
-def _starter(loaded: Preload) -> WorkerContext:
+def _environment() -> dict[str, str]:
+    """Returns this process's variables; a thread that starts a worker may find them changed for a moment."""
+    return {name: value for name, value in os.environ.items() if name != ORDER}
+
+
+def _starter(environment: dict[str, str], loaded: Preload) -> WorkerContext:
     """Returns what starts a worker: forked where that is possible."""
     if sys.platform == "linux":
         from mlflow_hpo.execution.forkserver import ForkedContext, is_possible
 
         if is_possible():
-            return ForkedContext(loaded)
-    return SpawnedContext()
+            return ForkedContext(environment, loaded)
+    return SpawnedContext(environment)

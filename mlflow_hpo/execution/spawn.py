@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
@@ -22,25 +22,28 @@ import psutil
 from typing_extensions import override
 
 from mlflow_hpo.execution.leftovers import MARKS, adopt_orphans, descendants, end, marked, new_mark, with_mark
-from mlflow_hpo.execution.preload import ORDER, set_environment
+from mlflow_hpo.execution.preload import set_environment
 
 CLEAN_EXIT = 256  # stands for an exit status of 0
 starting = threading.RLock()  # held by the thread that starts a worker
 
 
 class WorkerProcess(BaseProcess):
-    """A process that runs until it is ended or its driver is gone."""
+    """A process that runs until it is ended or its driver is gone.
+
+    Attributes:
+        environment: the variables it works with.
+    """
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
         self._mark, self._below = new_mark(), list[psutil.Process]()
-        self._environment = dict[str, str]()
+        self.environment: Mapping[str, str] = {}
 
     @override
     def start(self) -> None:
         with starting, marked(), _interrupts_blocked(), _hidden_main():
-            inherited = {name: value for name, value in os.environ.items() if name != ORDER}
-            self._environment = inherited | {MARKS: with_mark(self._mark)}
+            self.environment = {**self.environment, MARKS: with_mark(self._mark)}
             super().start()
 
     @override
@@ -68,8 +71,8 @@ class WorkerProcess(BaseProcess):
 
     @override
     def run(self) -> None:
-        """Does its work, in the new process, with the environment that the driver had at its start."""
-        set_environment(self._environment)
+        """Does its work, in the new process, with the variables that the driver gave it."""
+        set_environment(self.environment)
         adopt_orphans()
         multiprocessing.set_start_method("spawn", force=True)  # for processes of the user's code
         _end_with_driver()
@@ -91,13 +94,16 @@ class WorkerContext(BaseContext):
 
     Attributes:
         last: the last of them, from when it was made.
+        environment: the variables they work with.
     """
 
     last: WorkerProcess
+    environment: Mapping[str, str]
     _earlier: Sequence[WorkerProcess] = ()
 
     def made(self, process: WorkerProcess) -> WorkerProcess:
         """Notes a process that is still to be started, and returns it."""
+        process.environment = self.environment
         self._earlier = [*self._earlier, process]
         self.last = process
         return process
@@ -116,6 +122,9 @@ class SpawnedProcess(WorkerProcess, SpawnProcess):
 
 class SpawnedContext(WorkerContext, SpawnContext):
     """Starts worker processes each on its own."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
 
     def Process(self, **how: Any) -> WorkerProcess:  # type: ignore[override]  # noqa: N802
         """Makes a process that is still to be started."""
