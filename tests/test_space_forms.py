@@ -130,7 +130,7 @@ def test_odds_are_kept() -> None:
 
 def test_what_is_named_changes_a_space_wherever_it_stands() -> None:
     own = parse_space("units: [1, 2]\nopt:\n  - adam\n  - sgd: {momentum: [0.1, 0.9]}", "s")
-    new = changed(own, parse_space("momentum: 0.5\nunits: [3, 4]", "s").parameters)
+    new = changed(own, parse_space("momentum: 0.5\nunits: [3, 4]", "s"))
     assert dump_space(new) == dump_space(
         parse_space("units: [3, 4]\nopt:\n  - adam\n  - sgd: {momentum: 0.5}", "s")
     )

@@ -1,5 +1,6 @@
 """Defines what an algorithm is: a function that proposes raw values, given all trials."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.errors import StudyError, worded
-from mlflow_hpo.space import Searched, Space
+from mlflow_hpo.space import Searched, Space, broken, redrawn
 
 Raws = Mapping[str, Any]  # label -> raw value, of the active labels
 
@@ -74,9 +75,12 @@ def foreign(name: str, choose: Choose) -> Choose:
 
 
 def at_random(space: Space, rng: np.random.Generator) -> Raws:
-    """Returns raw values drawn from the space."""
+    """Returns raw values drawn from the space, which keep to its constraints if that can be had."""
 
     def pick(label: str, parameter: Searched) -> Any:
         return parameter.from_unit(rng.random())
 
-    return space.walk(pick)
+    raws = space.walk(pick)
+    if space.where and broken(space, space.config(raws)):
+        return redrawn(space, raws, random.Random(int(rng.integers(2**31)))) or raws
+    return raws

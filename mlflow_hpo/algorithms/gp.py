@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random, seeded
 from mlflow_hpo.algorithms.evolution import mutated
-from mlflow_hpo.space import Choice, Searched, Space
+from mlflow_hpo.space import Choice, Searched, Space, broken
 
 LEAST_STARTUP, MOST_STARTUP = 5, 10  # random trials before the first fit: one per dimension, within these
 LOOKED_AT = 200  # fitting costs the cube of the trials
@@ -140,11 +140,15 @@ def _best_candidate(
     centres = [p.raws for p in ranked[:5]]
     for spread in (0.1**i for i in range(1, ROUNDS + 1)):
         candidates += [_near(space, centres[i % len(centres)], spread, rng) for i in range(NEAR)]
-        candidates = [c for c in candidates if _key(c) not in tried] or candidates
+        candidates = [c for c in candidates if _key(c) not in tried and _is_allowed(space, c)] or candidates
         gains = _improvement(model, np.array([features(columns, c) for c in candidates]))
         candidates = [candidates[i] for i in np.argsort(-gains, kind="stable")[:5]]
         centres = candidates
     return candidates[0]
+
+
+def _is_allowed(space: Space, raws: Raws) -> bool:
+    return not (space.where and broken(space, space.config(raws)))
 
 
 def _near(space: Space, centre: Raws, spread: float, rng: np.random.Generator) -> Raws:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, seeded
-from mlflow_hpo.space import Choice, Fixed, Searched, Space
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.space import Choice, Fixed, Searched, Space, broken
 from mlflow_hpo.trial import Config
 
+MOST_CHECKED = 100_000  # combinations that are held against constraints
 GOLDEN = 0.6180339887498949
 
 
@@ -62,10 +64,25 @@ class Grid:
         self.space, self._points = space, points
         self._searched = {k: p for k, p in space.parameters.items() if not isinstance(p, Fixed)}
         self._below = {k: _Options(p, points) for k, p in self._searched.items() if isinstance(p, Choice)}
-        self.size = prod(self._count(name) for name in self._searched)
+        self._kept = self._allowed(prod(self._count(name) for name in self._searched))
+        self.size = len(self._kept)
 
     def combination(self, index: int) -> dict[str, Any]:
-        """Returns the combination with this index, a number in mixed radix."""
+        """Returns the combination with this index."""
+        return self._combination(self._kept[index])
+
+    def _allowed(self, size: int) -> Sequence[int]:
+        """Returns the combinations that keep to the space's constraints."""
+        if not self.space.where:
+            return range(size)
+        if size > MOST_CHECKED:
+            raise ConfigError(
+                f"algorithm 'grid' would hold {size} combinations against where, at most {MOST_CHECKED} are"
+            )
+        return [i for i in range(size) if not broken(self.space, self.space.config(self._combination(i)))]
+
+    def _combination(self, index: int) -> dict[str, Any]:
+        """Returns the combination with this number, which is in mixed radix, whatever the constraints."""
         raws: dict[str, Any] = {}
         for name, parameter in self._searched.items():
             index, digit = divmod(index, self._count(name))

@@ -1,13 +1,14 @@
 """Asks an algorithm for the next config, as a pure function of all trials."""
 
+import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.algorithms.base import Algorithm, Point, at_random
+from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random
 from mlflow_hpo.algorithms.counts import RESTING, Counts, counts_at, observed_at
-from mlflow_hpo.space import Space, same
+from mlflow_hpo.space import Space, broken, redrawn, same
 from mlflow_hpo.trial import Trial, derived_seed
 
 ATTEMPTS = 10  # proposals before a config is drawn at random, and draws before one is tried again
@@ -32,19 +33,27 @@ def propose(
     counts = counts_at(observed_at(earlier), earlier)
     earlier = [t for t in earlier if t.number >= 0 or t.number in counts]
     points = _points(algorithm, space, earlier, counts)
-    config: dict[str, Any] = {}
+    config: dict[str, Any] | None = None
     for attempt in range(2 * ATTEMPTS):
         random_state = derived_seed(seed, number, attempt)
-        if attempt < ATTEMPTS:
-            raws = algorithm.choose(space, points, number, random_state)
-            if raws is None:
-                return None
-        else:
-            raws = at_random(space, np.random.default_rng(random_state))
+        raws = (
+            _allowed(space, algorithm.choose(space, points, number, random_state), random_state)
+            if attempt < ATTEMPTS
+            else at_random(space, np.random.default_rng(random_state))
+        )
+        if raws is None:
+            return None
         config = space.config(raws)
         if not any(same(config, t.config) for t in earlier):
             break
     return config
+
+
+def _allowed(space: Space, raws: Raws | None, seed: int) -> Raws | None:
+    """Returns a proposal as near to the algorithm's as the space's constraints allow."""
+    if raws is None or not (space.where and broken(space, space.config(raws))):
+        return raws
+    return redrawn(space, raws, random.Random(seed))
 
 
 def _points(algorithm: Algorithm, space: Space, trials: Sequence[Trial], counts: Counts) -> list[Point]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.space import GRID, Space, paths_of
+from mlflow_hpo.space import GRID, Space, nearest, paths_of
 
 DEFAULT_EPOCHS = 10
 EPOCHS = "epochs"  # the hyperparameter that may set the length of a trial
@@ -57,11 +57,12 @@ class ModelInfo:
     def baseline(self, space: Space) -> dict[str, Any]:
         """Returns the config of trial 0.
 
-        It has the values that the space fixes, then the defaults, then the middle of the space.
+        It has the values that the space fixes, then the defaults, then the middle of the space. Where the
+        constraints do not allow that, it is the nearest config that they allow, of some.
         """
         fixed = space.fixed()
         defaults = {name: value for name, value in self.defaults.items() if name not in fixed}
-        return space.completed(defaults, self.defaults)
+        return nearest(space, space.completed(defaults, self.defaults))
 
     def check(self, space: Space) -> None:
         """Raises ConfigError if the space names a hyperparameter that the model does not accept."""

@@ -11,7 +11,7 @@ from mlflow_hpo.metric import best, rank
 from mlflow_hpo.report.next_commands import rank_command, register_command
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import Plan
-from mlflow_hpo.space import Space
+from mlflow_hpo.space import Space, share
 from mlflow_hpo.trial import Config, State, Trial, epochs_text
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def plan_lines(info: StudyInfo, space: Space, given: Sequence[Config], plan: Pla
     if not space.leaves:
         return ["nothing to search: one config is trained" if not given else "nothing to search"]
     grid = [grid_line(info, space, given)] if info.settings.algorithm == GRID else []
-    return grid + ([plan_line(info, plan)] if info.settings.scheduler != "none" else [])
+    rules = [where_line(space)] if space.where else []
+    return rules + grid + ([plan_line(info, plan)] if info.settings.scheduler != "none" else [])
 
 
 def plan_line(info: StudyInfo, plan: Plan) -> str:
@@ -139,6 +140,12 @@ def grid_line(info: StudyInfo, space: Space, given: Sequence[Config]) -> str:
     off_grid = sum(not is_on_grid(space, config, points) for config in given)
     tried = max(0, min(size, info.max_trials - 1 - off_grid))
     return f"grid: {size} combinations, of which {tried} are tried beside the baseline"
+
+
+def where_line(space: Space) -> str:
+    """Returns how much of the space its constraints leave."""
+    rules, part = " and ".join(where.text for where in space.where), 100 * share(space)
+    return f"where: {rules} leaves about {part:.2g}% of the space"
 
 
 def best_rows(info: StudyInfo, trials: Sequence[Trial], count: int) -> tuple[list[str], list[list[str]]]:

@@ -21,6 +21,7 @@ from mlflow_hpo.space.distributions import Float, Int
 from mlflow_hpo.space.normal import Normal
 from mlflow_hpo.space.plain import dump_space
 from mlflow_hpo.space.space import Space, changed, paths_of
+from mlflow_hpo.space.where import Where, broken, check_where, nearest, redrawn, share
 from mlflow_hpo.space.yaml_file import load_space, parse_space
 
 __all__ = [
@@ -37,10 +38,13 @@ __all__ = [
     "Searched",
     "Space",
     "Structure",
+    "Where",
     "asked_config",
     "asked_parameter",
     "asked_space",
+    "broken",
     "changed",
+    "check_where",
     "converted",
     "drawn",
     "dump_asked",
@@ -49,11 +53,14 @@ __all__ = [
     "is_expression",
     "load_given",
     "load_space",
+    "nearest",
     "option_value",
     "parse_given",
     "parse_space",
     "paths_of",
+    "redrawn",
     "same",
+    "share",
     "space_text",
     "usual",
 ]

@@ -3,6 +3,7 @@
 import yaml
 
 from mlflow_hpo.space.choices import Fixed, Scalar
+from mlflow_hpo.space.where import WHERE, Where, constraints
 from mlflow_hpo.space.yaml_1_2 import FastLoader, Loader
 
 STANDARD = "tag:yaml.org,2002:"
@@ -27,6 +28,17 @@ class Nodes:
         if not isinstance(name, str) or not name or "|" in name:
             self._fault(node, path, f"{name!r} is no name for a hyperparameter")
         return str(name)
+
+    def _where(self, mapping: yaml.MappingNode) -> tuple[Where, ...]:
+        """Takes the constraints out of a mapping of hyperparameters."""
+        found = [pair for pair in mapping.value if self._scalar(pair[0]) == WHERE and _is_text(pair[1])]
+        mapping.value = [pair for pair in mapping.value if pair not in found]
+        nodes = [node for _, values in found for node in _items(values)]
+        rules = constraints([str(self._scalar(node)) for node in nodes])
+        for node, rule in zip(nodes, rules, strict=False):
+            if rule.fault:
+                self._fault(node, WHERE, rule.fault)
+        return rules
 
     def _fields(self, node: yaml.MappingNode, path: str) -> dict[str, yaml.Node] | None:
         nodes: dict[str, yaml.Node] = {}
@@ -66,3 +78,12 @@ class Nodes:
     def _fault(self, node: yaml.Node, path: str, message: str) -> None:
         place = f"{path}: " if path else ""
         self.faults.append(f"{self._source}:{node.start_mark.line + 1}: {place}{message}")
+
+
+def _items(node: yaml.Node) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+
+
+def _is_text(node: yaml.Node) -> bool:
+    """Tells whether a node is a text, or a list of texts."""
+    return all(isinstance(item, yaml.ScalarNode) for item in _items(node))

@@ -1,6 +1,7 @@
 """Turns YAML nodes into a space."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -27,7 +28,10 @@ class Parser(Nodes):
         """Returns the space in a file's node; it may lack a part if there are faults."""
         if isinstance(node, yaml.MappingNode) and not node.value:
             return Space({})  # nothing to search
+        where = self._where(node) if isinstance(node, yaml.MappingNode) else ()
         space = self._space(node, "") if node is not None else None
+        if space and where:
+            return replace(space, where=where)
         if not self.faults and space is None:
             self.faults.append(f"{self._source}:1: the space is empty: name at least one hyperparameter")
         return space

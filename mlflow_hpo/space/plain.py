@@ -13,6 +13,7 @@ from mlflow_hpo.errors import SpaceError
 from mlflow_hpo.metric import unboxed
 from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter
 from mlflow_hpo.space.space import Space
+from mlflow_hpo.space.where import WHERE
 from mlflow_hpo.space.yaml_1_2 import Dumper
 
 Plain = Any
@@ -78,7 +79,8 @@ def plain_space(space: Space) -> Plain:
         for step in above:
             inner = inner.setdefault(step, {})
         inner[last] = plain_parameter(parameter)
-    return nested
+    rules = [where.text for where in space.where]
+    return nested | ({WHERE: rules if len(rules) > 1 else rules[0]} if rules else {})
 
 
 def plain_parameter(parameter: Parameter) -> Plain:

@@ -1,12 +1,13 @@
 """A space of named hyperparameters, some of which are active only with one option of a choice."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Searched, usual
 from mlflow_hpo.space.distributions import Float
+from mlflow_hpo.space.where import Where, broken
 from mlflow_hpo.trial import Config
 
 Vals = dict[str, list[Any]]  # Hyperopt's form: label -> [raw value], or [] if it is not active
@@ -24,6 +25,7 @@ class Space:
 
     parameters: Mapping[str, Parameter]
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    where: tuple[Where, ...] = ()  # no proposed config breaks these
 
     @cached_property
     def domain(self) -> Any:
@@ -75,12 +77,12 @@ class Space:
 
     def fault(self, config: Config) -> str:
         """Returns in words why a config is outside the space; empty if it is inside."""
-        return self._read(config)[1]
+        rule = broken(self, config)
+        return self._read(config)[1] or (f"it does not keep to where: {rule}" if rule else "")
 
     def _read(self, config: Config) -> tuple[dict[str, Any], str]:
         """Returns the raw values of a config by label, and the first fault."""
         raws: dict[str, Any] = {}
-        names = set()
         for label, name, parameter in self._active(config):
             if name not in config:
                 return {}, f"{name} is missing"
@@ -91,8 +93,7 @@ class Space:
                 inside = raws[label] is not None
             if not inside:
                 return {}, f"{name} {config[name]!r} is not in the space"
-            names.add(name)
-        strange = sorted(set(config) - names)
+        strange = sorted(set(config) - {name for _, name, _ in self._active(config)})
         return raws, f"{strange[0]} is not in the space" if strange else ""
 
     def completed(self, given: Config, defaults: Config) -> dict[str, Any]:
@@ -174,11 +175,18 @@ def paths_of(space: Space) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def changed(space: Space, others: Mapping[str, Parameter]) -> Space:
-    """Returns a space in which other hyperparameters take the place of those of the same names."""
+def changed(space: Space, others: Space) -> Space:
+    """Returns a space in which hyperparameters of another take the place of those of the same names.
 
+    The constraints of both count.
+    """
+    where = tuple(dict.fromkeys((*space.where, *others.where)))
+    return replace(_changed(space, others.parameters), where=where)
+
+
+def _changed(space: Space, others: Mapping[str, Parameter]) -> Space:
     def option(before: Option) -> Option:
-        return Option(before.value, changed(before.space, others)) if before.space else before
+        return Option(before.value, _changed(before.space, others)) if before.space else before
 
     def parameter(name: str, before: Parameter) -> Parameter:
         if name in others:

@@ -125,9 +125,7 @@ def check_same_space(run: StudyRun, space: Space, source: str) -> None:
     """Raises StudyError if the space, which `source` names, is not that of the study, or a part of it."""
     text = run.artifacts.space_text.strip()  # empty: the objective asks for its hyperparameters
     kept = parse_space(text or "{}", "space")
-    is_part = space.names() <= kept.names() and dump_space(changed(kept, space.parameters)) == dump_space(
-        kept
-    )
+    is_part = space.names() <= kept.names() and dump_space(changed(kept, space)) == dump_space(kept)
     if dump_space(space) != dump_space(kept) and not (space.names() and is_part):
         raise StudyError(f"study {run.run_id} began with another space than {source}")
 

@@ -17,7 +17,7 @@ from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import ALL, Settings
-from mlflow_hpo.space import Space, changed, dump_space, parse_given, parse_space, same
+from mlflow_hpo.space import Space, changed, check_where, dump_space, parse_given, parse_space, same
 from mlflow_hpo.study import checks
 from mlflow_hpo.study.source import Given, Source, find_source
 from mlflow_hpo.trial import Config, Trial
@@ -80,6 +80,7 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     asks = model.asks and source.space is None
     if asks:
         checks.check_without_space(settings)
+    check_where(space)
     first = _first_configs(settings, source, model, space)
     count = settings.most_trials if asks else _trial_count(settings, model, space, first)
     info = _filled_in(settings, given, source, model, data, space, count)
@@ -123,7 +124,7 @@ def _whole_space(source: Source, given: Given, model: ModelInfo) -> Space:
     if not source.space:
         return own
     model.check(source.space)
-    return changed(own, source.space.parameters)
+    return changed(own, source.space)
 
 
 def _filled_in(

@@ -1,7 +1,7 @@
 """Finds what a study tunes, and refuses what can be told to be wrong before anything is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,7 +137,7 @@ def _without(space: Space, fixed: Mapping[str, str]) -> Space:
     """Returns the space without the parameters that are fixed."""
     if not space.names() & set(fixed):
         return space
-    searched = Space({name: p for name, p in space.parameters.items() if name not in fixed})
+    searched = replace(space, parameters={k: p for k, p in space.parameters.items() if k not in fixed})
     if inner := sorted(searched.names() & set(fixed)):
         raise ConfigError(
             f"space: {inner[0]!r} is below an option of another parameter, and cannot be fixed by -P"
