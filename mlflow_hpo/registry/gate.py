@@ -76,7 +76,8 @@ def judge(challenger: Challenger, champion: ModelVersion | None, dispatcher: Dis
         return Verdict(champion, False, f"version {champion.version} is this very model")
     uri, signature = f"models:/{champion.name}/{champion.version}", challenger.evaluation.signature
     try:
-        work = dispatcher.executor.submit(evaluate_model, dispatcher.task, uri, False, signature)
+        seen = champion.tags.get(keys.SEARCHED_ROWS, "")
+        work = dispatcher.executor.submit(evaluate_model, dispatcher.task, uri, False, signature, seen)
         old: ModelEvaluation = answered(work, "it scored the champion")
     except TrialError as error:
         return Verdict(champion, False, f"version {champion.version} cannot be scored: {error}")
@@ -141,10 +142,11 @@ def _by_validation(challenger: Challenger, champion: ModelVersion, info: StudyIn
 def _data_note(old: ModelEvaluation, champion: ModelVersion) -> str:
     """Returns a caution if the test rows may be among those that the champion was trained on.
 
-    They are not where it was trained on the same data, or has held out the very same rows.
+    They are not where it was trained on the same data, has held out the very same rows, or where none of them
+    is found in the sketch of the rows that it was searched with.
     """
     recorded = champion.tags.get(keys.TEST_DIGEST)
-    if recorded == old.digest or champion.tags.get(keys.HELD_OUT) == old.held_out:
+    if recorded == old.digest or champion.tags.get(keys.HELD_OUT) == old.held_out or old.is_new:
         return ""
     data = f"data {recorded}" if recorded else "data that are not recorded"
     return (

@@ -76,7 +76,7 @@ def _tags(
     }
     if evaluation.digest:
         tags |= {keys.TEST_DIGEST: evaluation.digest, keys.CLASSES: classes_tag(evaluation.classes)}
-        tags[keys.HELD_OUT] = evaluation.held_out
+        tags |= {keys.HELD_OUT: evaluation.held_out, keys.SEARCHED_ROWS: evaluation.searched}
     if not verdict.moves:
         tags[keys.FORCED] = verdict.why[:MAX_REASON]
     if verdict.champion:

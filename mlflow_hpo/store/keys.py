@@ -90,6 +90,7 @@ STUDY_RUN = PREFIX + "study_run"
 TRIAL_RUN = PREFIX + "trial_run"
 TEST_DIGEST = PREFIX + "test_digest"
 HELD_OUT = PREFIX + "held_out"  # the digest of the test rows alone
+SEARCHED_ROWS = PREFIX + "searched_rows"  # a sketch of the rows of training and validation
 
 # More tags of a version: the gate's comparison.
 VALUE = PREFIX + "value"  # JSON: the study's metric, and its mean over the seeds of the trial

@@ -35,6 +35,8 @@ class ModelEvaluation:
         digest: the digest of the data.
         held_out: the digest of the test rows alone.
         classes: the names of the classes in the order of their numbers; () for values.
+        searched: a sketch of the rows of training and validation.
+        is_new: none of the test rows is among those that another sketch stands for, as far as that tells.
         failure: why the model could not be scored, for people; empty if it was, or there is no test part.
     """
 
@@ -43,24 +45,26 @@ class ModelEvaluation:
     rows: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     held_out: str = ""
+    searched: str = ""
+    is_new: bool = False
     classes: tuple[str, ...] = ()
     failure: str = ""
 
 
 @own_errors()
 def evaluate_model(
-    task: Task, model_uri: str, scored: bool = True, expected: Signature | None = None
+    task: Task, model_uri: str, scored: bool = True, expected: Signature | None = None, seen: str = ""
 ) -> ModelEvaluation:
     """Reads a logged model's signature and scores the model on the test part, which no search sees.
 
     Args:
         scored: whether the objective's metrics are wanted, too.
         expected: a model with another signature is not scored, since it may not take the rows.
+        seen: a sketch of the rows that the model was searched with; empty if there is none.
 
     Raises:
         HpoError: the model or the data cannot be read.
     """
-    from mlflow_hpo.data import digest
     from mlflow_hpo.store import signature_of
 
     signature = Signature(*signature_of(model_uri, task.tracking_uri))
@@ -68,8 +72,7 @@ def evaluate_model(
     if data is None:
         return ModelEvaluation(signature)
     classes = data.labels or tuple(map(str, range(data.classes)))
-    held_out = digest(data.test)
-    evaluation = ModelEvaluation(signature, digest=data.digest, held_out=held_out, classes=classes)
+    evaluation = replace(_of_rows(data, seen), signature=signature, classes=classes)
     if not len(data.test):
         return evaluation
     if expected not in (None, signature):
@@ -79,6 +82,19 @@ def evaluate_model(
             return _scored(evaluation, task, model_uri, data, scored)
     except TrialError as error:
         return replace(evaluation, failure=str(error))
+
+
+def _of_rows(data: Data, seen: str) -> ModelEvaluation:
+    """Describes the rows, so that it can be told later whether a model has seen them."""
+    from mlflow_hpo.data import digest
+    from mlflow_hpo.data.sketch import shares_rows, sketch
+
+    return ModelEvaluation(
+        digest=data.digest,
+        held_out=digest(data.test),
+        searched=sketch(data.train, data.validation),
+        is_new=shares_rows(seen, data.test) is False,
+    )
 
 
 def _scored(
