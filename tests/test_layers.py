@@ -22,7 +22,7 @@ LAYERS = [
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 PLACES = {  # library -> the only modules that may import it
     "hyperopt": {"space", "algorithms"},
-    "mlflow": {"store", "registry", "objectives/keras/serving", "projects", "plugin"},
+    "mlflow": {"store", "registry", "objectives/keras/served_keras", "projects", "plugin"},
     "tensorflow": {"objectives/keras", "models"},
     "keras": {"objectives/keras", "models", "data"},
     "pebble": {"execution/local"},

@@ -101,6 +101,22 @@ def test_a_class_that_an_estimator_has_not_seen_has_no_probability() -> None:
     assert row_scores(found, data, data.test)["loss"][3] == pytest.approx(-np.log(1e-15))
 
 
+@pytest.mark.parametrize(
+    ("answers", "right"),
+    [
+        ([[-1.0], [3.0]], [0.26894, 0.95257]),  # a single logit, for the second of two classes
+        ([[0.2], [0.9]], [0.2, 0.9]),
+        ([[0.0, -1.0], [-3.0, 0.0]], [0.26894, 0.95257]),  # a logit for each
+        ([[0.8, 0.2], [0.1, 0.9]], [0.2, 0.9]),
+    ],
+)
+def test_logits_are_not_taken_for_probabilities(answers: Any, right: list[float]) -> None:
+    found = read_predictions(np.array(answers), data := data_of(2, [0, 1]), data.test)
+    assert found.probabilities is not None
+    assert found.probabilities[:, 1] == pytest.approx(right, abs=1e-5)
+    assert list(found.answers) == [0, 1]
+
+
 def test_probabilities_of_an_estimator_of_names_are_in_the_order_of_the_numbers() -> None:
     x, names = np.array([[0.0], [1.0], [20.0]]), ("z", "a")  # scikit-learn sorts them
     data = data_of(2, [0, 0, 1], names, x)

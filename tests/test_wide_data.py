@@ -1,12 +1,15 @@
 """Data that are wider than a table: several inputs, several targets, weights of rows and of classes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from data_loading import given, sizes
+from mlflow.pyfunc import scoring_server
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -22,6 +25,7 @@ from mlflow_hpo.objectives.scoring import Predictions, row_scores, scores
 from mlflow_hpo.objectives.sklearn import SklearnObjective
 from mlflow_hpo.registry.compare import compare, measure_for
 from mlflow_hpo.settings import read_settings
+from mlflow_hpo.store import Connection
 from mlflow_hpo.study.checks import data_spec
 
 ROWS = 100
@@ -208,6 +212,24 @@ def plain(units: int = 2) -> Any:
     return model
 
 
+def of_custom_layers(units: int = 2) -> Any:
+    """A model with a layer of its own, which only its graph brings along, and a list of outputs."""
+    import keras
+
+    class Doubled(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+    hidden = Doubled()(keras.layers.Dense(units)(first := keras.Input((4,))))
+    outputs = [
+        keras.layers.Dense(2, activation="softmax", name="c")(hidden),
+        keras.layers.Dense(1, name="v")(hidden),
+    ]
+    model = keras.Model(first, outputs)
+    model.compile("adam", ["sparse_categorical_crossentropy", "mse"])
+    return model
+
+
 CASES = {
     "inputs": (two_inputs, ([X, X[:, :3]], Y)),
     "outputs": (two_outputs, (X, {"c": Y, "v": X[:, 1]})),
@@ -237,6 +259,32 @@ class TestKeras:
         right = (model.predict(held_out.x, verbose=0)[:, 0] > 0.5) == held_out.y  # type: ignore[attr-defined]
         expected = np.average(right, weights=held_out.weights)
         assert reported(trial)[1]["val_accuracy"] == pytest.approx(expected, abs=1e-6)
+
+    @pytest.mark.parametrize("case", ["table", "layers"])
+    def test_several_outputs_are_registered_and_served_by_their_names(
+        self, case: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", connection.uri)
+        table, y = pd.DataFrame(X, columns=[*"abcd"]), {"c": Y, "v": X[:, 1]}
+        build, data = {
+            "table": (two_outputs, (table, y)),
+            "layers": (of_custom_layers, (X, tuple(y.values()))),
+        }[case]
+        how: dict[str, Any] = {"max_trials": 1, "max_epochs": 1, "workers": 1, "progress": False}
+        for _ in range(2):  # the second is compared with the first
+            study = tune(build, {"units": [2]}, data, register=f"several-{case}", force=True, **how)
+        model = mlflow.pyfunc.load_model(f"models:/several-{case}@champion")
+        rows = (
+            {"dataframe_split": table[:3].to_dict("split")} if case == "table" else {"inputs": X[:3].tolist()}
+        )
+        asked = json.dumps(rows), "application/json", model, model.metadata.get_input_schema()
+        answers = json.loads(scoring_server.invocations(*asked).response)["predictions"]
+        assert {name: np.shape(values) for name, values in answers.items()} == {"c": (3, 2), "v": (3, 1)}
+        (version,) = connection.client.search_model_versions(
+            f"name = 'several-{case}' and version_number = 2"
+        )
+        assert "on the same 20 test rows" in str(version.description)
+        assert study.best_value > 0
 
     def test_several_inputs_are_served_by_their_names(self, tmp_path: Path) -> None:
         reports = Reports()

@@ -16,6 +16,7 @@ from mlflow_hpo.data.preprocess import flattened
 from mlflow_hpo.data.structure import is_several, members, taken
 from mlflow_hpo.errors import TrialError
 
+ROUNDING = 1e-3  # by which a probability of float16 may be above 1
 LEAST_PROBABILITY = 1e-15  # before the logarithm is taken
 PARAMETERS, INFERENCE = "model_parameters", "inference_ms"
 BATCH = 32  # rows that are predicted at once
@@ -55,15 +56,28 @@ def read_predictions(answers: Any, data: Data, part: Part) -> Predictions:
         return Predictions(answers.reshape(part.y.shape).astype(np.float64))
     if data.classes and answers.ndim == 2 and answers.shape[1] > 1:
         _check(answers.shape == (len(part), data.classes), answers, (len(part), data.classes))
-        return Predictions(answers.argmax(axis=1), answers.astype(np.float64))
+        return Predictions(answers.argmax(axis=1), _probabilities(answers.astype(np.float64)))
     _check(answers.size == len(part), answers, (len(part),))
     answers = answers.reshape(len(part))
     if not data.classes:
         return Predictions(answers.astype(np.float64))
     if answers.dtype.kind == "f" and data.classes == 2:
-        probabilities = np.stack([1 - answers, answers], axis=1).astype(np.float64)
-        return Predictions((answers > 0.5).astype(np.int64), probabilities)
+        second = _probabilities(np.stack([0 * answers, answers], axis=1).astype(np.float64), is_second=True)
+        return Predictions((second[:, 1] > 0.5).astype(np.int64), second)
     return Predictions(class_numbers(answers, data))
+
+
+def _probabilities(answers: Array, is_second: bool = False) -> Array:
+    """Returns probabilities; answers that are none are logits, as of a model without a last activation.
+
+    Args:
+        is_second: the second column holds the probability of the second class, or its logit against zeros.
+    """
+    if answers.size and (answers.min() < 0 or answers.max() > 1 + ROUNDING):
+        from scipy.special import softmax
+
+        return np.asarray(softmax(answers, axis=1))
+    return np.stack([1 - answers[:, 1], answers[:, 1]], axis=1) if is_second else answers
 
 
 def predict_with(estimator: Any, data: Data, part: Part) -> Predictions:
@@ -92,20 +106,14 @@ def predict_test_part(load: Callable[[str], Any], flavors: Collection[str], data
     Raises:
         TrialError: as `read_predictions`.
     """
-    if is_several(data.train.x) or is_several(data.train.y):
-        return read_predictions(answers_of(load("keras"), data.test), data, data.test)
     if "sklearn" in flavors:
         data = flattened(data)
         return predict_with(load("sklearn"), data, data.test)
-    return read_predictions(load("pyfunc").predict(data.test.x), data, data.test)
-
-
-def answers_of(model: Any, part: Part) -> Any:
-    """Returns what a Keras model with several inputs or outputs answers, as the targets are named."""
-    answers = model.predict(part.x, verbose=0)
-    if isinstance(part.y, dict) and isinstance(answers, list | tuple):
-        return dict(zip(model.output_names, answers, strict=True))
-    return answers
+    model, x = load("pyfunc"), data.test.x
+    if isinstance(x, tuple):  # MLflow knows several inputs by their names
+        schema = model.metadata.get_input_schema()
+        x = dict(zip(schema.input_names(), x, strict=True)) if schema else list(x)
+    return read_predictions(model.predict(x), data, data.test)
 
 
 def _as_targets(answers: Any, y: Any) -> Any:
@@ -114,7 +122,8 @@ def _as_targets(answers: Any, y: Any) -> Any:
     Raises:
         TrialError: there are other answers than targets.
     """
-    answers = tuple(answers) if isinstance(answers, list) else answers
+    if isinstance(y, tuple) and isinstance(answers, dict | list):
+        answers = tuple(answers.values() if isinstance(answers, dict) else answers)
     if (
         type(answers) is not type(y)
         or len(answers) != len(y)

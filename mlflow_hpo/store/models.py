@@ -23,6 +23,7 @@ from mlflow_hpo.store.fluent import use_store
 from mlflow_hpo.store.repeats import repeated
 from mlflow_hpo.user_code import pickled_by_value
 
+CODE = "code"  # the folder of a model with the files that load it
 PICKLED = ("pyfunc", "sklearn")  # the flavors that cloudpickle saves
 
 
@@ -37,6 +38,7 @@ def log_model(
     inputs: Any = None,
     outputs: Any = None,
     files: Mapping[str, Path] | None = None,
+    loader: Path | None = None,
     **how: Any,
 ) -> tuple[str, int]:
     """Logs a run's model with one of MLflow's flavors.
@@ -48,6 +50,7 @@ def log_model(
         inputs, outputs: a few rows of each, for the signature; the inputs become its example. Without
             them there is neither.
         files: more files to keep with the model, each by its path in it.
+        loader: a Python file that is kept with it, and loads it as a pyfunc in place of the flavor's own.
         how: what else the flavor's `save_model` takes, such as pip_requirements.
 
     Returns:
@@ -71,6 +74,8 @@ def log_model(
         _save(flavor, model, folder, mlflow_model=about, **how)
         for path, file in (files or {}).items():
             shutil.copy(file, Path(folder) / path)
+        if loader:
+            _load_by(loader, about, Path(folder))
         with store_errors(files=False):
             client.log_model_artifacts(model_id, folder)
             client.finalize_logged_model(model_id, "READY")
@@ -113,6 +118,13 @@ def _save_by(flavor: str, save: Any, model: Any, folder: str, **how: Any) -> Non
         save(path=folder, python_model=model, **how)
     else:
         save(model, folder, **how)
+
+
+def _load_by(loader: Path, about: Model, folder: Path) -> None:
+    (folder / CODE).mkdir(exist_ok=True)
+    shutil.copy(loader, folder / CODE)
+    about.flavors["python_function"] |= {"loader_module": loader.stem, "code": CODE}
+    about.save(str(folder / "MLmodel"))
 
 
 def _can_be_pickled_by_value(model: Any) -> bool:

@@ -19,7 +19,7 @@ from mlflow_hpo.objectives.keras.portable import can_be_compiled, can_be_loaded,
 EXAMPLE_ROWS = 2
 CLASS_NAMES = "class_names"  # in the model's metadata
 PACKAGES = ("mlflow", "tensorflow", "keras", "numpy")
-SERVING = Path(__file__).with_name("serving.py")
+SERVING = Path(__file__).with_name("served_keras.py")
 # Where the weights lie in a logged model: in Keras's own archive, or beside the exported graph.
 ARCHIVE, WEIGHTS = "data/model.keras", f"data/{FILE}"
 
@@ -30,7 +30,10 @@ def log(trial: Handle, model: Any, rows: ModelInputs) -> None:
         _log_with_table(trial, model, rows)
         return
     example = _example(model, rows)
-    described = {} if example is None else {"inputs": example, "outputs": _answers(model, example)}
+    answers = None if example is None else _answers(model, example)
+    described = {} if answers is None else {"inputs": example, "outputs": answers}
+    if isinstance(answers, dict):
+        described["loader"] = SERVING
     with redirect_stdout(StringIO()), _to_save(model, example) as (saved, how):  # Keras tells what it exports
         trial.log_model(
             "keras", saved, **described, **how, pip_requirements=_requirements(), metadata=_classes(rows)
@@ -62,11 +65,13 @@ def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
             "preprocess": Path(folder) / "preprocess.joblib",
         }
         joblib.dump(rows.transformer, files["preprocess"])
+        answers = _answers(model, example)
         trial.log_model(
             "pyfunc",
             str(SERVING),
             inputs=rows.raw.train.x.head(EXAMPLE_ROWS),
-            outputs=_answers(model, example),
+            outputs=answers,
+            model_config={"outputs": list(answers)} if isinstance(answers, dict) else None,
             artifacts={name: str(file) for name, file in files.items()},
             metadata=_classes(rows),
             pip_requirements=_requirements("scikit-learn", "pandas"),
