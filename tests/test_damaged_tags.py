@@ -7,13 +7,14 @@ from conftest import hpo, one_line_error
 from plans import make_plan
 
 from mlflow_hpo import doctor
+from mlflow_hpo.errors import DamagedError
 from mlflow_hpo.store import Connection, StudyRun, keys
 from mlflow_hpo.trial import Result, State
 
 OF_A_STUDY = (keys.SETTINGS, keys.PLAN, keys.REGISTERED, keys.LOADS, keys.FINAL)
 OF_A_TRIAL = (
     *(keys.NUMBER, keys.STATE, keys.CONFIG, keys.RESULTS, keys.SECONDS, keys.SOURCE, keys.ATTEMPTS),
-    *(keys.BEST_EPOCH, keys.DROPPED, keys.CREATED),
+    *(keys.BEST_EPOCH, keys.DROPPED, keys.CREATED, keys.ASKED),
 )
 OBJECT = '{"a": {"b": "c"}}'
 DAMAGES = ("nonsense", "", "[1]", OBJECT, "-1", "[" * 5000)
@@ -23,6 +24,7 @@ HARMLESS = {
     (keys.SECONDS, "-1"),
     (keys.BEST_EPOCH, ""),
     (keys.DROPPED, ""),
+    (keys.ASKED, ""),
 }
 
 
@@ -110,3 +112,18 @@ def test_the_doctor_lists_all_that_is_damaged(study: StudyRun, uri: str) -> None
     assert "BAD the tags of the studies are whole" in done.stdout
     for named, tag in ((run_id, keys.LOADS), *((trial, keys.STATE) for trial in trials)):
         assert f"run {named}: tag {tag} is damaged: " in done.stdout
+
+
+@pytest.mark.parametrize("text", [*DAMAGES, '{"number": 1}'], ids=range(len(DAMAGES) + 1))
+def test_a_claim_that_is_none_is_named(study: StudyRun, text: str) -> None:
+    client, param = study.connection.client, f"{keys.CLAIM}7"
+    client.log_param(study.run_id, param, text)
+    (line,) = doctor.damage(as_found(study))
+    assert line.startswith(f"run {study.run_id}: tag {param} is damaged: ")
+    with pytest.raises(DamagedError, match=f"tag {param} is damaged"), study.driven(print, lambda: None):
+        pass
+    trial = study.trials.load()[0]
+    extra = study.extra_runs.create(trial, 0, keys.REPLAYED, "again")
+    client.set_tag(extra, keys.PROCESS, text)
+    with pytest.raises(DamagedError, match=f"run {extra}: tag {keys.PROCESS} is damaged"):
+        study.extra_runs.end_abandoned()

@@ -22,7 +22,10 @@ def sketch(*parts: Part) -> str:
 
 def shares_rows(known: str, part: Part) -> bool | None:
     """Tells whether some of these rows were among those of a sketch; None if that cannot be told."""
-    raw = np.frombuffer(base64.b64decode(known), np.uint8).reshape(-1, BYTES)
+    try:
+        raw = np.frombuffer(base64.b64decode(known), np.uint8).reshape(-1, BYTES)
+    except ValueError:  # somebody has damaged it
+        return None
     kept = np.pad(raw, ((0, 0), (8 - BYTES, 0))).view(">u8").ravel()
     hashes = _hashes(part.x)
     if len(kept) == SIZE:  # of the rows that it stands for, it has those below its last

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from mlflow.entities.model_registry import ModelVersion
@@ -15,9 +16,11 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.store.repeats import MISSING
+from mlflow_hpo.store.tag_reader import json_of
 from mlflow_hpo.worker.dispatch import Dispatcher
 from mlflow_hpo.worker.evaluate import ModelEvaluation, Signature, evaluate_model
 
+RECORDED = json_of(tuple[str, float])
 MAX_SIGNATURE = 200  # characters of it in a message
 MAX_REASON = 1000  # characters of it in a tag
 
@@ -128,8 +131,9 @@ def _by_test(
 def _by_validation(challenger: Challenger, champion: ModelVersion, info: StudyInfo) -> Verdict:
     """Decides by the values that the two studies reached, as there are no rows to compare on."""
     metric, cannot = info.metric, "there is no test part to compare on"
-    tag = champion.tags.get(keys.VALUE)
-    name, old = json.loads(tag) if tag else (None, 0.0)
+    name, old = "", 0.0
+    with suppress(ValueError):  # it is missing, or damaged
+        name, old = RECORDED(champion.tags.get(keys.VALUE, ""))
     if name != metric.name:
         why = f"{cannot}, and version {champion.version} has {name or 'nothing'} recorded, not {metric.name}"
         return Verdict(champion, False, why)

@@ -4,15 +4,14 @@ A claim is a param of the study's run, numbered one above the last: the store re
 param that there is, so of several processes that claim at once only one wins.
 """
 
-import json
 import os
 import socket
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psutil
 from mlflow.entities import Run
@@ -22,7 +21,7 @@ from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, to_json
 from mlflow_hpo.store.tag_reader import TagReader, json_of
 
-BEAT = json_of(tuple[int, int | None])
+BEAT, OBJECT = json_of(tuple[int, int | None]), json_of(dict[str, Any])
 held = set[str]()  # the owners among this process's own claims that are not over
 
 
@@ -87,10 +86,37 @@ class Claim:
         return True
 
     @classmethod
-    def newest(cls, params: Mapping[str, str]) -> Self | None:
-        """Returns the highest claim among a run's params; None if there is none."""
+    def newest(cls, run: Run) -> Self | None:
+        """Returns the highest claim among a run's params; None if there is none.
+
+        Raises:
+            DamagedError: it cannot be read.
+        """
+        params = run.data.params
         numbers = [int(n) for p in params if (n := p.removeprefix(keys.CLAIM)) != p and n.isdecimal()]
-        return cls(**json.loads(params[f"{keys.CLAIM}{max(numbers)}"])) if numbers else None
+        return cls.read(run.info.run_id, params, f"{keys.CLAIM}{max(numbers)}") if numbers else None
+
+    @classmethod
+    def read(cls, run_id: str, held_in: Mapping[str, str], key: str) -> Self:
+        """Returns the claim that a tag or a param of a run holds.
+
+        Raises:
+            DamagedError: it cannot be read.
+        """
+        found: Self = TagReader(run_id, held_in).read_one(key, claim_in)
+        return found
+
+
+def claim_in(text: str) -> Claim:
+    """Reads a claim, all of whose fields must be there: some would otherwise be those of this process."""
+    named = OBJECT(text)
+    if missing := {part.name for part in fields(Claim)} - named.keys():
+        raise ValueError(f"it has no {min(missing)}")
+    claim: Claim = CLAIM(to_json(named))
+    return claim
+
+
+CLAIM = json_of(Claim)
 
 
 def beat_of(run: Run, claim: Claim) -> int | None:

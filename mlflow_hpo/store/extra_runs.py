@@ -1,6 +1,5 @@
 """Extra runs of a study: a trial's config trained once more, on all rows, with another seed or to compare."""
 
-import json
 from dataclasses import asdict
 
 from mlflow.entities import Run
@@ -72,9 +71,10 @@ class ExtraRuns:
 
 def _is_alive(run: Run) -> bool:
     """Tells whether another process, on this machine, is known to train it."""
-    process = run.data.tags.get(keys.PROCESS)
-    claim = Claim(**json.loads(process)) if process else None
-    return claim is not None and claim.is_here and claim.is_running
+    if keys.PROCESS not in run.data.tags:
+        return False
+    claim = Claim.read(run.info.run_id, run.data.tags, keys.PROCESS)
+    return claim.is_here and claim.is_running
 
 
 def _is_running(run: Run) -> bool:

@@ -39,7 +39,7 @@ class Lease:
         Raises:
             SupersededError: another process took the study over.
         """
-        newest = Claim.newest(self._connection.client.get_run(self._run_id).data.params)
+        newest = Claim.newest(self._connection.client.get_run(self._run_id))
         if newest and newest.number > self.claim.number:
             self._stop.set()
             raise SupersededError(f"study {self._run_id} was taken over by {newest}, where it goes on")
@@ -84,7 +84,7 @@ def leased(
         StudyError: another process drives the study.
     """
     run = connection.client.get_run(run_id)
-    newest = Claim.newest(run.data.params)
+    newest = Claim.newest(run)
     if newest and beat_of(run, newest) is not None:
         _check_is_dead(connection, run, newest, say, check, take_over)
     claim = Claim(newest.number + 1 if newest else 1)
@@ -128,7 +128,7 @@ def _is_alive(connection: Connection, run: Run, claim: Claim, check: Callable[[]
         check()
         sleep(LOOK_SECONDS)
         now = connection.client.get_run(run.info.run_id)
-        newest, beat = Claim.newest(now.data.params), beat_of(now, claim)
+        newest, beat = Claim.newest(now), beat_of(now, claim)
         if beat is None:  # it has just ended
             return False
         if newest != claim or beat != before:

@@ -21,6 +21,7 @@ from mlflow_hpo.trial import Config, Dropped, State, Trial
 
 Constants = Mapping[str, str] | None  # params besides a trial's config, in place of the seed
 CONFIG = json_of(dict[str, Any])
+ASKED = json_of(dict[str, tuple[Any, Any]])
 SOURCE = json_of(tuple[int | None, int])
 UNDER_WAY = "?"  # ends the tag DROPPED while its deletion is not complete
 
@@ -103,6 +104,7 @@ class NestedRuns:
         reader = TagReader(run.info.run_id, tags)
         source, start = reader.read(keys.SOURCE, SOURCE, "[null, 0]") or (None, 0)
         reader.read(keys.CREATED, lambda text: claim_of(run), "")
+        reader.read(keys.ASKED, lambda text: ASKED(whole_text(keys.ASKED, tags) or "{}"), "")
         trial = Trial(
             number=reader.read(number_key, count_of),
             run_id=run.info.run_id,

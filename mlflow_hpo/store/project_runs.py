@@ -1,6 +1,5 @@
 """Reads what a project's process logged on its trial's run, and keeps its output there."""
 
-import json
 from pathlib import Path
 
 from mlflow.entities import Metric, Run
@@ -9,8 +8,10 @@ from mlflow_hpo.errors import without_passwords
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
 from mlflow_hpo.store.creation import create_run
+from mlflow_hpo.store.tag_reader import TagReader, json_of
 
 INFINITE = 1.797e308  # what the store returns for an infinite value
+EARLIER = json_of(list[dict[str, object]])
 BEFORE_MLFLOW_3 = "mlflow.log-model.history"  # tag: a project's environment may have an older MLflow
 
 
@@ -45,8 +46,8 @@ def _last_model(run: Run) -> str:
     models = run.outputs.model_outputs if run.outputs else []
     if last := max(enumerate(models), key=lambda pair: (pair[1].step, pair[0]), default=None):
         return f"models:/{last[1].model_id}"
-    earlier = json.loads(run.data.tags.get(BEFORE_MLFLOW_3, "[]"))
-    return f"runs:/{run.info.run_id}/{earlier[-1]['artifact_path']}" if earlier else ""
+    earlier = TagReader(run.info.run_id, run.data.tags).read_one(BEFORE_MLFLOW_3, EARLIER, "[]")
+    return f"runs:/{run.info.run_id}/{earlier[-1].get('artifact_path')}" if earlier else ""
 
 
 def keep_output(connection: Connection, run_id: str, file: Path) -> None:

@@ -11,6 +11,7 @@ from mlflow_hpo.errors import ConfigError, DamagedError, RunDeletedError, StoreE
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.asked import settled
+from mlflow_hpo.store.claim import claim_in
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.extra_runs import ExtraRuns
 from mlflow_hpo.store.lease import Lease, leased
@@ -221,9 +222,13 @@ class StudyRun(RecordedStudy):
         own = TagReader(self.run_id, self.tags)
         for key, read in (READ | {k: r for k, r in READ_IF_THERE.items() if k in self.tags}).items():
             own.read(key, read)
+        claims = TagReader(self.run_id, params := self.connection.client.get_run(self.run_id).data.params)
+        for claim in (param for param in params if param.startswith(keys.CLAIM)):
+            claims.read(claim, claim_in)
         metrics = () if own.faults else self.metrics
         return [
             *own.lines,
+            *claims.lines,
             *NestedRuns(self.connection, self.run_id, self.experiment_id, metrics, {}).damage(),
         ]
 
