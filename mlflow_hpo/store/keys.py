@@ -40,7 +40,7 @@ REGISTERED = PREFIX + "registered"  # JSON: the study's registrations, the newes
 RETRAINED = PREFIX + "retrained"  # with another seed
 REPLAYED = PREFIX + "replayed"  # with its own seed
 EXTRA_RUNS = (RETRAINED, REPLAYED, FINAL)
-PROCESS = PREFIX + "process"  # JSON: which one has it trained; see `store.claim.Claim`
+PROCESS = PREFIX + "process"  # JSON: which one creates a study, or has an extra run trained; see `Claim`
 
 # Tags of both.
 STATE = PREFIX + "state"

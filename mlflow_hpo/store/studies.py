@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import StudyError
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.connection import Connection, context_tags
+from mlflow_hpo.store.claim import Claim
+from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.creation import create_run
 from mlflow_hpo.store.fluent import active_run
 from mlflow_hpo.store.study_run import StudyRun
+from mlflow_hpo.store.unbegun import remove_unbegun
 from mlflow_hpo.trial import Trial
 
 LATEST = "latest"
@@ -22,14 +25,15 @@ IS_STUDY = f"tags.`{keys.STUDY}` = '{keys.FORMAT}'"
 def new_study(
     connection: Connection, tags: Mapping[str, str] | None = None, parent: Run | None = None
 ) -> StudyRun:
-    """Creates a run, which `begin` makes a study.
+    """Creates a run, which `begin` makes a study; removes those that came to nothing.
 
     Args:
         parent: the run that it lies below; its experiment is the study's, unless MLflow's settings name one.
     """
     experiment_id = connection.experiment_id(parent.info.experiment_id if parent else "0")
-    below = {keys.PARENT: parent.info.run_id} if parent else {}
-    return StudyRun(connection, create_run(connection, experiment_id, {**(tags or {}), **below}))
+    remove_unbegun(connection, experiment_id)
+    own = {keys.PROCESS: to_json(asdict(Claim(0)))} | ({keys.PARENT: parent.info.run_id} if parent else {})
+    return StudyRun(connection, create_run(connection, experiment_id, {**(tags or {}), **own}))
 
 
 def given_run(connection: Connection, run_id: str | None) -> tuple[StudyRun | None, Run | None]:

@@ -143,10 +143,10 @@ def _go_on(
     command = resume_command(info_of(run), run.run_id)
     with Signals(command) as signals, run.driven(says(console), signals.check, take_over), resumable(run):
         keep_contents(run, planned.info, given, before=info_of(run))
-        run.drive_again(planned.info.settings.dump(), planned.info.record())
-        if retry_failed:
-            run.trials.give_again()
         with _ended(run, of_project):
+            run.drive_again(planned.info.settings.dump(), planned.info.record())
+            if retry_failed:
+                run.trials.give_again()
             study = _drive(run, planned, workers, console, signals, shown)
         with _gated(run, of_project):
             _finish(study, console, signals)
