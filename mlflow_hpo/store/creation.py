@@ -31,11 +31,16 @@ def create_run(
     """Starts a run; if its first answer was lost, the twin is set aside at once."""
     tags = {**tags, keys.CREATED: new_mark()}
     run = connection.client.create_run(experiment_id, tags=checked(tags), run_name=name)
-    same = f"tags.`{keys.CREATED}` = '{tags[keys.CREATED]}'"
-    for other in list(connection.runs([experiment_id], same, "attributes.start_time ASC")):
+    set_twins_aside(connection, run)
+    return run
+
+
+def set_twins_aside(connection: Connection, run: Run) -> None:
+    """Ends and deletes the runs that were created together with one, as its first answer was lost."""
+    same = f"tags.`{keys.CREATED}` = '{run.data.tags[keys.CREATED]}'"
+    for other in list(connection.runs([run.info.experiment_id], same, "attributes.start_time ASC")):
         if other.info.run_id != run.info.run_id:
             set_aside(connection, other)
-    return run
 
 
 def set_aside(connection: Connection, run: Run) -> None:

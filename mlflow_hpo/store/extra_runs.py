@@ -7,6 +7,7 @@ from mlflow.entities import Run
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.claim import Claim
 from mlflow_hpo.store.connection import to_json
+from mlflow_hpo.store.creation import set_twins_aside
 from mlflow_hpo.store.nested_runs import Constants, NestedRuns, is_half_dropped
 from mlflow_hpo.trial import Dropped, Trial
 
@@ -24,7 +25,10 @@ class ExtraRuns:
             mark: the tag that says what for, one of `keys.EXTRA_RUNS`; its value is the trial's number.
         """
         tags = {mark: to_json(trial.number), keys.PROCESS: to_json(asdict(Claim(0)))}
-        return self._nested.create(name, trial.config, tags, seed, constants)
+        run_id = self._nested.create(name, trial.config, tags, seed, constants)
+        connection = self._nested.connection
+        set_twins_aside(connection, connection.client.get_run(run_id))
+        return run_id
 
     def end(self, run_id: str, status: str) -> None:
         """Ends an extra run and those below it."""
