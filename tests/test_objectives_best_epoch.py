@@ -181,6 +181,7 @@ def average(model: Any, history: Any) -> Any:
         (lambda model, history: max(history.history["val_score"]), 1.0, BEST),
         (lambda model, history: history.history["val_score"][-1], 0.7, 6),
         (lambda model, history: history, 1.0, BEST),
+        (lambda model, history: history.history, 1.0, BEST),
         (lambda model, history: None, 1.0, BEST),
     ],
 )
@@ -204,18 +205,32 @@ def test_weights_that_fit_left_count_with_the_value_that_it_returned(
     assert same(logged_weights(trial), [w * 0.5 for w in model.weights[6]])
 
 
-def test_an_earlier_unit_that_was_better_still_counts(train: Callable[..., Handle]) -> None:
-    values = iter([0.9, 0.5])
+@pytest.mark.parametrize("in_memory", [weights.IN_MEMORY_BYTES, 0])
+def test_an_earlier_unit_that_was_better_still_counts(
+    train: Callable[..., Handle], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_memory: int
+) -> None:
+    monkeypatch.setattr(weights, "IN_MEMORY_BYTES", in_memory)
+    monkeypatch.setattr(held, "MAX_HELD", 0)  # as large models are
+    values = iter([0.65, 0.5])
     model = Peaked(lambda model, history: next(values))
-    trial = train(model, 4, 6)
-    assert (trial.best_epoch, trial.progress.value("val_score", 6)) == (4, 0.9)
-    assert same(logged_weights(trial), model.weights[4])
+    trial = train(model, 1, 3)
+    assert (trial.best_epoch, trial.progress.value("val_score", 3)) == (1, 0.65)
+    assert same(logged_weights(trial), model.weights[1])
+    assert not list(tmp_path.rglob(weights.NEW_FILE))
 
 
 def test_a_value_that_only_fit_knows_needs_no_epoch_to_report_it(train: Callable[..., Handle]) -> None:
     trial = train(Peaked(lambda model, history: {"val_f1": 0.5}), 2, metric=Metric("val_f1", True))
     assert trial.progress.value("val_f1", 2) == 0.5
     assert "loss" in trial.progress.reported[1]
+
+
+@pytest.mark.parametrize("answer", [{"f1": 0.5}, {}, [{"f1": 0.5}, {"f1": 0.7}]])
+def test_other_numbers_do_not_stand_for_a_metric_that_a_scorer_could_compute(
+    train: Callable[..., Handle], answer: Any
+) -> None:
+    with pytest.raises(SetupError, match=r"no metric 'val_accuracy': it reported (f1|nothing)"):
+        train(Peaked(lambda model, history: answer), 1, metric=ACCURACY)
 
 
 @pytest.mark.parametrize(

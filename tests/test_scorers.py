@@ -1,6 +1,7 @@
 """Scorers of scikit-learn's on labels of any kind, and those that Python gives."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from sklearn.metrics import (
 from sklearn.svm import SVC
 from units import reported, unit
 
+import mlflow_hpo
 from mlflow_hpo.data import Data, DataSpec, load_data, save_data
-from mlflow_hpo.errors import DataError, SetupError
-from mlflow_hpo.objectives.sklearn import SklearnObjective, name_of, sign_of
+from mlflow_hpo.errors import ConfigError, DataError, SetupError
+from mlflow_hpo.objectives.sklearn import SklearnObjective, name_of, sign_of, takes_estimator
 from mlflow_hpo.user_code import use_contents
 
 RNG = np.random.default_rng(0)
@@ -184,7 +186,9 @@ def test_a_scorer_is_called_as_its_function_and_a_negated_one_gives_the_number_i
 
 def test_what_a_scorer_raises_is_one_line_before_any_trial(tmp_path: Path) -> None:
     data = data_of(LABELS["words"], tmp_path)
-    with pytest.raises(SetupError, match=r"^metric 'val_neg_log_loss' cannot be computed: .*predict_proba"):
+    with pytest.raises(
+        SetupError, match=r"^metric 'val_neg_log_loss' cannot be computed: .*SVC.*predict_proba"
+    ):
         SklearnObjective(SVC(), metric="val_neg_log_loss").dry_run(unit(tmp_path, data=data))
     trial = unit(tmp_path, data=data)
     assert data.task == "classification"
@@ -192,3 +196,12 @@ def test_what_a_scorer_raises_is_one_line_before_any_trial(tmp_path: Path) -> No
         SklearnObjective(LogisticRegression(), metric="val_r2").dry_run(unit(tmp_path, data=data))
     with pytest.raises(SetupError, match=r"metric 'val_s' is \[\] of type list, no number"):
         SklearnObjective(SVC(), metric="val_s", scorer=lambda e, x, y: []).train(trial)
+
+
+def test_a_function_of_targets_and_predictions_is_no_scorer() -> None:
+    for function in (mean_absolute_error, fbeta_score, cost, lambda y_true, y_pred, sample_weight: 0):
+        assert not takes_estimator(function)
+    for scorer in (make_scorer(cost), yes_rate, partial(yes_rate), get_scorer("f1"), lambda e, x, y=None: 0):
+        assert takes_estimator(scorer)
+    with pytest.raises(ConfigError, match=r"metric: f1_score compares .*: give make_scorer\(f1_score\)"):
+        mlflow_hpo.tune(LogisticRegression(), {"C": [1, 2]}, (X, LABELS["01"]), metric=f1_score)

@@ -65,10 +65,16 @@ def with_space(given: "Given", space: Any) -> "Given":
 
 def with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
     """Returns what is given by content, and settings that name the metric that a scorer computes."""
-    from mlflow_hpo.objectives.sklearn import name_of, sign_of
+    from mlflow_hpo.objectives.sklearn import name_of, sign_of, takes_estimator
     from mlflow_hpo.user_code import save_code
 
     scorer = settings["metric"]
+    if not takes_estimator(scorer):
+        name = name_of(scorer)
+        raise ConfigError(
+            f"metric: {name} compares predictions with what is right, and a scorer takes (estimator, x, y): "
+            f"give make_scorer({name}), from sklearn.metrics"
+        )
     named = {"metric": f"val_{name_of(scorer)}"}
     if settings.get("direction", "auto") == "auto":
         named["direction"] = "maximize" if sign_of(scorer) > 0 else "minimize"

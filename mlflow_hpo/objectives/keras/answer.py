@@ -42,10 +42,13 @@ def conclude(trial: Handle, fit: Fit, answer: Any) -> None:
 def _count_beside_epochs(trial: Handle, fit: Fit, answer: Any) -> None:
     metric, progress, epoch = trial.context.metric, trial.progress, trial.reached
     heard = dict(progress.reported[epoch])
-    if metric is None or (progress.counted and (answer is None or _is_history(answer))):
+    if metric is None or (progress.counted and (answer is None or _curves(answer) is not None)):
         return
     answered = returned(answer, metric, trial.context.at_best)
-    values = heard if answered is None else fit.scored(answered)
+    if answered is None:
+        values: Mapping[str, float] = heard
+    else:  # where the epochs report the metric, other ones do not stand for it
+        values = answered if metric.name in heard else fit.scored(answered)
     check_metrics(metric.name, epoch, values)
     if answered is None:
         return
@@ -90,8 +93,8 @@ def returned(answer: Any, metric: Metric | None, at_best: bool) -> dict[str, flo
     """
     if answer is None:
         return None
-    if _is_history(answer):
-        return _of_epoch(answer.history, metric if at_best else None)
+    if (curves := _curves(answer)) is not None:
+        return _of_epoch(curves, metric if at_best else None)
     if isinstance(answer, Mapping):
         values = {str(name): number(value) for name, value in answer.items()}
         return {name: value for name, value in values.items() if value is not None}
@@ -111,5 +114,8 @@ def _of_epoch(history: Mapping[str, Any], best_of: Metric | None) -> dict[str, f
     return {name: float(column[place]) for name, column in history.items() if len(column)}
 
 
-def _is_history(answer: Any) -> bool:
-    return isinstance(getattr(answer, "history", None), Mapping)
+def _curves(answer: Any) -> Mapping[str, Any] | None:
+    """Returns each metric's values by epoch, of a History or of its `history`; None if it is neither."""
+    curves = getattr(answer, "history", answer)
+    is_history = isinstance(curves, Mapping) and all(isinstance(values, list) for values in curves.values())
+    return curves if is_history and (curves or curves is not answer) else None

@@ -13,6 +13,7 @@ from typing import Any, Self
 from mlflow_hpo.objectives.handle import Handle
 
 FILE = "counted_weights.joblib"
+NEW_FILE = "new_counted_weights.joblib"  # of a unit under way: those of earlier units may yet count
 LAST_FILE = "last_weights.joblib"
 OWN_LOOP = "own_loop"  # marks the checkpoint of a model that was trained by a loop of the user's
 IN_MEMORY_BYTES = 256 << 20  # the weights of a larger model are kept on the disk
@@ -37,10 +38,12 @@ class Snapshot:
         """Gives a model these weights."""
         model.set_weights(_load(self.weights) if isinstance(self.weights, Path) else self.weights)
 
-    def save(self, file: Path) -> None:
-        """Writes the weights to a file, unless they lie there."""
+    def saved(self, file: Path) -> Self:
+        """Writes the weights to a file, or moves theirs there; returns them as they are kept now."""
         if isinstance(self.weights, list):
             _dump(self.weights, file)
+            return self
+        return type(self)(self.weights.replace(file))
 
 
 class Weights:
@@ -73,12 +76,12 @@ class Weights:
             self._last = Snapshot.of(self._model, self._folder / LAST_FILE)
         if epoch == self._trial.best_epoch:
             is_end = epoch == self._trial.epochs and not self.may_change
-            self.counted = None if is_end else Snapshot.of(self._model, self._folder / FILE)
+            self.counted = None if is_end else Snapshot.of(self._model, self._folder / NEW_FILE)
             self._counted_epoch = epoch
 
     def count_as_left(self) -> None:
         """Makes the weights count that the user's code left in the model."""
-        self.counted, self._counted_epoch = Snapshot.of(self._model, self._folder / FILE), None
+        self.counted, self._counted_epoch = Snapshot.of(self._model, self._folder / NEW_FILE), None
 
     def count_earlier(self) -> None:
         """Makes the weights count that counted before this unit."""
@@ -100,13 +103,14 @@ class Weights:
         if self.is_last_counted:
             self.counted = None
             if always:
-                Snapshot.of(self._model, self._folder / FILE).save(self._folder / FILE)
-                return
-            (self._folder / FILE).unlink(missing_ok=True)
+                Snapshot.of(self._model, self._folder / FILE).saved(self._folder / FILE)
+            else:
+                (self._folder / FILE).unlink(missing_ok=True)
         elif self.counted is not None:
-            self.counted.save(self._folder / FILE)
+            self.counted = self.counted.saved(self._folder / FILE)
         else:  # the next unit may find the model held, and its checkpoint not fetched
             self.counted = Snapshot(_load(self._folder / FILE))
+        (self._folder / NEW_FILE).unlink(missing_ok=True)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -2,7 +2,14 @@
 
 from mlflow_hpo.objectives.sklearn.estimators import is_estimator
 from mlflow_hpo.objectives.sklearn.objective import SklearnObjective
-from mlflow_hpo.objectives.sklearn.scorers import NO_SCORER, MetricScorer, is_scorer, name_of, sign_of
+from mlflow_hpo.objectives.sklearn.scorers import (
+    NO_SCORER,
+    MetricScorer,
+    is_scorer,
+    name_of,
+    sign_of,
+    takes_estimator,
+)
 
 __all__ = [
     "NO_SCORER",
@@ -12,4 +19,5 @@ __all__ = [
     "is_scorer",
     "name_of",
     "sign_of",
+    "takes_estimator",
 ]

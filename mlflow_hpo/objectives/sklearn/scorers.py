@@ -1,5 +1,6 @@
 """The study's metric where it is a scorer: one of scikit-learn's by its name, or one that Python gave."""
 
+import inspect
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class MetricScorer:
         except HpoError:
             raise
         except Exception as error:  # whatever the scorer or the model raises
-            problem = worded(error, whole=False)
+            problem = worded(error, whole=False).replace(type(estimator).__name__, _name_of_model(estimator))
             raise TrialError(f"metric {self.metric!r} cannot be computed: {problem}") from error
 
     def _class_names(self, data: Data) -> Any:
@@ -145,6 +146,17 @@ def name_of(scorer: Any) -> str:
     return name if name.isidentifier() else "score"
 
 
+def takes_estimator(scorer: Any) -> bool:
+    """Tells whether a callable takes `(estimator, x, y)`, not `(y_true, y_pred)`, as far as can be told."""
+    try:
+        arguments = inspect.signature(scorer).bind(None, None, None).arguments
+    except TypeError:
+        return False
+    except ValueError:  # its arguments are not known
+        return True
+    return not next(iter(arguments)).startswith(("y_", "labels_"))
+
+
 def sign_of(scorer: Any) -> int:
     """Returns -1 for a scorer that scikit-learn negates, since less of its metric is better; else 1."""
     return int(getattr(scorer, "_sign", 1))
@@ -154,6 +166,11 @@ def _takes_numbers(scorer: Any) -> bool:
     function, options = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
     is_plain = not {"pos_label", "labels"} & set(options)
     return is_plain and str(getattr(function, "__module__", "")).startswith("sklearn.")
+
+
+def _name_of_model(estimator: Any) -> str:
+    """Returns the class of a model that may have been given the face of an estimator."""
+    return type(getattr(estimator, "model", estimator)).__name__
 
 
 def _plain(labels: Collection[str]) -> Any:
