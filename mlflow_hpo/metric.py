@@ -22,7 +22,7 @@ MINIMIZED = (
     *("loss", "error", "mse", "mae", "rmse", "rmsle", "mphe", "mape", "msle", "entropy", "deviance", "hinge"),
     *("huber", "log_cosh", "logcosh", "poisson", "divergence", "kullback", "nloglik", "negative_l", "brier"),
     *("tweedie", "quantile", "expectile", "pinball", "perplexity", "false_positive", "false_negative"),
-    *("distance", "dissimilarity", "default_objective"),
+    *("distance", "dissimilarity", "davies_bouldin", "inaccura", "default_objective"),
 )
 MAXIMIZED = (
     *("acc", "auc", "f1", "fbeta", "precision", "recall", "r2", "score", "iou", "io_u", "dice", "tversky"),
@@ -67,8 +67,11 @@ def more_is_better(metric: str) -> bool | None:
     """Tells from a metric's name whether more of it is better; None if the name does not say."""
     name = re.sub(r"^(train:|val_)|_\d+$", "", metric.lower())
     words = set(re.split(r"[^a-z]+", name))
-    if name.startswith(("neg_", "d2_")) or "_neg_" in name:  # scikit-learn's: always, more is better
+    if name.startswith("d2_"):  # scikit-learn's, one minus the quotient of two losses
         return True
+    if found := re.search(r"(^|_)neg_(.+)", name):  # scikit-learn's losses; also `neg_log_likelihood`
+        negated = more_is_better(found[2])
+        return None if negated is None else not negated
     if name in AMBIGUOUS:
         return None
     if name in MINIMIZED_NAMES or words & {*MINIMIZED_WORDS} or any(part in name for part in MINIMIZED):

@@ -60,6 +60,17 @@ def test_more_of_every_scorer_of_scikit_learns_is_better_but_one() -> None:
     assert [n for n in names if not more_is_better(n) or not more_is_better(f"val_{n}")] == []
 
 
+def test_less_of_a_score_is_better_where_scikit_learn_says_so() -> None:
+    import sklearn.metrics
+
+    functions = {name for name in sklearn.metrics.__all__ if name.endswith(("_score", "_loss", "_error"))}
+    less = {name for name in functions if more_is_better(name) is False}
+    named = {name for name in functions if name.endswith(("_loss", "_error"))}
+    assert less == named | {"davies_bouldin_score"}
+    assert more_is_better("inaccuracy") is False
+    assert more_is_better("mean_neg_log_loss") is True
+
+
 def test_every_metric_of_keras_says_its_direction() -> None:
     import keras
     from keras.src.utils.naming import to_snake_case
@@ -88,6 +99,9 @@ def test_less_of_every_loss_of_keras_is_better_where_its_name_means_no_metric() 
     assert more_is_better("val_dice_loss") is False
 
 
-@pytest.mark.parametrize("name", ["lift", "val_fairness", "val_dice", "tversky_2"])
+@pytest.mark.parametrize(
+    "name",
+    ["lift", "val_fairness", "val_dice", "tversky_2", "neg_log_likelihood", "false_neg_rate"],
+)
 def test_of_other_names_nothing_is_presumed(name: str) -> None:
     assert more_is_better(name) is None

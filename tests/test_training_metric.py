@@ -94,3 +94,12 @@ def test_a_built_in_model_has_scorers_that_fit_its_data(executor: LocalExecutor)
     assert (plan.info.metric, plan.metric_is_sure) == (Metric("val_f1_macro", maximize=True), True)
     with pytest.raises(HpoError, match="'val_f1' is not for 10 classes: give val_f1_macro"):
         make_plan({"metric": "val_f1"}, executor=executor)
+
+
+def test_a_misspelt_scorer_is_refused_with_those_that_are_alike(code: Path, executor: LocalExecutor) -> None:
+    options = {"model": f"{code}:tree", "data": "digits", "metric": "val_f1_makro"}
+    meant = "unknown metric 'val_f1_makro': known are accuracy, .*, and .*: did you mean val_f1_macro or "
+    with pytest.raises(HpoError, match=meant):
+        make_plan(options, SPACES["tree"], executor)
+    with pytest.raises(ConfigError, match=meant):
+        check_asked(read_settings({"metric": "val_f1_makro"}), "", "")

@@ -61,7 +61,7 @@ def _check_builtin_metric(asked: str) -> None:
     if name in KNOWN_METRICS:
         check_not_of_training(asked, KNOWN_METRICS)
     elif not is_scorer(name):
-        raise unknown("metric", name, KNOWN_METRICS)
+        raise ConfigError(f"{unknown('metric', name, KNOWN_METRICS)}{_alike(name)}")
 
 
 def _check_search(settings: Settings) -> None:
@@ -199,8 +199,16 @@ def check_metric(metric: Metric, asked: str, reported: Collection[str] | None) -
     if reported is None:
         return
     if metric.name not in reported:
-        raise SetupError(f"unknown metric {metric.name!r}: known are {', '.join(sorted(reported))}")
+        raise SetupError(f"{unknown('metric', metric.name, reported)}{_alike(metric.name)}")
     check_not_of_training(asked, reported)
+
+
+def _alike(name: str) -> str:
+    """Returns what follows the metrics of a training, if one of scikit-learn's was meant; else nothing."""
+    from mlflow_hpo.objectives.sklearn import scorers_like
+
+    alike = scorers_like(name)
+    return f", and scikit-learn's scorers: did you mean {' or '.join(alike)}?" if alike else ""
 
 
 def check_not_of_training(asked: str, reported: Collection[str]) -> None:

@@ -7,6 +7,7 @@ from mlflow_hpo.objectives.sklearn.scorers import (
     MetricScorer,
     is_scorer,
     name_of,
+    scorers_like,
     sign_of,
     takes_estimator,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "is_estimator",
     "is_scorer",
     "name_of",
+    "scorers_like",
     "sign_of",
     "takes_estimator",
 ]

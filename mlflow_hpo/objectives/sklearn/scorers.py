@@ -4,6 +4,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -136,6 +137,14 @@ def is_scorer(metric: str) -> bool:
     from sklearn.metrics import get_scorer_names
 
     return metric.removeprefix(VALIDATION) in get_scorer_names()
+
+
+def scorers_like(metric: str) -> list[str]:
+    """Returns the metrics by scorers of scikit-learn's that a misspelt name may mean, the likeliest first."""
+    from sklearn.metrics import get_scorer_names
+
+    names = get_close_matches(metric.removeprefix(VALIDATION), get_scorer_names())
+    return [VALIDATION + name for name in names]
 
 
 def name_of(scorer: Any) -> str:
