@@ -27,6 +27,27 @@ def network(units: int = 4):
 def hypermodel(hp):
     return network(hp.Int("units", 4, 8))
 
+def stepping(units: int = 4):
+    import keras
+
+    class Stepping(keras.Sequential):
+        def train_step(self, data):
+            return {**super().train_step(data), "own": 1.0}
+
+    model = Stepping([keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+def blocked(units: int = 4):
+    import tensorflow as tf
+    model = stepping(units)
+    def steps(data):
+        if tf.executing_eagerly():
+            raise ValueError("only a graph")
+        return type(model).train_step(model, data)
+    model.train_step = steps
+    return model
+
 class OwnFit(keras_tuner.HyperModel):
     def build(self, hp):
         return hypermodel(hp)
@@ -50,7 +71,7 @@ def code(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("model", "metric"),
     [
-        *((model, "accuracy") for model in ("tree", "network", "hypermodel")),
+        *((model, "accuracy") for model in ("tree", "network", "hypermodel", "stepping")),
         *(("tree", metric) for metric in ("loss", "f1_macro")),
         *(("network", metric) for metric in ("loss", "recall_macro")),
     ],
@@ -68,6 +89,15 @@ def test_it_is_refused_with_the_name_that_is_meant(
     assert insisted.spec.metric == insisted.info.metric
     assert insisted.info.settings.metric == f"train:{metric}"
     assert make_plan({**options, "metric": f"val_{metric}"}, space, executor).metric_is_sure
+
+
+def test_what_a_model_that_steps_by_itself_reports_is_known(code: Path, executor: LocalExecutor) -> None:
+    options = {"model": f"{code}:stepping", "data": "digits", "direction": "maximize"}
+    assert make_plan({**options, "metric": "own"}, "units: [4, 8]", executor).metric_is_sure
+    with pytest.raises(HpoError, match="unknown metric 'val_own': known are accuracy, loss, own, val_acc"):
+        make_plan({**options, "metric": "val_own"}, "units: [4, 8]", executor)
+    only_a_graph = {**options, "model": f"{code}:blocked", "metric": "val_own"}
+    assert not make_plan(only_a_graph, "units: [4, 8]", executor).metric_is_sure
 
 
 def test_on_folds_too(code: Path, executor: LocalExecutor) -> None:

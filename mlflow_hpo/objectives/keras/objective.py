@@ -1,6 +1,7 @@
 """Trains Keras models. TensorFlow is imported only when a worker warms up."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlflow_hpo.objectives.keras.answer import conclude
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, scalars
 from mlflow_hpo.objectives.keras.held import FILE, assembled, built, hold, prepared, with_weights
+from mlflow_hpo.objectives.keras.rehearsal import FEW_ROWS, short_fit
 from mlflow_hpo.objectives.keras.rows import batches, targets
 from mlflow_hpo.objectives.keras.save import log, weights_of
 from mlflow_hpo.objectives.keras.scorers import with_score
@@ -71,16 +73,13 @@ class KerasObjective(Objective):
             names += [f"val_{name}" for name in names]
         except Exception as error:
             raise _misfit(rows.data, error) from error
+        is_sure = not self.builder.has_own_fit
+        if is_sure and _has_own_steps(model):
+            heard = _rehearsed(model, rows.data)
+            is_sure, names = bool(heard), heard or names
         added = self.scorer.names(rows.data, names)
         with_score(dict.fromkeys(names, 0.0), self.scorer, model, rows.data)
-        return None if self._reports_otherwise(model) else (*names, *added)
-
-    def _reports_otherwise(self, model: Any) -> bool:
-        import keras
-
-        steps = ("train_step", "test_step")
-        overridden = (getattr(type(model), name) is not getattr(keras.Model, name) for name in steps)
-        return self.builder.has_own_fit or any(overridden)
+        return (*names, *added) if is_sure else None
 
     @override
     def train(self, trial: Handle) -> None:
@@ -115,6 +114,22 @@ class KerasObjective(Objective):
             return scores(read_predictions(load("pyfunc").predict(part.x), data, part), data, part)
         rows = batches(part.x, targets(model, data, part), part.weights)
         return scalars(model.evaluate(rows, verbose=0, return_dict=True))
+
+
+def _has_own_steps(model: Any) -> bool:
+    import keras
+
+    steps = ("train_step", "test_step", "compute_metrics")
+    return any(getattr(type(model), name) is not getattr(keras.Model, name) for name in steps)
+
+
+def _rehearsed(model: Any, data: Data) -> list[str]:
+    """Returns what a model that steps by itself reports of a few rows; nothing if only training tells."""
+    train, held_out = (part.rows(slice(FEW_ROWS)) for part in (data.train, data.validation))
+    held = {"validation_data": (held_out.x, targets(model, data, held_out))} if len(held_out) else {}
+    with suppress(Exception):  # it may need more rows, or a graph
+        return [*short_fit(model, train.x, targets(model, data, train), **held).history]
+    return []
 
 
 def _misfit(data: Data, error: BaseException) -> SetupError:

@@ -56,17 +56,22 @@ def rehearsed(hypermodel: Any, hp: Any, data: Data | None) -> set[str]:
     model, heard = hypermodel.build(hp), set[str]()
 
     def fit(x: Any = None, y: Any = None, **given: Any) -> Any:
-        history = type(model).fit(model, **_shortened(x, y, given))
+        history = short_fit(model, x, y, **given)
         heard.update(history.history)
         return history
 
     rows, named = few_rows(data)
-    model.run_eagerly = True  # nothing is traced
     with in_place_of(model, fit), suppress(Exception):
         answer = hypermodel.fit(hp, model, *rows, **named, epochs=1, callbacks=[], verbose=0)
         with suppress(SetupError):  # said when it trains
             return heard | set(returned(answer, None, at_best=False) or ())
     return heard
+
+
+def short_fit(model: Any, x: Any = None, y: Any = None, **given: Any) -> Any:
+    """Trains a model that is not needed afterwards for an epoch of a few rows; returns its History."""
+    model.run_eagerly = True  # nothing is traced
+    return type(model).fit(model, **_shortened(x, y, given))
 
 
 def _shortened(x: Any, y: Any, given: Mapping[str, Any]) -> dict[str, Any]:
