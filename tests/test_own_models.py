@@ -64,17 +64,17 @@ def test_the_newest_counts_but_first_one_on_the_trials_own_run(store: str) -> No
     connection = Connection(store)
     run_id = connection.client.create_run("0").info.run_id
     with fluent_run(connection, run_id):
-        assert ready_models(connection, "0", run_id) == []
+        assert ready_models(connection, "0", run_id) == {}
         with mlflow.start_run(nested=True):
             first, second = log(1), log(2)
-        assert ready_models(connection, "0", run_id) == [first, second]
+        assert [*ready_models(connection, "0", run_id)] == [first, second]
         own = log(3)
         with mlflow.start_run(nested=True):
             third = log(4)
             with pytest.raises(Exception, match="untrusted types"):
                 mlflow.sklearn.log_model(object(), name="none", pip_requirements=["scikit-learn"])
     log(5)  # outside of the trial
-    assert ready_models(connection, "0", run_id) == [first, second, third, own]
+    assert [*ready_models(connection, "0", run_id)] == [first, second, third, own]
 
 
 def test_of_several_trainings_the_first_ones_model_is_the_trials() -> None:
@@ -108,6 +108,52 @@ def test_a_later_unit_that_logs_none_keeps_the_model_and_one_that_logs_supersede
         "scaler",
         "scaler",
     ]  # what else the best trial logged is not an older model of it
+
+
+def each_epoch(trial: Any, epoch: int) -> None:
+    trial.report(epoch, {"loss": abs(epoch - 3)})
+    log(epoch)
+
+
+def before_it_reports(trial: Any, epoch: int) -> None:
+    log(epoch)
+    trial.report(epoch, {"loss": abs(epoch - 3)})
+
+
+def with_steps(trial: Any, epoch: int) -> None:
+    trial.report(epoch, {"loss": abs(epoch - 3)})
+    if epoch % 2:
+        model = Ridge().fit(X, Y)
+        model.coef_[:] = epoch
+        how: dict[str, Any] = {"name": "model", "pip_requirements": ["scikit-learn"], "step": epoch}
+        mlflow.sklearn.log_model(model, **how)
+
+
+def by_the_trial(trial: Any, epoch: int) -> None:
+    trial.report(epoch, {"loss": abs(epoch - 3)})
+    model = Ridge().fit(X, Y)
+    model.coef_[:] = epoch
+    trial.log_model("sklearn", model, pip_requirements=["scikit-learn"])
+
+
+@pytest.mark.parametrize(
+    ("log_epoch", "scheduler"),
+    [
+        *((way, "none") for way in (each_epoch, before_it_reports, with_steps, by_the_trial)),
+        *((way, "halving") for way in (each_epoch, by_the_trial)),
+    ],
+)
+def test_where_the_best_epoch_counts_so_does_its_model(
+    log_epoch: Callable[[Any, int], None], scheduler: str
+) -> None:
+    def objective(trial: Any) -> None:
+        for epoch in range(trial.start + 1, trial.epochs + 1):
+            log_epoch(trial, epoch)
+
+    options = {"scheduler": scheduler, "max_epochs": 6, "eta": 2, "min_epochs": 3, "at": "best"}
+    study = tune(objective, {"x": [1]}, metric="loss", **QUICK | options)
+    assert (study.best_value, study.best_trial.epochs, study.best_trial.best_epoch) == (0, 6, 3)
+    assert study.best_model().coef_[0] == 3
 
 
 def test_what_is_not_kept_is_deleted_below_the_trial_too_unless_it_is_registered() -> None:

@@ -206,8 +206,8 @@ class _MemberReporter(SilentReporter):
         return self.trial.on_model(flavor, model, epochs, **options) if self.is_first else ""
 
     @override
-    def logged_models(self) -> list[str]:
-        return self.trial.logged_models() if self.is_first else []
+    def logged_models(self) -> dict[str, int]:
+        return self.trial.logged_models() if self.is_first else {}
 
     @override
     def on_ask(self, asked: Asked) -> None:

@@ -145,15 +145,40 @@ class Watched(Handle):
         self.progress.trains_epochs = True
         return super().max_epochs
 
+    @override
+    def log_model(self, flavor: str, model: Any, **options: Any) -> None:
+        """Logs the model as it is now; the trial's stays that of an earlier unit, if its value counts."""
+        super().log_model(flavor, model, **options)
+        if _counts_earlier(self):
+            self.progress.model_uri = ""
+
 
 @contextmanager
 def _own_model(trial: Handle) -> Iterator[None]:
-    """Takes the newest model that the code within logs by MLflow itself, if it does not use `log_model`."""
-    before = trial.reporter.logged_models() if trial.start else []  # at 0 only a unit that was cut left any
+    """Takes the model that the code within logs by MLflow itself, if it does not use `log_model`."""
+    before = trial.reporter.logged_models() if trial.start else {}  # at 0 only a unit that was cut left any
     yield
-    if not trial.progress.model_uri:
-        new = [uri for uri in trial.reporter.logged_models() if uri not in before]
-        trial.progress.model_uri = new[-1] if new else ""
+    if not trial.progress.model_uri and not _counts_earlier(trial):
+        logged = trial.reporter.logged_models()
+        trial.progress.model_uri = _counted({uri: logged[uri] for uri in logged if uri not in before}, trial)
+
+
+def _counts_earlier(trial: Handle) -> bool:
+    """Tells whether the epoch whose value counts is one of the trial's earlier units."""
+    return trial.best_epoch is not None and trial.best_epoch <= trial.start
+
+
+def _counted(models: Mapping[str, int], trial: Handle) -> str:
+    """Returns the model of the epoch whose value counts, if each logged one or said which; or the newest.
+
+    Args:
+        models: URI -> the step that it was logged with, oldest first.
+    """
+    uris, epochs = [*models], sorted(trial.progress.reported)
+    if trial.best_epoch in epochs and len(uris) == len(epochs):
+        return uris[epochs.index(trial.best_epoch)]
+    of_best = [uri for uri in uris if models[uri] == trial.best_epoch]
+    return (of_best or uris or [""])[-1]
 
 
 def _metrics(answer: Any, metric: str) -> dict[str, float]:

@@ -17,7 +17,7 @@ class Reporter(Protocol):
     def on_model(self, flavor: str, model: Any, epochs: int, **options: Any) -> str:
         """Logs a model that was trained for `epochs` epochs, and returns its URI (see `Recorder.model`)."""
 
-    def logged_models(self) -> list[str]:
+    def logged_models(self) -> dict[str, int]:
         """Returns the URIs of the models that were logged so far, by `on_model` or not, the newest last."""
 
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -45,8 +45,8 @@ class SilentReporter(Reporter):
         return ""
 
     @override
-    def logged_models(self) -> list[str]:
-        return []
+    def logged_models(self) -> dict[str, int]:
+        return {}
 
     @override
     def on_cost(self, epoch: int, metrics: Mapping[str, float]) -> None:

@@ -85,8 +85,8 @@ def log_model(
     return f"models:/{model_id}", size
 
 
-def _outputs(run: Run) -> set[str]:
-    return {output.model_id for output in (run.outputs.model_outputs if run.outputs else [])}
+def _outputs(run: Run) -> dict[str, int]:
+    return {output.model_id: output.step for output in (run.outputs.model_outputs if run.outputs else [])}
 
 
 def _save(flavor: str, model: Any, folder: str, **how: Any) -> None:
@@ -107,10 +107,12 @@ def models_below(connection: Connection, experiment_id: str, run_id: str) -> lis
     return sorted(models, key=lambda model: (model.source_run_id == run_id, model.creation_timestamp))
 
 
-def ready_models(connection: Connection, experiment_id: str, run_id: str) -> list[str]:
-    """Returns the URIs of these models, without those that were not logged to their end."""
+def ready_models(connection: Connection, experiment_id: str, run_id: str) -> dict[str, int]:
+    """Returns these models' URIs, without those not logged to their end, with the steps given on the run."""
     models = models_below(connection, experiment_id, run_id)
-    return [f"models:/{m.model_id}" for m in models if m.status == LoggedModelStatus.READY]
+    steps = _outputs(connection.client.get_run(run_id)) if models else {}
+    ready = [m.model_id for m in models if m.status == LoggedModelStatus.READY]
+    return {f"models:/{model_id}": steps.get(model_id, 0) for model_id in ready}
 
 
 def _save_by(flavor: str, save: Any, model: Any, folder: str, **how: Any) -> None:

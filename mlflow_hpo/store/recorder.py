@@ -149,8 +149,8 @@ class Recorder:
         self.metrics({keys.MODEL_SIZE: size}, epochs)
         return uri
 
-    def logged_models(self) -> list[str]:
-        """Returns the URIs of the models that the run and those below it have, the run's newest last."""
+    def logged_models(self) -> dict[str, int]:
+        """Returns the models of the run and those below it, the run's newest last: URI -> step."""
         with store_errors(files=False):
             return ready_models(self.connection, self._experiment_id, self.run_id)
 

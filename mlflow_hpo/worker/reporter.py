@@ -34,7 +34,7 @@ class RunReporter(Reporter):
         return self._recorder.model(flavor, model, epochs, **options)
 
     @override
-    def logged_models(self) -> list[str]:
+    def logged_models(self) -> dict[str, int]:
         return self._recorder.logged_models()
 
     @override
