@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from conftest import environment
 from typing_extensions import override
 from units import Reports, unit
 
 from mlflow_hpo.data import Data, Part
-from mlflow_hpo.objectives.keras import KerasObjective, Keywords
+from mlflow_hpo.objectives.keras import KerasObjective, Keywords, Tuner
 from mlflow_hpo.objectives.keras.portable import can_be_compiled, can_be_loaded
-from mlflow_hpo.store import Connection, download_model
+from mlflow_hpo.store import Connection, download_model, example_of
 from mlflow_hpo.store.models import log_model
 
 RNG = np.random.default_rng(0)
@@ -95,6 +97,17 @@ class Noisy(keras.layers.Layer):  # type: ignore[misc]
         return self.drop(self.dense(x), training=training)
 
 
+class OnlyPython(keras.layers.Layer):  # type: ignore[misc]
+    """Cannot be traced: it looks at numbers."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x) * (1.0 if float(np.asarray(x).sum()) < 1e9 else -1.0)
+
+
 class Whole(keras.Model):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
@@ -144,6 +157,7 @@ MODELS: Mapping[str, Callable[[], Any]] = {
     "subclass with steps": Stepping,
     "graph with steps": lambda: graph(SteppingGraph),
 }
+UNTRACEABLE: Mapping[str, Callable[[], Any]] = {"only Python": lambda: dense(OnlyPython())}
 COMPILED: Mapping[str, Callable[[], dict[str, Any]]] = {
     "loss": lambda: {"loss": squares},
     "loss of a class": lambda: {"loss": Squares()},
@@ -157,8 +171,9 @@ KINDS = (*MODELS, *COMPILED)
 
 
 def model_of(kind: str = "") -> Any:
-    model = MODELS.get(kind, dense)()
-    model.compile(**{"loss": "mse", "optimizer": "adam", **COMPILED.get(kind, dict)()})
+    model = {**MODELS, **UNTRACEABLE}.get(kind, dense)()
+    eager = {"run_eagerly": True} if kind in UNTRACEABLE else {}
+    model.compile(**{"loss": "mse", "optimizer": "adam", **eager, **COMPILED.get(kind, dict)()})
     return model
 
 
@@ -240,7 +255,7 @@ def test_only_what_is_keras_own_is_left_to_keras(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["Keras's own", "layer", "subclass", "graph with steps", "metric", "optimizer"]
+    "kind", ["Keras's own", "layer", "subclass", "graph with steps", "metric", "optimizer", "only Python"]
 )
 def test_the_users_code_builds_it_again_with_its_weights_and_its_optimizer(
     trained: Callable[..., tuple[Any, str]], uri: str, tmp_path: Path, kind: str
@@ -261,3 +276,48 @@ def test_a_model_without_an_input_takes_any_number_of_rows(trained: Callable[...
     plain.fit(X, Y, verbose=0)
     assert (model.input_shape, model.output_shape) == (plain.input_shape, plain.output_shape)
     assert model.input_shape == (None, 4)
+
+
+def brings_data(make: Callable[[], Any], x: Any) -> Any:
+    """Makes a hypermodel whose data the study does not know."""
+    keras_tuner = pytest.importorskip("keras_tuner", reason="KerasTuner is an extra")
+
+    class BringsData(keras_tuner.HyperModel):  # type: ignore[misc, name-defined]
+        def build(self, hp: Any) -> Any:
+            model = make()
+            model.compile("sgd", "mse")
+            return model
+
+        def fit(self, hp: Any, model: Any, **how: Any) -> Any:
+            given, held_out = ((x, Y), (x, Y)) if isinstance(x, np.ndarray) else ((x,), x)
+            return model.fit(*given, validation_data=held_out, **how)
+
+    return BringsData()
+
+
+BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+
+
+@pytest.mark.parametrize("x", [X, BATCHES], ids=["rows", "batches"])
+def test_the_example_of_a_model_that_brings_its_data_is_what_it_was_trained_on(
+    x: Any, connection: Connection, experiment: str, uri: str, tmp_path: Path
+) -> None:
+    handle = unit(tmp_path / "unit", reports=Logging(connection, experiment))
+    objective = KerasObjective(Tuner(brings_data(lambda: dense(Noisy()), x)))
+    objective.train(handle)
+    files = download_model(handle.progress.model_uri, uri, tmp_path)
+    np.testing.assert_array_equal(example_of(files), X[:2])
+    model = mlflow.pyfunc.load_model(str(files))
+    again = objective.restored(unit(files, 1, 1), example_of(files))
+    np.testing.assert_allclose(model.predict(X), again.predict(X, verbose=0), atol=1e-5)
+
+
+def test_what_cannot_be_built_is_said_as_the_first_attempt_said_it(tmp_path: Path) -> None:
+    def build(n: int = 3) -> Any:
+        parts = [layer for _ in range(n) for layer in (keras.layers.MaxPooling2D(2), keras.layers.ReLU())]
+        model = keras.Sequential([keras.layers.Reshape((2, 2, 1)), *parts, keras.layers.Flatten()])
+        model.compile("sgd", "mse")
+        return model
+
+    with pytest.raises(Exception, match="output size would be zero or negative"):
+        KerasObjective(Keywords(build)).train(unit(tmp_path, data=DATA))

@@ -6,6 +6,7 @@ from mlflow_hpo.store.late_status import set_status_after
 from mlflow_hpo.store.models import (
     default_store,
     download_model,
+    example_of,
     flavors_of,
     load_model,
     load_native,
@@ -32,6 +33,7 @@ __all__ = [
     "Trials",
     "default_store",
     "download_model",
+    "example_of",
     "filter_names",
     "find_studies",
     "find_study",

@@ -154,6 +154,11 @@ def download_model(uri: str, tracking_uri: str, folder: Path) -> Path:
     return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
+def example_of(files: Path) -> Any:
+    """Returns the example of its inputs that a logged model has, whose files lie in a folder; or None."""
+    return Model.load(str(files)).load_input_example(str(files))
+
+
 def flavors_of(uri: str, tracking_uri: str) -> tuple[str, ...]:
     """Returns the flavors that a logged model can be loaded by."""
     use_store(tracking_uri)

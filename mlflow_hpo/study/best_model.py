@@ -12,7 +12,7 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.reporter import SilentReporter
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.objectives.unit import UnitContext
-from mlflow_hpo.store import download_model, flavors_of, load_native
+from mlflow_hpo.store import download_model, example_of, flavors_of, load_native
 from mlflow_hpo.trial import Trial
 from mlflow_hpo.worker.startup import data_of, user_errors
 
@@ -23,13 +23,20 @@ def native_model(spec: ObjectiveSpec, trial: Trial, uri: str, tracking_uri: str)
     A Keras model that is logged without parts of the user's code is built by that code and given the logged
     weights, so that it is compiled, too; where the code is not at hand, it is loaded as it was logged.
     """
-    model = load_native(uri, tracking_uri)
-    if "keras" not in flavors_of(uri, tracking_uri) or getattr(model, "compiled", False):
-        return model
+    if "keras" not in flavors_of(uri, tracking_uri):
+        return load_native(uri, tracking_uri)
+    try:
+        model = load_native(uri, tracking_uri)
+        if getattr(model, "compiled", False):
+            return model
+    except Exception:  # it is made of the user's classes, and could not be exported
+        model = None
     try:
         with tempfile.TemporaryDirectory() as folder, user_errors():
             return _built(spec, trial, download_model(uri, tracking_uri, Path(folder)))
     except HpoError:
+        if model is None:
+            raise
         return model
 
 
@@ -48,4 +55,4 @@ def _built(spec: ObjectiveSpec, trial: Trial, files: Path) -> Any:
         data=data_of(spec),
         folder=files,
     )
-    return objective.restored(Handle(unit, SilentReporter()))
+    return objective.restored(Handle(unit, SilentReporter()), example_of(files))

@@ -36,6 +36,7 @@ class Fit:
         scorer: computes the study's metric if training does not report it.
         requested_epochs: the `epochs` that we passed to the user's own fit; they are no limit.
         called: whether the user's code called it.
+        trained_on: the inputs that it was called with last.
         heard: whether the end of an epoch was reported.
     """
 
@@ -48,6 +49,7 @@ class Fit:
     scorer: MetricScorer = NO_SCORER
     requested_epochs: int | None = None
     called: bool = False
+    trained_on: Any = None
     heard: bool = False
     weights: Weights = field(init=False)
 
@@ -57,7 +59,7 @@ class Fit:
 
     def __call__(self, x: Any = None, y: Any = None, **given: Any) -> Any:
         """Trains the unit; takes what `keras.Model.fit` takes."""
-        self.called = True
+        self.called, self.trained_on = True, x
         epochs = given.pop("epochs", None)
         if epochs is not None and int(epochs) != self.requested_epochs:
             self.trial.limit(int(epochs))

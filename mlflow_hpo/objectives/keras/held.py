@@ -9,7 +9,7 @@ from mlflow_hpo.data.structure import each, taken
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.builders import Builder
-from mlflow_hpo.objectives.keras.internals import is_fast, names_given, restore_names
+from mlflow_hpo.objectives.keras.internals import is_fast, layers_of, names_given, restore_names
 from mlflow_hpo.objectives.keras.seeding import begin, go_on
 from mlflow_hpo.objectives.keras.weights import OWN_LOOP, Snapshot
 
@@ -31,21 +31,40 @@ def built(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
 def assembled(builder: Builder, trial: Handle, rows: ModelInputs) -> Any:
     """Returns a new model as `built` does, but changes no random generator and no name of this process."""
     model = builder.build(trial.config, rows.data)
-    if rows.data is not None and not model.built:
-        _make_weights(model, rows.data.train.x)
+    if rows.data is not None:
+        make_weights(model, rows.data.train.x)
     if is_fast():
         _names[model] = names_given()
     return model
 
 
-def _make_weights(model: Any, x: Any) -> None:
+def make_weights(model: Any, x: Any) -> None:
     """Has a model make its weights for batches of any size, as Keras does when it begins to train it."""
+    if model.built:
+        return
+    try:
+        model(symbols(x))
+    except Exception as error:
+        try:
+            model(taken(x, slice(1)))  # it must see numbers
+        except Exception:
+            if _is_half_built(model):
+                raise error from None
+            raise
+
+
+def _is_half_built(model: Any) -> bool:
+    """Tells whether a model would complain of an earlier attempt to build it, not of what is wrong."""
     import keras
 
-    try:
-        model(each(lambda one: keras.Input(one.shape[1:], dtype=dtype_of(one)), x))
-    except Exception:  # it must see numbers, or can say better what is wrong
-        model(taken(x, slice(1)))
+    return any(isinstance(layer, keras.Sequential) for layer in layers_of(model))
+
+
+def symbols(x: Any) -> Any:
+    """Returns what stands for any number of rows like these while Keras looks at what a model does."""
+    import keras
+
+    return each(lambda one: keras.Input(one.shape[1:], dtype=dtype_of(one)), x)
 
 
 def dtype_of(array: Any) -> str:

@@ -17,7 +17,15 @@ from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.answer import conclude
 from mlflow_hpo.objectives.keras.builders import Builder
 from mlflow_hpo.objectives.keras.fit import Fit, scalars
-from mlflow_hpo.objectives.keras.held import FILE, assembled, built, hold, prepared, with_weights
+from mlflow_hpo.objectives.keras.held import (
+    FILE,
+    assembled,
+    built,
+    hold,
+    make_weights,
+    prepared,
+    with_weights,
+)
 from mlflow_hpo.objectives.keras.rehearsal import FEW_ROWS, short_fit
 from mlflow_hpo.objectives.keras.rows import batches, targets
 from mlflow_hpo.objectives.keras.save import log, weights_of
@@ -95,15 +103,21 @@ class KerasObjective(Objective):
         if not fit.called:
             (folder / OWN_LOOP).touch()
         with fit.weights.in_place():
-            log(trial, model, rows)
+            log(trial, model, rows, fit.trained_on)
             if rows.data is not None:
                 trial.log_cost(model.predict_on_batch, rows.data.train.x, model.count_params())
         if fit.called and trial.reached < trial.max_epochs:
             hold(trial, model, fit.weights.counted)
 
-    def restored(self, trial: Handle) -> Any:
-        """Builds a trial's model with the weights of a logged one, whose files are the trial's checkpoint."""
+    def restored(self, trial: Handle, example: Any = None) -> Any:
+        """Builds a trial's model with the weights of a logged one, whose files are the trial's checkpoint.
+
+        Args:
+            example: rows that it takes, if the study has no data that tell.
+        """
         model = assembled(self.builder, trial, model_inputs(trial.data, self.preprocess))
+        if example is not None:
+            make_weights(model, example)
         return with_weights(model, weights_of(trial.checkpoint))
 
     @override

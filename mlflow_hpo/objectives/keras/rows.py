@@ -1,13 +1,14 @@
 """The rows of a data set as TensorFlow takes them: tensors, batches, and the order of an epoch."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from mlflow_hpo.data import Data, Part
-from mlflow_hpo.data.structure import count, each, is_several
+from mlflow_hpo.data.structure import count, each, is_several, members
 
 EVALUATED_AT_ONCE = 1024  # rows
 MAX_TENSORS = 12
@@ -64,6 +65,22 @@ def fit_arguments(model: Any, data: Data) -> dict[str, Any]:
         columns = (held_out.x, targets(model, data, held_out), held_out.weights)
         rows["validation_data"] = columns[:2] if held_out.weights is None else columns
     return rows
+
+
+def first_rows(x: Any, rows: int) -> Any:
+    """Returns the first rows of the inputs that a user's code trains on; None if they cannot be told.
+
+    Args:
+        x: what `fit` takes: an array, several in a dict or a list, or a Dataset of batches.
+    """
+    with suppress(Exception):
+        if hasattr(x, "element_spec"):
+            batch = next(iter(x.take(1)))
+            x = batch[0] if isinstance(batch, tuple) else batch
+        x = tuple(x) if isinstance(x, list) else x
+        found = each(lambda column: np.asarray(column[:rows]), x)
+        return found if all(column.dtype.kind in "fiubUSO" for column in members(found)) else None
+    return None
 
 
 @lru_cache(maxsize=8)

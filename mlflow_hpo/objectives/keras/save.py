@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data.preprocess import ModelInputs
-from mlflow_hpo.data.structure import count, each, taken
+from mlflow_hpo.data.structure import count
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.keras.held import FILE, dtype_of
+from mlflow_hpo.objectives.keras.held import FILE, symbols
 from mlflow_hpo.objectives.keras.portable import can_be_compiled, can_be_loaded, uncompiled
+from mlflow_hpo.objectives.keras.rows import first_rows
 
 EXAMPLE_ROWS = 2
 CLASS_NAMES = "class_names"  # in the model's metadata
@@ -24,12 +25,16 @@ SERVING = Path(__file__).with_name("served_keras.py")
 ARCHIVE, WEIGHTS = "data/model.keras", f"data/{FILE}"
 
 
-def log(trial: Handle, model: Any, rows: ModelInputs) -> None:
-    """Logs a model, with the preprocessing of its table if there is one."""
+def log(trial: Handle, model: Any, rows: ModelInputs, trained_on: Any = None) -> None:
+    """Logs a model, with the preprocessing of its table if there is one.
+
+    Args:
+        trained_on: the inputs that the user's code passed to `fit`, for a model that brings its data.
+    """
     if rows.transformer is not None:
         _log_with_table(trial, model, rows)
         return
-    example = _example(model, rows)
+    example = _example(model, rows, trained_on)
     answers = None if example is None else _answers(model, example)
     described = {} if answers is None else {"inputs": example, "outputs": answers}
     if isinstance(answers, dict):
@@ -43,14 +48,16 @@ def log(trial: Handle, model: Any, rows: ModelInputs) -> None:
 @contextmanager
 def _to_save(model: Any, example: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Gives what is to be saved in place of a model so that it can be loaded anywhere, and how."""
-    if can_be_loaded(model) or example is None:
-        with nullcontext() if can_be_compiled(model) else uncompiled(model):
+    alone = can_be_loaded(model)
+    served = None if alone or example is None or isinstance(example, dict) else _as_served(model, example)
+    if served is None:
+        with nullcontext() if alone and can_be_compiled(model) else uncompiled(model):
             yield model, {}
         return
     with TemporaryDirectory() as folder:
         weights = Path(folder) / FILE
         model.save_weights(weights)
-        yield _as_served(model, example), {"save_exported_model": True, "files": {WEIGHTS: weights}}
+        yield served, {"save_exported_model": True, "files": {WEIGHTS: weights}}
 
 
 def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
@@ -80,17 +87,21 @@ def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
 
 def _saved(model: Any, example: Any, folder: Path) -> Path:
     """Saves the model as a file, or as the folder of its graph if a file would need the user's code."""
-    if can_be_loaded(model):
+    served = None if can_be_loaded(model) else _as_served(model, example)
+    if served is None:
         with uncompiled(model):  # it is only to predict
             model.save(folder / "model.keras")
         return folder / "model.keras"
     with redirect_stdout(StringIO()):
-        _as_served(model, example).export(folder / "model", verbose=False)
+        served.export(folder / "model", verbose=False)
     return folder / "model"
 
 
 def _as_served(model: Any, example: Any) -> Any:
-    """Returns a model that answers as `predict` does: the user's may take itself to be training."""
+    """Returns a model that answers as `predict` does: the user's may take itself to be training.
+
+    It is None if only Python can run the model: where that is loaded, the user's code must be at hand.
+    """
     import keras
 
     class Served(keras.Model):  # type: ignore[misc]
@@ -102,7 +113,10 @@ def _as_served(model: Any, example: Any) -> Any:
             return self.model(x, training=False)
 
     served = Served(model)
-    served(each(lambda one: keras.Input(one.shape[1:], dtype=dtype_of(one)), example))
+    try:
+        served(symbols(example))
+    except Exception:
+        return None
     return served
 
 
@@ -111,10 +125,11 @@ def weights_of(files: Path) -> Path:
     return next(files / path for path in (WEIGHTS, ARCHIVE) if (files / path).exists())
 
 
-def _example(model: Any, rows: ModelInputs) -> Any:
-    """Returns a few rows that the model takes; None if it brings its data and has several inputs."""
-    if rows.data is not None:
-        return _by_name(taken(rows.data.train.x, slice(EXAMPLE_ROWS)), _input_names(model))
+def _example(model: Any, rows: ModelInputs, trained_on: Any) -> Any:
+    """Returns a few rows that the model takes; None if nothing tells."""
+    x = rows.data.train.x if rows.data is not None else trained_on
+    if (first := first_rows(x, EXAMPLE_ROWS)) is not None:
+        return _by_name(first, _input_names(model))
     inputs = getattr(model, "inputs", None) or []
     shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
     if len(shapes) != 1 or None in shapes[0] or inputs[0].dtype == "string":
