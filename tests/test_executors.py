@@ -1,6 +1,7 @@
 import ctypes
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from contracts import ExecutorContract, WorkersContract
@@ -93,6 +95,21 @@ class TestSerialExecutor(ExecutorContract):
             assert future.result() == threading.get_ident()
             here.submit(os.getpid)
             assert held == [b""], "the initializer is called once"
+
+    def test_it_leaves_the_global_random_generators_as_they_were(self) -> None:
+        """MLflow would give each study that begins afterwards the same name."""
+
+        def unit() -> None:
+            random.seed(0)
+            np.random.seed(0)
+
+        random.seed(1)
+        np.random.seed(1)
+        expected = random.random(), np.random.random()
+        random.seed(1)
+        np.random.seed(1)
+        SerialExecutor().submit(unit).result()
+        assert (random.random(), np.random.random()) == expected
 
     def test_ctrl_c_ends_the_command_and_not_only_the_unit(self) -> None:
         def unit() -> None:

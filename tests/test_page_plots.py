@@ -105,6 +105,16 @@ def test_wall_time_counts_what_a_trial_had_at_each_rung() -> None:
     assert data.values == (0.4, 0.6, 0.6)
 
 
+def test_wall_time_shows_no_value_that_its_trial_lost_again() -> None:
+    """Where the last epoch counts: the best of a rung is not what the study came to."""
+    overfit = Trial(0, "run0", State.FINISHED, {}, {"loss": {1: -0.9, 3: -0.5}})
+    steady = Trial(1, "run1", State.FINISHED, {}, {"loss": {1: -0.7}})
+    spans = (UnitSpan(0, 2, 1), UnitSpan(7, 9, 3))
+    seen = [TrialView(overfit, 0.5, spans), TrialView(steady, 0.7, (UnitSpan(2, 4, 1),))]
+    data = history.compute_wall_time(snapshot(seen))
+    assert (data.seconds, data.values, data.numbers) == ((2, 9, 9), (0.9, 0.7, 0.7), (0, 1, 1))
+
+
 def test_curves_are_sorted_by_what_became_of_their_trials() -> None:
     seen = [finished(0, 0.5), finished(1, 0.9), finished(2, 0.6), finished(3, 0.4, epochs=3, curve=3)]
     data = curves.compute(snapshot(seen, scheduler="asha", max_epochs=10))

@@ -1,7 +1,9 @@
 """Runs units in this very process, so that breakpoints work in the user's code."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from typing_extensions import override
@@ -39,7 +41,7 @@ class SerialExecutor(Executor):
             raise ConfigError(NO_DEADLINE)
         future: Future[Any] = Future()
         try:
-            with marked():
+            with marked(), _generators_kept():
                 future.set_result(self._run(fn, *args))
         except Stopped as stopped:
             if not noted():
@@ -64,3 +66,16 @@ class SerialExecutor(Executor):
 
     def __exit__(self, *failure: object) -> None:
         self.shutdown()
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Leaves the global random generators as they were: a unit seeds them, and MLflow names runs by them."""
+    import numpy as np
+
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -35,8 +35,7 @@ class Fit:
         weights: keeps those of the epoch whose value counts.
         scorer: computes the study's metric if training does not report it.
         requested_epochs: the `epochs` that we passed to the user's own fit; they are no limit.
-        called: whether the user's code called it.
-        trained_on: the inputs that it was called with last.
+        called, trained_on: whether the user's code called it, and the inputs that it passed last.
         heard: whether the end of an epoch was reported.
     """
 

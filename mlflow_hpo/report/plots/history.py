@@ -88,8 +88,8 @@ class WallTime(base.PlotData):
     """The best value so far by the time since the study began.
 
     Attributes:
-        seconds, values, numbers: of each improvement its time, its value and its trial; the last entry is the
-            end of the study.
+        seconds, values, numbers: of each change of the best its time, its value and its trial; the last entry
+            is the end of the study.
     """
 
     metric: str = ""
@@ -101,11 +101,8 @@ class WallTime(base.PlotData):
 
 
 def compute_wall_time(snapshot: StudySnapshot) -> WallTime:
-    """Returns the data of the plot over wall time: each unit's value at its end, in the order of time."""
-    steps = list[tuple[float, float, int]]()
-    for result in _results(snapshot):
-        if not steps or snapshot.better(result[1], steps[-1][1]):
-            steps.append(result)
+    """Returns the data of the plot over wall time: the best trial at each time, as the study then said it."""
+    steps = _changes(snapshot)
     if not steps:
         return WallTime(missing=base.NO_VALUE)
     end = max(snapshot.seconds, steps[-1][0])
@@ -121,6 +118,24 @@ def compute_wall_time(snapshot: StudySnapshot) -> WallTime:
         baseline=snapshot.baseline.value if snapshot.baseline else None,
         limits=limits,
     )
+
+
+def _changes(snapshot: StudySnapshot) -> list[tuple[float, float, int]]:
+    """Returns (seconds, value, trial) of the best one whenever that changed.
+
+    Where the last epoch counts, the best trial may become worse as it trains on, and another one the best.
+    """
+    changes, values = list[tuple[float, float, int]](), dict[int, float]()
+    loss = snapshot.info.metric.loss
+    for seconds, value, number in _results(snapshot):
+        values[number] = value
+        if changes and number == changes[-1][2]:
+            best = min(values, key=lambda one: (loss(values[one]), one))
+        else:
+            best = number if not changes or snapshot.better(value, changes[-1][1]) else changes[-1][2]
+        if not changes or (values[best], best) != changes[-1][1:]:
+            changes.append((seconds, values[best], best))
+    return changes
 
 
 def _results(snapshot: StudySnapshot) -> list[tuple[float, float, int]]:
