@@ -11,7 +11,7 @@ from rich.console import Console
 from mlflow_hpo.errors import Interrupted, StudyError, alone
 from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.metric import best
-from mlflow_hpo.study.from_python import given_content, with_scorer, with_space
+from mlflow_hpo.study.from_python import given_content, with_code, with_space
 from mlflow_hpo.study.notebook import NotebookDisplay, in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial
 
@@ -51,15 +51,15 @@ def tune(
         trust: the digest of what a resume runs that is not given here, if another began the study.
         progress: whether to show what happens.
         settings: the command line's options, with underscores: `algorithm="gp"`, `max_trials=50`, ... The
-            `metric` may be a scorer of scikit-learn's, or any function `(estimator, x, y)`.
+            `metric` may be a scorer of scikit-learn's, or any function `(estimator, x, y)`; `callbacks` a
+            list of Keras's, or a function that returns one.
 
     Raises:
         HpoError: what was given is wrong, or the study could not go on.
     """
     folder = temporary_folder()
     names, given = given_content(model, space, data, settings, Path(folder.name).resolve())
-    if callable(settings.get("metric")):
-        given, settings = with_scorer(given, settings)
+    given, settings = with_code(given, settings)
     shown = NotebookDisplay if progress and in_notebook() else None
     if shown:
         without_widgets()

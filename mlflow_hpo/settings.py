@@ -66,6 +66,7 @@ Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_
 Name = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value) or None)]
 Model = Annotated[str, BeforeValidator(with_colon)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
+Reference = Annotated[Word, BeforeValidator(with_colon)]
 ClassWeight = Annotated[str | None, BeforeValidator(_class_weight)]
 TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
 WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
@@ -117,6 +118,9 @@ class SearchSettings(BaseModel):
     folds: int = _setting(1, "Cross-validate each trial on so many folds.", ge=1)
     repeats: int = _setting(1, "Train each trial with so many seeds.", ge=1)
     early_stopping: Count = _setting(None, "End a trial when so many epochs brought no better value.")
+    callbacks: Reference = _setting(
+        None, "Function that returns Keras callbacks, or a list of them: file.py:NAME."
+    )
     metric: str = _setting(
         "", "What to optimise: what training reports, or a scorer, as val_f1_macro; empty: by the task."
     )

@@ -11,6 +11,7 @@ from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.cross_validation import Repeated
 from mlflow_hpo.objectives.function import KEYWORD_FORM, FunctionObjective, form_of
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
+from mlflow_hpo.objectives.keras.callbacks import Callbacks
 from mlflow_hpo.objectives.keras.tuner_estimator import HyperEstimator, is_keras_code
 from mlflow_hpo.objectives.sklearn import MetricScorer, SklearnObjective, is_estimator
 from mlflow_hpo.objectives.spec import ObjectiveSpec
@@ -45,10 +46,16 @@ def _single(spec: ObjectiveSpec) -> Objective:
     kind, target = _classified(spec.model, spec.code)
     metric = spec.metric.name if spec.metric else ""
     scorer = load_code(spec.scorer, f"metric {metric!r}") if spec.scorer else None
+    if spec.callbacks and kind != "keras":
+        raise ConfigError(
+            f"callbacks: they are for Keras models, and {shown_name(spec.model)!r} is {_a(kind)}: "
+            "leave them out"
+        )
     if kind == "estimator":
         return SklearnObjective(target, spec.resource, spec.preprocess, metric, scorer)
     if kind == "keras":
-        return KerasObjective(target, spec.preprocess, MetricScorer(metric, scorer))
+        callbacks = Callbacks(spec.callbacks, spec.callbacks_code)
+        return KerasObjective(target, spec.preprocess, MetricScorer(metric, scorer), callbacks)
     if scorer is not None:
         raise ConfigError(
             f"metric: a scorer is for models, and {shown_name(spec.model)!r} is a function: name a metric"
@@ -113,6 +120,10 @@ def _classified_function(function: Callable[..., Any], model: str) -> tuple[str,
 
 def _is_keras(made: Any) -> bool:
     return any(c.__module__.startswith("keras.") and c.__name__ == "Model" for c in type(made).__mro__)
+
+
+def _a(kind: str) -> str:
+    return "an estimator" if kind == "estimator" else f"a {kind}"
 
 
 def _kind(target: Any) -> str:

@@ -36,6 +36,7 @@ class ObjectiveSpec:
         metric: what is optimised; None while the metric is not known.
         at_best: the best epoch's value counts, and its model is logged; not the last epoch's.
         scorer: the digest of what computes the metric, if Python gave that; or empty.
+        callbacks, callbacks_code: Keras callbacks by name, and their digest if Python gave them; or empty.
         options: the digest of the objects that options stand for, if Python gave any; or empty.
         paths: of the hyperparameters that the user's code is given in nested dicts.
         folds, repeats: how often a trial trains its config: on so many folds, with so many seeds.
@@ -52,6 +53,8 @@ class ObjectiveSpec:
     metric: Metric | None = None
     at_best: bool = False
     scorer: str = ""
+    callbacks: str = ""
+    callbacks_code: str = ""
     options: str = ""
     paths: tuple[tuple[str, ...], ...] = ()
     folds: int = 1

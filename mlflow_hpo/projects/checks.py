@@ -12,6 +12,8 @@ FOREIGN = (
     "target_column",
     "task",
     "positive_class",
+    "weight_column",
+    "class_weight",
     "fraction",
     "image_size",
     "preprocess",
@@ -19,6 +21,7 @@ FOREIGN = (
     "repeats",
     "data_seed",
     "final",
+    "callbacks",
 )
 
 
@@ -36,7 +39,9 @@ def check_options(project: ProjectSpec, given: Mapping[str, Any], usual: Mapping
     for name in FOREIGN:
         if given[name] != usual[name]:
             option = name.replace("_", "-")
-            raise ConfigError(f"{option}: {given[name]!r} is not for projects, which load their own data")
+            raise ConfigError(
+                f"{option}: {given[name]!r} is not for projects, which bring their own data and training"
+            )
     if not given["metric"]:
         raise ConfigError("metric: name the metric of the project that is to be optimised")
     if given["scheduler"] == "pbt":

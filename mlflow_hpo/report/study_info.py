@@ -30,8 +30,9 @@ class StudyInfo:
         at_best: the best epoch's value counts, not the last one's.
         data: the data set's name; empty if the study has none.
         warm_start: the run id of the earlier study that informs the algorithm; empty if there is none.
-        code, data_content, scorer, options: digests of the model, the data, what computes the metric, and the
-            objects that options stand for, which were given from Python; empty if they were named.
+        code, data_content, scorer, callbacks, options: digests of the model, the data, what computes the
+            metric, Keras callbacks, and the objects that options stand for, which were given from Python;
+            empty if they were named.
         data_digest: of the rows of data that were given from Python; else empty.
         commit: of a project that was fetched from git; else empty.
     """
@@ -46,6 +47,7 @@ class StudyInfo:
     code: str = ""
     data_content: str = ""
     scorer: str = ""
+    callbacks: str = ""
     options: str = ""
     data_digest: str = ""
     commit: str = ""

@@ -28,16 +28,18 @@ from mlflow_hpo.user_code import GIVEN, check_reference, is_reference
 KNOWN_METRICS = builtin_metrics(CLASSIFICATION)  # of the built-in models on the named data sets
 
 
-def check_asked(settings: Settings, code: str, data: str, scorer: str = "") -> None:
+def check_asked(settings: Settings, code: str, data: str, scorer: str = "", callbacks: str = "") -> None:
     """Raises ConfigError for what can be told to be wrong before anything is loaded.
 
     Args:
-        code, data, scorer: digests of what Python gave; empty if it gave none.
+        code, data, scorer, callbacks: digests of what Python gave; empty if it gave none.
     """
     if settings.project:
         check_options(settings.project, settings.dump(), {name: f.default for name, f in OPTIONS.items()})
     else:
         _check_model(settings, code, data)
+    if settings.callbacks and not callbacks:
+        _check_reference(settings.callbacks, "callbacks")
     _check_search(settings)
     if settings.keep_data and not data:
         raise ConfigError("keep-data: only data that Python gives are kept, and none were given")
@@ -91,10 +93,8 @@ def check_min_epochs(settings: Settings, max_epochs: int) -> None:
 def _check_model(settings: Settings, code: str, data: str) -> None:
     if not is_builtin(settings.model) and not is_reference(settings.model):
         find_model(settings.model)
-    if settings.model.startswith(GIVEN) and not code:
-        raise ConfigError(f"model {settings.model!r} was given from Python: give it again from there")
     if not is_builtin(settings.model) and not code:
-        check_reference(settings.model, "model")
+        _check_reference(settings.model, "model")
     if settings.target_column and (is_named(settings.data or "") or not settings.data):
         where = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "no data")
         raise ConfigError(
@@ -106,6 +106,13 @@ def _check_model(settings: Settings, code: str, data: str) -> None:
         raise ConfigError(f"folds: {settings.folds} folds need data: name a data set")
     if settings.positive_class is not None and not name:
         raise ConfigError(f"positive-class: {settings.positive_class!r} needs data: name a data set")
+
+
+def _check_reference(name: str, what: str) -> None:
+    """Raises ConfigError if code is named wrongly, or was given from Python and is not given now."""
+    if name.startswith(GIVEN):
+        raise ConfigError(f"{what} {name!r} was given from Python: give it again from there")
+    check_reference(name, what)
 
 
 def data_spec(settings: Settings, name: str, content: str) -> DataSpec:
@@ -148,7 +155,8 @@ def is_builtin_study(spec: ObjectiveSpec) -> bool:
 def is_known_study(spec: ObjectiveSpec) -> bool:
     """Tells whether no trial need be tried to know that a built-in model fits its data, and the metric."""
     assert spec.metric is not None
-    return is_builtin_study(spec) and spec.metric.name in KNOWN_METRICS and not spec.scorer
+    named = spec.metric.name in KNOWN_METRICS and not spec.scorer
+    return is_builtin_study(spec) and named and not spec.callbacks
 
 
 def check_fit(info: StudyInfo, model: ModelInfo, space: Space) -> None:

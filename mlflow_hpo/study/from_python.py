@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlflow_hpo.study.source import Given
 
 GIVEN_DATA = "given:data"
+GIVEN_CALLBACKS = "given:callbacks"
 
 
 def given_content(
@@ -63,8 +64,20 @@ def with_space(given: "Given", space: Any) -> "Given":
     return replace(given, space_text=text, options=kept)
 
 
-def with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
-    """Returns what is given by content, and settings that name the metric that a scorer computes."""
+def with_code(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
+    """Returns what is given by content, and settings that name what they gave as Python's objects."""
+    from mlflow_hpo.user_code import save_code
+
+    if callable(settings.get("metric")):
+        given, settings = _with_scorer(given, settings)
+    callbacks = settings.get("callbacks")
+    if callbacks and not isinstance(callbacks, str):
+        given = replace(given, callbacks=save_code(callbacks, given.folder, "callbacks"))
+        settings = {**settings, "callbacks": GIVEN_CALLBACKS}
+    return given, settings
+
+
+def _with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
     from mlflow_hpo.objectives.sklearn import name_of, sign_of, takes_estimator
     from mlflow_hpo.user_code import save_code
 

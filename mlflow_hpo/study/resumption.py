@@ -88,7 +88,9 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
     """
     code, data = given.code or info.code, given.data or info.data_content
     scorer, options = given.scorer or info.scorer, given.options or info.options
-    for digest in {code, scorer, options} - {given.code, given.scorer, given.options, ""}:
+    callbacks = given.callbacks or info.callbacks
+    again = {given.code, given.scorer, given.callbacks, given.options}
+    for digest in {code, scorer, callbacks, options} - again - {""}:
         run.artifacts.fetch_content(digest, given.folder)
     if data and not given.data:
         if not info.settings.keep_data:
@@ -97,7 +99,7 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
                 f"{resume_command(info, run.run_id)}; keep_data=true keeps them with the study"
             )
         run.artifacts.fetch_content(data, given.folder)
-    return replace(given, code=code, data=data, scorer=scorer, options=options)
+    return replace(given, code=code, data=data, scorer=scorer, callbacks=callbacks, options=options)
 
 
 def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyInfo:

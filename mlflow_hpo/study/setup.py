@@ -153,6 +153,7 @@ def _filled_in(
         code=given.code,
         data_content=given.data,
         scorer=given.scorer,
+        callbacks=given.callbacks,
         options=given.options,
         data_digest=data.digest if given.data else "",
         commit=source.commit,

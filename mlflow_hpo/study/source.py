@@ -27,8 +27,9 @@ class Given:
 
     Attributes:
         folder: of this study alone, for contents and what is fetched; its caller removes it.
-        code, data, scorer, options: digests of the model, the data, what computes the metric and the objects
-            behind the space's words that Python gave, in the folder; empty if it gave none.
+        code, data, scorer, callbacks, options: digests of the model, the data, what computes the metric,
+            Keras callbacks and the objects behind the space's words that Python gave, in the folder; empty if
+            it gave none.
         space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
         record: of a study that goes on, what was recorded of its plan.
     """
@@ -37,6 +38,7 @@ class Given:
     code: str = ""
     data: str = ""
     scorer: str = ""
+    callbacks: str = ""
     options: str = ""
     space_text: str = ""
     start_text: str = ""
@@ -66,7 +68,7 @@ class Source:
 
 def find_source(settings: Settings, given: Given) -> Source:
     """Finds what is tuned, and refuses what can be told to be wrong before anything is loaded."""
-    checks.check_asked(settings, given.code, given.data, given.scorer)
+    checks.check_asked(settings, given.code, given.data, given.scorer, given.callbacks)
     space, space_text = _given_space(settings, given)
     start_text = given.start_text or (load_given(settings.start_from) if settings.start_from else "")
     if settings.project is not None:
@@ -81,6 +83,8 @@ def find_source(settings: Settings, given: Given) -> Source:
         resource="none" if every_epoch else settings.resource,
         metric=checks.asked_metric(settings),
         scorer=given.scorer,
+        callbacks=settings.callbacks or "",
+        callbacks_code=given.callbacks,
         options=given.options,
         paths=tuple(paths_of(space).values()) if space else (),
         folds=settings.folds,
@@ -153,8 +157,12 @@ def keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyI
     Args:
         before: the study's record, if it has kept something already.
     """
-    kept = {before.code, before.scorer, before.options, before.data_content} if before else set()
+    kept = {*_code(before), before.data_content} if before else set()
     data = info.data_content if info.settings.keep_data else ""
-    for digest in {info.code, info.scorer, info.options, data} - kept - {""}:
+    for digest in {*_code(info), data} - kept - {""}:
         run.artifacts.keep_content(given.folder / digest)
     remember(run.run_id, info)
+
+
+def _code(info: StudyInfo) -> set[str]:
+    return {info.code, info.scorer, info.callbacks, info.options}

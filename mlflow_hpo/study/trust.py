@@ -40,10 +40,10 @@ def runs_code(info: StudyInfo) -> dict[str, str]:
         parts["data"] = settings.data
     elif info.data_content:
         parts["data"] = f"{CONTENT}{info.data_content}"
-    if info.options:
-        parts["space"] = f"{CONTENT}{info.options}"
-    if info.scorer:
-        parts["metric"] = f"{CONTENT}{info.scorer}"
+    contents = {"space": info.options, "metric": info.scorer, "callbacks": info.callbacks}
+    parts |= {name: f"{CONTENT}{digest}" for name, digest in contents.items() if digest}
+    if settings.callbacks:
+        parts.setdefault("callbacks", settings.callbacks)
     if is_reference(settings.algorithm) and not settings.algorithm.startswith("optuna:"):
         parts["algorithm"] = settings.algorithm
     return parts
@@ -98,6 +98,7 @@ def _is_named(name: str, what: str, options: Mapping[str, Any], given: "Given") 
     """Tells whether a command gives what a study runs, and not only something of that name."""
     if what.startswith(CONTENT):
         content = {"model": given.code, "data": given.data, "metric": given.scorer, "space": given.options}
+        content["callbacks"] = given.callbacks
         return bool(content[name])
     return bool(options.get(name) == what)
 

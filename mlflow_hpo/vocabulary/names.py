@@ -50,7 +50,6 @@ _SETTINGS: Mapping[str, str] = {
     ),
     "data=(x, y)": "x y x_train y_train train_data dataset",
     "a hyperparameter: put it into the space, or into the model": "batch_size learning_rate optimizer loss",
-    "early_stopping=3; other callbacks go into the fit of a HyperModel": "callbacks",
     "retries=2": "max_retries_per_trial max_failures max_consecutive_failed_trials",
     "workers=1, where each takes a whole GPU": "resources_per_trial gpus gpus_per_trial num_gpus n_gpus",
 }

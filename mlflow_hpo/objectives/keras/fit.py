@@ -10,10 +10,12 @@ import numpy as np
 from mlflow_hpo.data import Data
 from mlflow_hpo.data.structure import count
 from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.keras.callbacks import restore_states
 from mlflow_hpo.objectives.keras.fast_epochs import Epochs, epochs_of, is_plain, make_variables
 from mlflow_hpo.objectives.keras.internals import gradients_unsummed, is_fast
 from mlflow_hpo.objectives.keras.rows import Rows, batches, fit_arguments, shuffled_epochs, tensors
 from mlflow_hpo.objectives.keras.scorers import with_score
+from mlflow_hpo.objectives.keras.seeding import reseeder
 from mlflow_hpo.objectives.keras.weights import Snapshot, Weights
 from mlflow_hpo.objectives.progress import as_numbers, check_metrics
 from mlflow_hpo.objectives.sklearn import NO_SCORER, MetricScorer
@@ -30,6 +32,7 @@ class Fit:
 
     Attributes:
         builders_callbacks: Keras callbacks that the builder adds.
+        given: Keras callbacks that the study was given.
         fit_may_answer: the value may be what the user's own fit returns, instead of what an epoch reports.
         counted: the weights that count so far, if this process has them from the trial's last unit.
         weights: keeps those of the epoch whose value counts.
@@ -43,6 +46,7 @@ class Fit:
     model: Any
     data: Data | None
     builders_callbacks: Sequence[Any] = ()
+    given: Sequence[Any] = ()
     fit_may_answer: bool = False
     counted: InitVar[Snapshot | None] = None
     scorer: MetricScorer = NO_SCORER
@@ -63,9 +67,16 @@ class Fit:
         if epochs is not None and int(epochs) != self.requested_epochs:
             self.trial.limit(int(epochs))
         users = self._users_callbacks(given)
+        if not self.fit_may_answer:  # else the user's own fit was given them, to pass on
+            users = [*self.given, *users]
         self.weights.may_change |= bool(users)
         ours: dict[str, Any] = {"epochs": self.trial.epochs, "initial_epoch": self.trial.start, "verbose": 0}
-        ours["callbacks"] = [*self.builders_callbacks, *users, self._reseeder(), self._reporter()]
+        ours["callbacks"] = [
+            *self.builders_callbacks,
+            *users,
+            self._marked(reseeder(self.model, self.trial.seed)),
+            self._reporter(),
+        ]
         with gradients_unsummed(self.model):
             rows, traced = self._rows(x, y, given, users)
             with traced.used(self.trial.seed) if traced else nullcontext():
@@ -76,8 +87,8 @@ class Fit:
         return {} if self.data is None else fit_arguments(self.model, self.data)
 
     def callbacks(self) -> list[Any]:
-        """Returns callbacks for a training loop of the user's, which calls them as Keras would."""
-        return [self._reseeder(), self._reporter()]
+        """Returns callbacks for the user's own fit or training loop, which calls them as Keras would."""
+        return [*self.given, self._marked(reseeder(self.model, self.trial.seed)), self._reporter()]
 
     def scored(self, metrics: Mapping[str, float]) -> Mapping[str, float]:
         """Returns the metrics, and the study's metric if that is a scorer and not among them."""
@@ -141,7 +152,10 @@ class Fit:
             if not self._goes_on(epoch + 1, self.scored(scalars(logs))):
                 self.model.stop_training = True
 
-        return self._marked(LambdaCallback(on_epoch_end=report))
+        def begin(logs: Any) -> None:
+            restore_states(self.given, self.trial)
+
+        return self._marked(LambdaCallback(on_epoch_end=report, on_train_begin=begin))
 
     def _goes_on(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Reports an epoch; one without the metric is only shown if the user's fit may return that."""
@@ -155,19 +169,6 @@ class Fit:
             goes_on = trial.report(epoch, metrics)
         self.weights.note(epoch)
         return goes_on
-
-    def _reseeder(self) -> Any:
-        """Returns a callback that seeds dropout for each epoch: Keras's checkpoints leave its state out."""
-        from keras.callbacks import LambdaCallback
-
-        states = [v for v in self.model.variables if v.name == "seed_generator_state"]
-
-        def reseed(epoch: int, logs: Any) -> None:
-            for i, state in enumerate(states):
-                seeds = np.random.SeedSequence([self.trial.seed, epoch, i]).generate_state(2)
-                state.assign(seeds.astype(state.dtype))
-
-        return self._marked(LambdaCallback(on_epoch_begin=reseed))
 
     def _marked(self, callback: Any) -> Any:
         callback.of_unit = self

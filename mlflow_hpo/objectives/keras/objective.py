@@ -16,6 +16,7 @@ from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.answer import conclude
 from mlflow_hpo.objectives.keras.builders import Builder
+from mlflow_hpo.objectives.keras.callbacks import NO_CALLBACKS, Callbacks, keep_states
 from mlflow_hpo.objectives.keras.fit import Fit, scalars
 from mlflow_hpo.objectives.keras.held import (
     FILE,
@@ -44,11 +45,13 @@ class KerasObjective(Objective):
     Attributes:
         preprocess: `auto`: tables are preprocessed, as part of the model; `none`: they are taken as they are.
         scorer: computes the study's metric where that is a scorer that training does not report.
+        callbacks: those that the study was given.
     """
 
     builder: Builder
     preprocess: str = "auto"
     scorer: MetricScorer = NO_SCORER
+    callbacks: Callbacks = NO_CALLBACKS
     packages: tuple[str, ...] = ("tensorflow", "keras", "numpy")
 
     @override
@@ -67,6 +70,7 @@ class KerasObjective(Objective):
     @override
     def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
         """Runs one forward pass, which traces nothing."""
+        self.callbacks.made(trial)
         rows = model_inputs(trial.data, self.preprocess)
         model = built(self.builder, trial, rows)
         if rows.data is None:
@@ -94,11 +98,13 @@ class KerasObjective(Objective):
         rows = model_inputs(trial.data, self.preprocess)
         model, counted = prepared(self.builder, trial, rows)
         is_own, callbacks = self.builder.has_own_fit, self.builder.callbacks(trial.config, trial.max_epochs)
-        fit = Fit(trial, model, rows.data, callbacks, is_own, counted, self.scorer)
+        given = self.callbacks.made(trial)
+        fit = Fit(trial, model, rows.data, callbacks, given, is_own, counted, self.scorer)
         answer = self.builder.fit(model, trial.config, fit, fit.rows())
         conclude(trial, fit, answer if is_own else None)
         fit.weights.save(always=not fit.called)
         folder = trial.context.folder
+        keep_states(given, folder)
         model.save_weights(folder / FILE)  # the optimizer's state is among them
         if not fit.called:
             (folder / OWN_LOOP).touch()

@@ -7,6 +7,9 @@ go only where that seed begins again.
 """
 
 from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
 
 from mlflow_hpo.objectives.keras.internals import is_fast, kernels_kept
 
@@ -39,3 +42,17 @@ def go_on(seed: int) -> None:
     _used.add(seed)
     with kernels_kept():
         keras.utils.set_random_seed(seed)
+
+
+def reseeder(model: Any, seed: int) -> Any:
+    """Returns a callback that seeds dropout for each epoch: Keras's checkpoints leave its state out."""
+    from keras.callbacks import LambdaCallback
+
+    states = [v for v in model.variables if v.name == "seed_generator_state"]
+
+    def reseed(epoch: int, logs: Any) -> None:
+        for i, state in enumerate(states):
+            seeds = np.random.SeedSequence([seed, epoch, i]).generate_state(2)
+            state.assign(seeds.astype(state.dtype))
+
+    return LambdaCallback(on_epoch_begin=reseed)
