@@ -93,9 +93,9 @@ def epochs_of(model: ModelInfo) -> int:
 
 
 def test_only_a_model_whose_config_says_for_how_long_it_trains_has_its_epochs_from_the_space() -> None:
-    heeding = ModelInfo("own", epochs_in_config=True, needs_data=False)
+    heeding = ModelInfo("own", epochs_param="epochs", needs_data=False)
     assert epochs_of(heeding) == 40
-    assert epochs_of(replace(heeding, epochs_in_config=False)) == 10
+    assert epochs_of(replace(heeding, epochs_param="")) == 10
     assert epochs_of(ModelInfo("own", takes=frozenset({"epochs"}), has_epochs=False, needs_data=False)) == 1
 
 

@@ -48,7 +48,7 @@ def find_model(name: str) -> ModelInfo:
         metric=KERAS_METRICS,
         changeable=("learning_rate", "momentum", "batch_size", "schedule"),
         keeps_best=True,
-        epochs_in_config=True,
+        epochs_param=EPOCHS,
     )
 
 

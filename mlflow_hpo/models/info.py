@@ -28,7 +28,8 @@ class ModelInfo:
         has_resources: whether the user can choose what counts as an epoch.
         keeps_best: whether the model of its best epoch is at hand when its training has ended.
         needs_data: whether it is trained on `data`.
-        epochs_in_config: whether a hyperparameter named `epochs` sets the trial's length.
+        epochs_param: the hyperparameter that sets the trial's length, if there is one.
+        usual_epochs: how long a trial is if nothing says it.
         asks: whether it may ask for its hyperparameters as it runs, so that it needs no space.
         constants: params that each trial of a project logs beside its config.
     """
@@ -45,7 +46,8 @@ class ModelInfo:
     has_resources: bool = False
     keeps_best: bool = False
     needs_data: bool = True
-    epochs_in_config: bool = False
+    epochs_param: str = ""
+    usual_epochs: int = DEFAULT_EPOCHS
     asks: bool = False
     constants: Mapping[str, str] | None = None
 

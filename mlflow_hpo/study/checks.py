@@ -1,18 +1,14 @@
 """Refuses settings that cannot work, each with one line that says what would."""
 
-from collections.abc import Collection
-
 from mlflow_hpo.algorithms import GRID, check_algorithm
 from mlflow_hpo.data import CLASSIFICATION, DataSpec, Roles, check_data
 from mlflow_hpo.data import is_builtin as is_named
-from mlflow_hpo.errors import ConfigError, SetupError, unknown
+from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.execution.serial import NO_DEADLINE
-from mlflow_hpo.metric import INSISTED, Metric, reported_name
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import (
     DEFAULT_EPOCHS,
-    EPOCHS,
     ModelInfo,
-    builtin_metrics,
     find_model,
     is_builtin,
 )
@@ -23,9 +19,8 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import PBT, Budget, check_scheduler, scheduler
 from mlflow_hpo.settings import ALL, DEFAULT_DATA, LARGEST_GRID, OPTIONS, Settings, check_registration
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space
+from mlflow_hpo.study import metrics
 from mlflow_hpo.user_code import GIVEN, check_reference, is_reference
-
-KNOWN_METRICS = builtin_metrics(CLASSIFICATION)  # of the built-in models on the named data sets
 
 
 def check_asked(settings: Settings, code: str, data: str, scorer: str = "", callbacks: str = "") -> None:
@@ -48,22 +43,12 @@ def check_asked(settings: Settings, code: str, data: str, scorer: str = "", call
     if known and settings.task not in ("auto", CLASSIFICATION):
         raise ConfigError(f"task: {settings.task!r} does not fit data {name!r}, which have classes")
     if known and settings.metric and not scorer:
-        _check_builtin_metric(settings.metric)
+        metrics.check_builtin_metric(settings.metric)
     if settings.metric and (known or settings.project):
         Metric.directed(settings.metric, settings.direction)
     if settings.max_epochs or known:  # else the model or the space may say how many
         _check_budget(settings)
     check_registration(settings.register_as, settings.alias, wanted=["force"] if settings.force else [])
-
-
-def _check_builtin_metric(asked: str) -> None:
-    from mlflow_hpo.objectives.sklearn import is_scorer  # NumPy comes with it, and scikit-learn
-
-    name = reported_name(asked)
-    if name in KNOWN_METRICS:
-        check_not_of_training(asked, KNOWN_METRICS)
-    elif not is_scorer(name):
-        raise ConfigError(f"{unknown('metric', name, KNOWN_METRICS)}{_alike(name)}")
 
 
 def _check_search(settings: Settings) -> None:
@@ -131,22 +116,6 @@ def data_spec(settings: Settings, name: str, content: str) -> DataSpec:
     )
 
 
-def asked_metric(settings: Settings) -> Metric | None:
-    """Returns the metric that was asked for; None if that, or its direction, is left open."""
-    try:
-        return Metric.directed(settings.metric, settings.direction) if settings.metric else None
-    except ConfigError:  # it is said once the model is known
-        return None
-
-
-def presumed_metric(name: str, direction: str) -> Metric:
-    """Returns a metric, minimised if its name does not tell: a trial of the model says if there is one."""
-    try:
-        return Metric.directed(name, direction)
-    except ConfigError:
-        return Metric(reported_name(name), maximize=False)
-
-
 def is_builtin_study(spec: ObjectiveSpec) -> bool:
     """Tells whether model and data come with the package, so that nothing need be loaded to know them."""
     return not spec.project and is_builtin(spec.model) and is_named(spec.data.name)
@@ -155,7 +124,7 @@ def is_builtin_study(spec: ObjectiveSpec) -> bool:
 def is_known_study(spec: ObjectiveSpec) -> bool:
     """Tells whether no trial need be tried to know that a built-in model fits its data, and the metric."""
     assert spec.metric is not None
-    named = spec.metric.name in KNOWN_METRICS and not spec.scorer
+    named = spec.metric.name in metrics.KNOWN and not spec.scorer
     return is_builtin_study(spec) and named and not spec.callbacks
 
 
@@ -197,43 +166,9 @@ def check_space(scheduler_name: str, model: ModelInfo, space: Space) -> None:
         )
 
 
-def check_metric(metric: Metric, asked: str, reported: Collection[str] | None) -> None:
-    """Raises HpoError if training will not report the metric, or as one of the rows that it trains on.
-
-    Args:
-        asked: how the metric was named.
-        reported: what training reports; None: only training tells.
-    """
-    if reported is None:
-        return
-    if metric.name not in reported:
-        raise SetupError(f"{unknown('metric', metric.name, reported)}{_alike(metric.name)}")
-    check_not_of_training(asked, reported)
-
-
-def _alike(name: str) -> str:
-    """Returns what follows the metrics of a training, if one of scikit-learn's was meant; else nothing."""
-    from mlflow_hpo.objectives.sklearn import scorers_like
-
-    alike = scorers_like(name)
-    return f", and scikit-learn's scorers: did you mean {' or '.join(alike)}?" if alike else ""
-
-
-def check_not_of_training(asked: str, reported: Collection[str]) -> None:
-    """Raises ConfigError for a metric of the training rows where the validation rows have the same one.
-
-    A model that learns its rows by heart is the best by it; `train:NAME` asks for it nevertheless.
-    """
-    if asked == reported_name(asked) and f"val_{asked}" in reported:
-        raise ConfigError(
-            f"metric {asked!r} is measured on the training rows: "
-            f"give val_{asked}, or {INSISTED}{asked} to insist"
-        )
-
-
-def most_epochs(space: Space) -> int | None:
-    """Returns the most epochs that a config may ask for; None if `epochs` is no hyperparameter."""
-    parameter = space.parameters.get(EPOCHS)
+def most_epochs(space: Space, name: str) -> int | None:
+    """Returns the most epochs that a config may ask for by a hyperparameter; None if there is none."""
+    parameter = space.parameters.get(name)
     if isinstance(parameter, Int | Float):
         return int(parameter.high)
     if isinstance(parameter, Choice):

@@ -13,12 +13,12 @@ from typing import Protocol
 from mlflow_hpo.algorithms import GRID, Algorithm, algorithm, grid_size, is_on_grid
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.metric import Metric
-from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo
+from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import ALL, Settings
 from mlflow_hpo.space import Space, changed, check_where, dump_space, parse_given, parse_space, same
-from mlflow_hpo.study import checks
+from mlflow_hpo.study import checks, metrics
 from mlflow_hpo.study.source import Given, Source, find_source
 from mlflow_hpo.trial import Config, Trial
 
@@ -145,7 +145,7 @@ def _filled_in(
     record, name = given.record, settings.metric or model.metric.get(data.task, FALLBACK_METRIC)
     return StudyInfo(
         settings=settings,
-        metrics=record.metrics if record else (checks.presumed_metric(name, settings.direction),),
+        metrics=record.metrics if record else (metrics.presumed_metric(name, settings.direction),),
         max_epochs=record.max_epochs if record else _max_epochs(settings, source, model, space),
         max_trials=max_trials,
         at_best=record.at_best if record else _is_best_counted(settings, model),
@@ -169,9 +169,9 @@ def _max_epochs(settings: Settings, source: Source, model: ModelInfo, space: Spa
     """Returns the epochs as given, as many as the space asks for, or the default of the model's kind."""
     if source.project:
         return settings.max_epochs or checks.project_budget(source.project)
-    asked = checks.most_epochs(space) if model.epochs_in_config else None
+    asked = checks.most_epochs(space, model.epochs_param)
     if asked is None:
-        return settings.max_epochs or (DEFAULT_EPOCHS if _has_epochs(settings, model, space) else 1)
+        return settings.max_epochs or (model.usual_epochs if _has_epochs(settings, model, space) else 1)
     if settings.max_epochs is not None and settings.max_epochs < asked:
         raise ConfigError(
             f"max-epochs: {settings.max_epochs} is below the {asked} epochs that the space asks for"
@@ -218,8 +218,8 @@ def _tried(plan: StudyPlan, given: Given, inspector: Inspector) -> StudyPlan:
     if plan.spec.project:  # only a run tells
         return replace(plan, metric_is_sure=False)
     reported = inspector.dry_run(plan.spec, plan.model.baseline(plan.space), plan.info.max_epochs)
-    checks.check_not_of_training(plan.info.settings.metric, plan.model.reports)
-    checks.check_metric(plan.info.metric, plan.info.settings.metric, reported)
+    metrics.check_not_of_training(plan.info.settings.metric, plan.model.reports)
+    metrics.check_metric(plan.info.metric, plan.info.settings.metric, reported)
     Metric.directed(plan.info.metric.name, plan.info.settings.direction)  # said only of a metric there is
     return replace(plan, metric_is_sure=reported is not None)
 

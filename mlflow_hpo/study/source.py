@@ -13,7 +13,7 @@ from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space, paths_of
-from mlflow_hpo.study import checks
+from mlflow_hpo.study import checks, metrics
 from mlflow_hpo.study.trust import remember
 from mlflow_hpo.user_code import shown_name
 
@@ -81,7 +81,7 @@ def find_source(settings: Settings, given: Given) -> Source:
         data=checks.data_spec(settings, data, given.data),
         preprocess=settings.preprocess,
         resource="none" if every_epoch else settings.resource,
-        metric=checks.asked_metric(settings),
+        metric=metrics.asked_metric(settings),
         scorer=given.scorer,
         callbacks=settings.callbacks or "",
         callbacks_code=given.callbacks,
@@ -119,7 +119,7 @@ def _project(
     spec = ObjectiveSpec(
         model=asked.name,
         data=DataSpec(""),
-        metric=checks.asked_metric(settings),
+        metric=metrics.asked_metric(settings),
         early_stopping=settings.early_stopping,
         project=prepared.text,
     )

@@ -111,7 +111,7 @@ class Keywords(Builder):
             metric=KERAS_METRICS,
             changeable=changeable(takes),
             keeps_best=True,
-            epochs_in_config=True,
+            epochs_param=EPOCHS,
         )
 
     @override

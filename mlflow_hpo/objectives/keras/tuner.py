@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import ConfigError, StudyError, worded
-from mlflow_hpo.models import KERAS_METRICS, ModelInfo
+from mlflow_hpo.models import EPOCHS, KERAS_METRICS, ModelInfo
 from mlflow_hpo.objectives.keras.builders import CLASSES, SHAPE, Builder, changeable, compiled
 from mlflow_hpo.objectives.keras.fit import Fit
 from mlflow_hpo.objectives.keras.rehearsal import default_metrics, few_rows, in_place_of, rehearsed
@@ -67,7 +67,7 @@ class Tuner(Builder):
             keeps_best=True,
             changeable=changeable(space.names()),
             needs_data=not self.has_own_fit,
-            epochs_in_config=True,
+            epochs_param=EPOCHS,
         )
 
     @override

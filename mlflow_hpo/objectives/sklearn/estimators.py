@@ -16,10 +16,17 @@ def is_estimator(target: Any) -> bool:
     return callable(getattr(target, "fit", None)) and callable(getattr(target, "get_params", None))
 
 
+def last_step(estimator: Any) -> tuple[str, Any]:
+    """Returns the last step of a Pipeline, or the estimator itself, after what leads its params' names."""
+    if not hasattr(estimator, "steps"):
+        return "", estimator
+    name, last = estimator.steps[-1]
+    return f"{name}__", last
+
+
 def targets(estimator: Any, data: Data, part: Part) -> Any:
     """Returns classes by their names, so that predictions are names; only scikit-learn's own take those."""
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-    if data.labels and type(last).__module__.startswith("sklearn."):
+    if data.labels and type(last_step(estimator)[1]).__module__.startswith("sklearn."):
         return np.array(data.labels)[part.y]
     return part.y
 
@@ -44,12 +51,12 @@ def weights(estimator: Any, data: Data, rows: Any = slice(None)) -> dict[str, An
         return {}
     from sklearn.utils.validation import has_fit_parameter
 
-    name, last = estimator.steps[-1] if hasattr(estimator, "steps") else ("", estimator)
+    prefix, last = last_step(estimator)
     if not has_fit_parameter(last, SAMPLE_WEIGHT):
         raise SetupError(
             f"weights: {type(last).__name__} cannot weigh rows: its fit takes no {SAMPLE_WEIGHT}"
         )
-    return {f"{name}__{SAMPLE_WEIGHT}" if name else SAMPLE_WEIGHT: data.training_weights[rows]}
+    return {prefix + SAMPLE_WEIGHT: data.training_weights[rows]}
 
 
 def share(classes: Any, order: Any, part: float) -> Any:

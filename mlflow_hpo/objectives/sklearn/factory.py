@@ -6,6 +6,7 @@ from typing import Any
 
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.models import keyword_defaults
+from mlflow_hpo.objectives.sklearn.boosters import prepare
 from mlflow_hpo.objectives.sklearn.estimators import is_estimator
 from mlflow_hpo.objectives.sklearn.resources import BATCH_SIZE
 from mlflow_hpo.trial import Config
@@ -47,9 +48,12 @@ class EstimatorFactory:
         """
         estimator = self._new(config)
         try:
-            estimator.set_params(**self.params(config))
+            shown = estimator.get_params()  # CatBoost's do not show what is not set, nor may that be None
+            given = self.params(config)
+            estimator.set_params(**{k: v for k, v in given.items() if v is not None or k in shown})
         except ValueError as error:
             raise TrialError(f"{type(estimator).__name__}: {error}") from None
+        prepare(estimator, seed)
         if seed is None:
             return estimator
         unseeded = [k for k, v in estimator.get_params().items() if k.endswith(RANDOM_STATE) and v is None]

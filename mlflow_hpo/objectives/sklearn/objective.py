@@ -11,20 +11,21 @@ from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
 from mlflow_hpo.data.preprocess import ModelInputs, flattened, model_inputs, needs_preprocessing
 from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import HpoError, SetupError, TrialError, worded
-from mlflow_hpo.models import ModelInfo
+from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.scoring import predict_with, scores
-from mlflow_hpo.objectives.sklearn.estimators import share, taken, targets, weights
+from mlflow_hpo.objectives.sklearn.boosters import all_params, fit, rounds_asked
+from mlflow_hpo.objectives.sklearn.estimators import share, taken
 from mlflow_hpo.objectives.sklearn.factory import EstimatorFactory
 from mlflow_hpo.objectives.sklearn.resources import (
-    AUTO,
     BATCH_SIZE,
     NONE,
     Once,
     Param,
     PartialFit,
     Resource,
+    Rounds,
     check_resource,
     resource_of,
 )
@@ -62,17 +63,19 @@ class SklearnObjective(Objective):
     @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
         estimator, arguments = self._factory.make({}), self._factory.arguments
-        params, resource = estimator.get_params(), self._resource
+        params, resource = all_params(estimator), self._resource
         check_resource(resource, name, estimator, params)
         takes = {*params, *arguments, *((BATCH_SIZE,) if isinstance(resource, PartialFit) else ())}
         return ModelInfo(
             name=name,
             defaults={**params, **arguments},
-            takes=frozenset(takes - {resource.name} if isinstance(resource, Param) else takes),
+            takes=frozenset(takes - {resource.name} if type(resource) is Param else takes),
             space_text=getattr(self.target, "space_text", ""),
             metric={CLASSIFICATION: "val_accuracy", REGRESSION: "val_r2"},
             has_epochs=type(resource) is not Once,
             has_resources=True,
+            epochs_param=resource.name if isinstance(resource, Rounds) else "",
+            usual_epochs=rounds_asked(estimator) if isinstance(resource, Rounds) else DEFAULT_EPOCHS,
         )
 
     @override
@@ -101,16 +104,18 @@ class SklearnObjective(Objective):
         assert trial.data is not None
         inputs, resource = self._inputs(trial.data), self._resource
         assert inputs.data is not None
-        restores = trial.start and resource.continues
-        estimator = restored(trial) if restores else self._factory.make(trial.config, trial.seed)
+        estimator = self._factory.make(trial.config, trial.seed)
+        continues = resource.continues(estimator)
+        if trial.start and continues:
+            estimator = restored(trial)
         best = Best(trial)
         for epoch in resource.epochs(trial):
-            resource.advance(estimator, inputs.data, trial, epoch)
-            goes_on = trial.report(epoch, self._scores(estimator, inputs.data))
-            best.note(estimator, epoch)
-            if not goes_on:
+            estimator, reached = resource.advance(estimator, inputs.data, trial, epoch)
+            goes_on = trial.report(reached, self._scores(estimator, inputs.data))
+            best.note(estimator, reached)
+            if not goes_on or reached < epoch:
                 break
-        keep(trial, estimator, resource.continues)
+        keep(trial, estimator, continues)
         estimator = best.of(estimator)
         log(trial, estimator, inputs, self.packages)
         trial.log_cost(estimator.predict, inputs.data.train.x)
@@ -126,7 +131,7 @@ class SklearnObjective(Objective):
 
     @property
     def _resource(self) -> Resource:
-        return resource_of(self.resource, self._factory.make({}) if self.resource == AUTO else None)
+        return resource_of(self.resource, self._factory.make({}))
 
     @property
     def _scorer(self) -> MetricScorer:
@@ -154,8 +159,7 @@ class SklearnObjective(Objective):
         estimator, train = self._factory.make(trial.config, trial.seed), data.train
         rows = share(train.y if data.classes else None, np.arange(len(train)), min(part, 1))
         self._resource.set_budget(estimator, epochs)
-        x, y = taken(train.x, rows), targets(estimator, data, train)[rows]
-        estimator.fit(x, y, **weights(estimator, data, rows))
+        fit(estimator, data, rows, seed=trial.seed)
         estimator.predict(taken(train.x, rows))
         if self._scorer.adds(data, ()):
             self._try_scorer(estimator, data)

@@ -1,6 +1,7 @@
 """What an epoch of an estimator is: a pass over the rows, a share of the rows, or the value of a param."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,17 +11,20 @@ from typing_extensions import override
 from mlflow_hpo.data import Data
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.objectives.handle import Handle
+from mlflow_hpo.objectives.sklearn import boosters
 from mlflow_hpo.objectives.sklearn.estimators import share, taken, targets, weights
 
 AUTO, NONE, PARTIAL_FIT, SAMPLES = "auto", "none", "partial_fit", "samples"
 BATCH_SIZE = "batch_size"
+OURS = {f"val_{name}" for name in ("accuracy", "loss", "r2", "rmse", "mae")}  # what we measure of each epoch
 ROWS_AT_ONCE = 200  # that `partial_fit` sees, if the config has no batch_size
 
 
 class Resource(Protocol):
     """Trains an estimator by epochs."""
 
-    continues: bool  # whether training goes on from a checkpoint; if not, each epoch fits from nothing
+    def continues(self, estimator: Any) -> bool:
+        """Tells whether training goes on from a checkpoint; if not, each epoch fits from nothing."""
 
     def epochs(self, trial: Handle) -> list[int]:
         """Returns the epochs of a unit at which the estimator is trained and scored."""
@@ -28,14 +32,16 @@ class Resource(Protocol):
     def set_budget(self, estimator: Any, epochs: int) -> None:
         """Sets the param that says how long the estimator trains, if there is one."""
 
-    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
-        """Trains the estimator to an epoch."""
+    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> tuple[Any, int]:
+        """Trains to an epoch; returns the estimator, and the epoch where its training ended."""
 
 
 class Once(Resource):
     """Fits all rows, whatever the epoch."""
 
-    continues = False
+    @override
+    def continues(self, estimator: Any) -> bool:
+        return False
 
     @override
     def epochs(self, trial: Handle) -> list[int]:
@@ -46,9 +52,10 @@ class Once(Resource):
         pass
 
     @override
-    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
+    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> tuple[Any, int]:
         self.set_budget(estimator, epoch)
-        estimator.fit(data.train.x, targets(estimator, data, data.train), **weights(estimator, data))
+        boosters.fit(estimator, data, seed=trial.seed)
+        return estimator, epoch
 
 
 @dataclass(frozen=True)
@@ -66,34 +73,82 @@ class Samples(Once):
     """Fits epoch / max_epochs of the rows, stratified."""
 
     @override
-    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
+    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> tuple[Any, int]:
         order = _order(data, trial, epoch)
         rows = share(data.train.y if data.classes else None, order, epoch / trial.max_epochs)
-        x, y = taken(data.train.x, rows), targets(estimator, data, data.train)[rows]
-        estimator.fit(x, y, **weights(estimator, data, rows))
+        boosters.fit(estimator, data, rows, seed=trial.seed)
+        return estimator, epoch
 
 
 class PartialFit(Once):
     """Passes over the rows once an epoch."""
 
-    continues = True
+    @override
+    def continues(self, estimator: Any) -> bool:
+        return True
 
     @override
     def epochs(self, trial: Handle) -> list[int]:
         return list(range(trial.start + 1, trial.epochs + 1))
 
     @override
-    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> None:
+    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> tuple[Any, int]:
         order, y = _order(data, trial, epoch), targets(estimator, data, data.train)
         size = int(trial.config.get(BATCH_SIZE, ROWS_AT_ONCE))
         classes = {"classes": np.unique(y)} if data.classes else {}
         for rows in np.split(order, range(size, len(order), size)):
             counts = weights(estimator, data, rows)
             estimator.partial_fit(taken(data.train.x, rows), y[rows], **classes, **counts)
+        return estimator, epoch
+
+
+@dataclass(frozen=True)
+class Rounds(Param):
+    """Boosts one round an epoch.
+
+    A booster goes on from its checkpoint if it then equals one that is boosted at once.
+    """
+
+    @override
+    def continues(self, estimator: Any) -> bool:
+        return boosters.repeats(estimator)
+
+    @override
+    def epochs(self, trial: Handle) -> list[int]:
+        """Returns the rungs; every round if each is to be judged."""
+        if rounds := trial.config.get(self.name):
+            trial.limit(int(rounds))
+        if trial.context.early_stopping or trial.context.at_best:
+            return list(range(trial.start + 1, trial.epochs + 1))
+        return trial.stops
+
+    @override
+    def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> tuple[Any, int]:
+        from sklearn.base import clone
+
+        before, done = (
+            (estimator, trial.reached) if trial.reached and self.continues(estimator) else (None, 0)
+        )
+        new = clone(estimator)
+        self.set_budget(new, epoch - done)
+        boosters.fit(new, data, before=before, watched=True, rounds_are_given=True)
+        with suppress(Exception):  # CatBoost's params cannot be changed any more
+            self.set_budget(new, epoch)
+        for number in range(trial.reached - done, epoch - done):
+            values = {
+                f"val_{name}": curve[number]
+                for name, curve in boosters.curves(new).items()
+                if number < len(curve)
+            }
+            trial.reporter.on_report(done + number + 1, {n: v for n, v in values.items() if n not in OURS})
+        return new, done + boosters.rounds_boosted(new, epoch - done)
 
 
 def resource_of(name: str, estimator: Any) -> Resource:
-    """Returns the resource that a setting names; `auto`: a pass over the rows, if the estimator can."""
+    """Returns the resource that a setting names; `auto`: a round, or a pass over the rows, if it has one."""
+    rounds = boosters.rounds_param(estimator)
+    if rounds and name in (AUTO, rounds):
+        return Rounds(rounds)
     if name == PARTIAL_FIT or (name == AUTO and hasattr(estimator, PARTIAL_FIT)):
         return PartialFit()
     if name == SAMPLES:
@@ -109,6 +164,8 @@ def check_resource(resource: Resource, model: str, estimator: Any, params: Mappi
     """
     if isinstance(resource, PartialFit) and not hasattr(estimator, PARTIAL_FIT):
         raise ConfigError(f"resource: model {model!r} has no partial_fit: give samples, or one of its params")
+    if isinstance(resource, Rounds):
+        return
     if isinstance(resource, Param) and resource.name not in params:
         whole = sorted(k for k, v in params.items() if isinstance(v, int) and not isinstance(v, bool))
         names = ", ".join([PARTIAL_FIT, SAMPLES, *whole])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from importlib.metadata import packages_distributions
 from typing import Any
 
 from mlflow_hpo.data.preprocess import ModelInputs
@@ -15,7 +16,7 @@ BEST_FILE = "best_estimator.joblib"
 
 
 def restored(trial: Handle) -> Any:
-    """Returns the estimator of the checkpoint, with the trial's config.
+    """Returns the estimator of the checkpoint.
 
     Raises:
         TrialError: the checkpoint holds none.
@@ -25,9 +26,7 @@ def restored(trial: Handle) -> Any:
     file = trial.checkpoint / FILE
     if not file.exists():
         raise TrialError(f"the checkpoint of epoch {trial.start} holds no {FILE}")
-    estimator = joblib.load(file)
-    params = estimator.get_params()
-    return estimator.set_params(**{k: v for k, v in trial.config.items() if k in params})
+    return joblib.load(file)
 
 
 def keep(trial: Handle, estimator: Any, continues: bool) -> None:
@@ -75,7 +74,7 @@ def log(trial: Handle, estimator: Any, inputs: ModelInputs, packages: Sequence[s
     if inputs.transformer is not None:
         model = Pipeline([("preprocess", inputs.transformer), ("model", estimator)])
     example = head(inputs.raw.train.x)
-    pinned = versions("mlflow", *packages, *_package_of(estimator))
+    pinned = versions("mlflow", *packages, *_packages_of(estimator))
     trial.log_model(
         "sklearn",
         model,
@@ -86,6 +85,8 @@ def log(trial: Handle, estimator: Any, inputs: ModelInputs, packages: Sequence[s
     )
 
 
-def _package_of(estimator: Any) -> set[str]:
-    """Returns the package that an estimator of another library comes from."""
-    return {type(estimator).__module__.split(".")[0]} - {"sklearn", "mlflow_hpo", "__main__"}
+def _packages_of(estimator: Any) -> set[str]:
+    """Returns the distributions that an estimator of another library, or a Pipeline's steps, come from."""
+    steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
+    modules = {type(step).__module__.split(".")[0] for step in steps} - {"sklearn", "mlflow_hpo", "__main__"}
+    return {name for module in modules for name in packages_distributions().get(module, [])}
