@@ -11,7 +11,13 @@ from rich.console import Console
 from mlflow_hpo.errors import Interrupted, StudyError, alone
 from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.metric import best
-from mlflow_hpo.study.from_python import given_content, with_code, with_space
+from mlflow_hpo.study.from_python import (
+    check_folds_of_project,
+    given_content,
+    with_code,
+    with_space,
+    with_splits,
+)
 from mlflow_hpo.study.notebook import NotebookDisplay, in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial
 
@@ -101,6 +107,7 @@ def tune_project(
     """
     from mlflow_hpo.projects.spec import given_project
 
+    check_folds_of_project(settings.get("folds"))
     fixed = {name: str(value) for name, value in (parameters or {}).items()}
     project = given_project(
         uri, entry_point=entry_point, parameters=fixed, version=version, env_manager=env_manager
@@ -142,6 +149,7 @@ def _driven(
     from mlflow_hpo.settings import read_settings
     from mlflow_hpo.study import lifecycle
 
+    given, options = with_splits(given, options, resume)
     if resume is None:
         return lifecycle.start(read_settings(options), console, given, shown)
     return lifecycle.resume(resume, options, console, given, shown, **again)

@@ -90,6 +90,9 @@ class SearchSettings(BaseModel):
     task: str = _setting("auto", "classification, regression, or auto: by the values to predict.")
     positive_class: Name = _setting(None, "Class of two that scorers call positive; empty: the second.")
     weight_column: Word = _setting(None, "Column that says how much each row of a table counts.")
+    group_column: Word = _setting(None, "Column whose equal values are never apart in a split.")
+    time_column: Word = _setting(None, "Column to split by: the past trains, the future tests.")
+    part_column: Word = _setting(None, "Column that says train, validation or test.")
     class_weight: ClassWeight = _setting(None, 'What each class counts: balanced, or {"no": 1, "yes": 3}.')
     fraction: float = _setting(
         1.0, "Part of the rows that the search trains on; the winner is trained on all.", gt=0, le=1

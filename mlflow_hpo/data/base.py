@@ -22,9 +22,15 @@ class Roles:
 
     Attributes:
         weight: how much each row counts.
+        group: rows with the same value are never in different parts.
+        time: rows are tested on what comes after those that are trained on.
+        part: which part a row is in.
     """
 
     weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class DataSpec:
         content: the digest of data that were given from Python (`user_code.read_content`); else empty.
         positive: the class of two that is the positive one; None: the second in sorted order.
         class_weight: how much each class counts in training, see `class_weight_text`; or empty.
+        splits: the digest of the folds that Python gave (`splits.Splits`); or empty.
     """
 
     name: str
@@ -54,6 +61,7 @@ class DataSpec:
     positive: str | None = None
     class_weight: str = ""
     roles: Roles = Roles()
+    splits: str = ""
 
     @property
     def columns(self) -> dict[str, str]:
@@ -71,11 +79,15 @@ class Part:
             several inputs are a dict or a tuple of arrays.
         y: targets: int64 classes from 0, or float32 values of shape (rows, ...); or several.
         weights: how much each row counts, float32; None: all the same.
+        group: the number of each row's group; None: each may be cut from any other.
+        time: a number for each row that grows with time; None: their order means nothing.
     """
 
     x: Any
     y: Any
     weights: Array | None = None
+    group: Array | None = None
+    time: Array | None = None
 
     def __len__(self) -> int:
         return count(self.y)
@@ -91,7 +103,7 @@ class Part:
 
     @property
     def _columns(self) -> tuple[Any, ...]:
-        return self.x, self.y, self.weights
+        return self.x, self.y, self.weights, self.group, self.time
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +116,8 @@ class Data:
         classes: number of classes; 0 for regression.
         labels: names of the classes, by number; () if they are numbers from 0.
         positive: of two classes the number of the one that precision, recall and their like are about.
+        cuts: the folds as Python gave them: the positions of the rows to train and to validate on among those
+            of the training and the validation part; () if the rule of the rows says.
     """
 
     name: str
@@ -116,6 +130,7 @@ class Data:
     test: Part
     positive: int = 1
     class_weight: str = ""
+    cuts: tuple[tuple[Array, Array], ...] = ()
 
     @property
     def shape(self) -> Any:
@@ -149,14 +164,14 @@ class Data:
     def recut(self, train: Part, validation: Part) -> Self:
         """Returns the data with other training and validation rows; the test part stays."""
         changed = digest(train, validation, self.test)
-        return replace(self, digest=changed, train=train, validation=validation)
+        return replace(self, digest=changed, train=train, validation=validation, cuts=())
 
 
 def digest(*parts: Part) -> str:
     """Computes `Data.digest`, which is the same on every machine."""
     sha = hashlib.sha256()
     for part in parts:
-        for column in (part.x, part.y, part.weights):
+        for column in (part.x, part.y, part.weights, part.group, part.time):
             for content in _contents(column):
                 sha.update(content)
     return sha.hexdigest()[:12]

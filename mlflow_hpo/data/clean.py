@@ -6,7 +6,8 @@ import numpy as np
 
 from mlflow_hpo.data.base import Array, Part
 from mlflow_hpo.data.numbers import as_array, as_floats, as_weights
-from mlflow_hpo.data.sources.base import RawData
+from mlflow_hpo.data.roles import as_groups, as_times
+from mlflow_hpo.data.sources.base import RawData, RawRows
 from mlflow_hpo.data.structure import count, each, is_several, is_table, members, names
 from mlflow_hpo.data.targets import as_targets, numbered
 from mlflow_hpo.errors import DataError
@@ -31,8 +32,7 @@ def cleaned(raw: RawData, task: str) -> tuple[dict[str, Part], tuple[str, ...], 
         if not count(x):
             raise DataError(f"{name} part: there are no rows")
     targets, labels, classes = numbered(list(ys.values()), task)
-    weights = {n: None if r.weights is None else as_weights(r.weights, n) for n, r in raw.parts.items()}
-    parts = {n: Part(xs[n], y, weights[n]) for n, y in zip(xs, targets, strict=True)}
+    parts = {n: Part(xs[n], y, **_roles(raw.parts[n], n)) for n, y in zip(xs, targets, strict=True)}
     for name, part in parts.items():
         _check_rows(part, name)
     if len({part.weights is None for part in parts.values()}) > 1:
@@ -40,11 +40,22 @@ def cleaned(raw: RawData, task: str) -> tuple[dict[str, Part], tuple[str, ...], 
     return parts, labels, classes
 
 
+def _roles(rows: RawRows, name: str) -> dict[str, Array]:
+    roles = {
+        "weights": lambda values: as_weights(values, name),
+        "group": as_groups,
+        "time": as_times,
+    }
+    columns = {role: getattr(rows, role) for role in roles}
+    return {role: roles[role](values) for role, values in columns.items() if values is not None}
+
+
 def _check_rows(part: Part, name: str) -> None:
-    columns = [("x", part.x), ("y", part.y), ("weights", part.weights)]
+    roles = {"weights": part.weights, "group-column": part.group, "time-column": part.time}
+    columns = {"x": part.x, "y": part.y, **roles}
     counts = {
         what + which: len(values)
-        for what, column in columns
+        for what, column in columns.items()
         if column is not None
         for which, values in zip(names(column), members(column), strict=True)
     }

@@ -4,14 +4,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from mlflow_hpo.data.base import AUTO, TASKS, Data, DataSpec, Part, digest
 from mlflow_hpo.data.clean import cleaned
+from mlflow_hpo.data.parts import by_column, in_parts, to_fold
+from mlflow_hpo.data.rules import TooFewError
 from mlflow_hpo.data.sources import arrays, functions, given, images, named, tables
 from mlflow_hpo.data.sources.base import RawData, Source
-from mlflow_hpo.data.split import TEST, VALIDATION, TooFewError, sample, split
+from mlflow_hpo.data.splits import Splits, made
 from mlflow_hpo.data.weights import check_class_weight
 from mlflow_hpo.errors import ConfigError, DataError, unknown
 from mlflow_hpo.user_code import GIVEN, is_reference
@@ -63,16 +66,17 @@ def check_data(spec: DataSpec) -> None:
     kind = _kind(spec.name) if spec.name else None
     for option, name in [] if kind and kind.has_columns else spec.columns.items():
         raise ConfigError(f"{option} {name!r} of data {spec.name!r}: only a table has columns")
+    if spec.roles.group and spec.roles.time:
+        raise ConfigError("group-column and time-column are two rules for what may be apart: give one")
     if kind:
         kind.source.check(spec)
 
 
 @lru_cache(maxsize=KEPT)
 def load_data(spec: DataSpec) -> Data:
-    """Loads a data set and splits it by the seed, stratified by class. The last data sets are kept.
+    """Loads a data set and splits it, see `parts.in_parts`. The last data sets are kept.
 
-    If the source brings no test part, a fifth of the rows becomes one; if it brings no validation part,
-    a fifth of the rest. Without a name, the data have no rows.
+    Without a name, the data have no rows.
 
     Raises:
         ConfigError: see `check_data`.
@@ -91,6 +95,22 @@ def load_data(spec: DataSpec) -> Data:
         raise DataError(f"data {_display_name(spec.name)!r}: {error}{hint}") from None
 
 
+def made_splits(splitter: Any, spec: DataSpec) -> Splits:
+    """Makes folds of a data set, see `splits.made`.
+
+    Raises:
+        ConfigError, DataError: see `load_data` and `splits.made`.
+    """
+    check_data(spec)
+    raw = _kind(spec.name).source.load(spec)
+    try:
+        parts, _, _ = cleaned(raw, raw.task if spec.task == AUTO else spec.task)
+        parts = parts if raw.train.part is None else by_column(parts, raw.train.part)
+        return made(splitter, to_fold(parts), "test" in parts, spec.seed)
+    except DataError as error:
+        raise DataError(f"data {_display_name(spec.name)!r}: {error}") from None
+
+
 def _kind(name: str) -> Kind:
     for kind in KINDS:
         if kind.matches(name):
@@ -101,17 +121,22 @@ def _kind(name: str) -> Kind:
 def _split(spec: DataSpec, raw: RawData) -> Data:
     task = raw.task if spec.task == AUTO else spec.task
     parts, labels, classes = cleaned(raw, task)
-    train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
-    if test is None:
-        train, test = split(train, TEST, spec.seed, labels)
-    if validation is None:
-        train, validation = split(train, VALIDATION, spec.seed, labels)
-    train, validation = (sample(part, spec.fraction, spec.seed, labels) for part in (train, validation))
-    name, seen = _display_name(spec.name), digest(train, validation, test)
     names = labels or tuple(map(str, range(classes)))
     check_class_weight(spec.class_weight, names)
-    positive, counts = _positive(spec.positive, names), spec.class_weight
-    return Data(name, raw.source, seen, classes, labels, train, validation, test, positive, counts)
+    (train, validation, test), cuts = in_parts(spec, parts, raw.train.part, labels)
+    return Data(
+        name=_display_name(spec.name),
+        source=raw.source,
+        digest=digest(train, validation, test),
+        classes=classes,
+        labels=labels,
+        train=train,
+        validation=validation,
+        test=test,
+        positive=_positive(spec.positive, names),
+        class_weight=spec.class_weight,
+        cuts=cuts,
+    )
 
 
 def _positive(name: str | None, classes: Sequence[str]) -> int:

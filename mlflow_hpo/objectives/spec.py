@@ -16,12 +16,14 @@ class DataInfo:
         classes: how many; 0 for regression.
         rows: to train on.
         digest: of their content.
+        validates: whether there are rows to validate on, or folds are to be cut.
     """
 
     task: str = ""
     classes: int = 0
     rows: int = 0
     digest: str = ""
+    validates: bool = True
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ class StudyInfo:
         at_best: the best epoch's value counts, not the last one's.
         data: the data set's name; empty if the study has none.
         warm_start: the run id of the earlier study that informs the algorithm; empty if there is none.
-        code, data_content, scorer, callbacks, options: digests of the model, the data, what computes the
-            metric, Keras callbacks, and the objects that options stand for, which were given from Python;
-            empty if they were named.
+        code, data_content, scorer, callbacks, options, splits: digests of the model, the data, what computes the
+            metric, Keras callbacks, the objects that options stand for and the folds, which Python gave; empty
+            if it gave none.
         data_digest: of the rows of data that were given from Python; else empty.
         commit: of a project that was fetched from git; else empty.
     """
@@ -49,6 +49,7 @@ class StudyInfo:
     scorer: str = ""
     callbacks: str = ""
     options: str = ""
+    splits: str = ""
     data_digest: str = ""
     commit: str = ""
 
@@ -119,6 +120,11 @@ class StudyInfo:
     def worker_count(self) -> int:
         """The number of workers."""
         return worker_count(self.settings, self.max_trials)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """The digests of what Python gave and the study keeps, whatever it is asked to keep."""
+        return self.code, self.scorer, self.callbacks, self.options, self.splits
 
     @property
     def given_in_python(self) -> bool:

@@ -1,5 +1,7 @@
 """Refuses settings that cannot work, each with one line that says what would."""
 
+from dataclasses import fields
+
 from mlflow_hpo.algorithms import GRID, check_algorithm
 from mlflow_hpo.data import CLASSIFICATION, DataSpec, Roles, check_data
 from mlflow_hpo.data import is_builtin as is_named
@@ -100,8 +102,12 @@ def _check_reference(name: str, what: str) -> None:
     check_reference(name, what)
 
 
-def data_spec(settings: Settings, name: str, content: str) -> DataSpec:
-    """Returns what a process must know to load the data."""
+def data_spec(settings: Settings, name: str, content: str, splits: str = "") -> DataSpec:
+    """Returns what a process must know to load the data.
+
+    Args:
+        content, splits: digests of the data and the folds that Python gave; empty if it gave none.
+    """
     return DataSpec(
         name=name,
         seed=settings.split_seed,
@@ -112,7 +118,8 @@ def data_spec(settings: Settings, name: str, content: str) -> DataSpec:
         content=content,
         positive=settings.positive_class,
         class_weight=settings.class_weight or "",
-        roles=Roles(settings.weight_column),
+        roles=Roles(**{f.name: getattr(settings, f"{f.name}_column") for f in fields(Roles)}),
+        splits=splits,
     )
 
 

@@ -19,6 +19,10 @@ MEASURE: dict[str, Callable[[StudyInfo], object]] = {
     "repeats": lambda info: info.settings.repeats,
     "resource": lambda info: info.settings.resource,
     "target": lambda info: info.settings.target_column,
+    "group-column": lambda info: info.settings.group_column,
+    "time-column": lambda info: info.settings.time_column,
+    "part-column": lambda info: info.settings.part_column,
+    "folds from Python": lambda info: info.splits[:12] or None,
     "data-seed": lambda info: info.settings.split_seed,
 }
 

@@ -1,6 +1,6 @@
 """Turns what Python gives, such as functions and DataFrames, into settings and contents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,23 +29,83 @@ def given_content(
     from mlflow_hpo.user_code import GIVEN, save_code
 
     names: dict[str, Any] = {"model": model, "data": None if data is None else str(data)}
+    roles = _role_values(settings)
     given = with_space(Given(folder), space)
     if not isinstance(model, str):
         given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
         names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
+    names |= {f"{role}_column": getattr(values, "name", None) or role for role, values in roles.items()}
     if data is not None and not isinstance(data, str | Path):
-        given = replace(given, data=save_data(data, folder, _columns(settings)))
+        given = replace(given, data=save_data(data, folder, _columns(settings, roles), roles))
         names["data"] = GIVEN_DATA
+    elif roles:
+        option = f"{next(iter(roles))}-column"
+        raise ConfigError(f"{option}: values are for data from Python: name a column of the data")
     return {name: value for name, value in names.items() if value is not None}, given
 
 
-def _columns(settings: Mapping[str, Any]) -> "DataSpec":
+def _role_values(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the roles of rows that are given by their values, not by the name of a column."""
+    from mlflow_hpo.data import Roles
+
+    roles = {f.name: settings.get(f"{f.name}_column") for f in fields(Roles)}
+    return {
+        role: values
+        for role, values in roles.items()
+        if isinstance(values, list | tuple) or hasattr(values, "shape")
+    }
+
+
+def _columns(settings: Mapping[str, Any], values: Mapping[str, Any]) -> "DataSpec":
     """Returns the columns that settings name, of data from Python."""
     from mlflow_hpo.data import DataSpec, Roles
 
     target = settings.get("target_column") or settings.get("target")
-    roles = {f.name: settings.get(f"{f.name}_column") for f in fields(Roles)}
+    roles = {f.name: settings.get(f"{f.name}_column") for f in fields(Roles) if f.name not in values}
     return DataSpec("given", target=target if isinstance(target, str) else None, roles=Roles(**roles))
+
+
+def with_splits(
+    given: "Given", options: Mapping[str, Any], resume: str | None
+) -> tuple["Given", dict[str, Any]]:
+    """Makes folds of a splitter or pairs of positions, where one is given; returns also how many there are.
+
+    Args:
+        resume: the study that goes on, whose settings count where none are given again; or None.
+    """
+    splitter = options.get("folds")
+    if not _is_splitter(splitter):
+        return given, {**options}
+    from mlflow_hpo.data import made_splits
+    from mlflow_hpo.settings import read_settings
+    from mlflow_hpo.study.checks import data_spec
+    from mlflow_hpo.user_code import use_contents
+
+    settings = read_settings({**_recorded(resume), **options, "folds": 1})
+    if not settings.data:
+        raise ConfigError(f"folds: {type(splitter).__name__} splits data: name a data set")
+    use_contents(given.folder)
+    splits = made_splits(splitter, data_spec(settings, settings.data, given.data))
+    return replace(given, splits=splits.save(given.folder)), {**options, "folds": len(splits.cuts)}
+
+
+def check_folds_of_project(folds: Any) -> None:
+    """Raises ConfigError if a project is to be tuned on folds of a splitter."""
+    if _is_splitter(folds):
+        raise ConfigError(f"folds: {type(folds).__name__} is not for projects, which load their own data")
+
+
+def _is_splitter(folds: Any) -> bool:
+    return not isinstance(folds, str | bytes) and (hasattr(folds, "split") or isinstance(folds, Iterable))
+
+
+def _recorded(study: str | None) -> Mapping[str, Any]:
+    if study is None:
+        return {}
+    from mlflow_hpo.store import Connection, find_study, store_errors
+
+    with store_errors():
+        return find_study(Connection(), study).settings
 
 
 def with_space(given: "Given", space: Any) -> "Given":

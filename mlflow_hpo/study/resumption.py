@@ -88,9 +88,11 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
     """
     code, data = given.code or info.code, given.data or info.data_content
     scorer, options = given.scorer or info.scorer, given.options or info.options
-    callbacks = given.callbacks or info.callbacks
-    again = {given.code, given.scorer, given.callbacks, given.options}
-    for digest in {code, scorer, callbacks, options} - again - {""}:
+    callbacks, splits = given.callbacks or info.callbacks, given.splits or info.splits
+    if splits != info.splits:
+        raise StudyError(f"study {run.run_id} began with other folds than those given now")
+    again = {given.code, given.scorer, given.callbacks, given.options, given.splits}
+    for digest in {code, scorer, callbacks, options, splits} - again - {""}:
         run.artifacts.fetch_content(digest, given.folder)
     if data and not given.data:
         if not info.settings.keep_data:
@@ -99,7 +101,8 @@ def recorded_contents(run: StudyRun, info: StudyInfo, given: Given) -> Given:
                 f"{resume_command(info, run.run_id)}; keep_data=true keeps them with the study"
             )
         run.artifacts.fetch_content(data, given.folder)
-    return replace(given, code=code, data=data, scorer=scorer, callbacks=callbacks, options=options)
+    given = replace(given, code=code, data=data, scorer=scorer, callbacks=callbacks)
+    return replace(given, options=options, splits=splits)
 
 
 def check_same(run: StudyRun, settings: Settings, planned: StudyPlan) -> StudyInfo:

@@ -142,6 +142,8 @@ def _filled_in(
     """
     if model.needs_data and not data.task:
         raise ConfigError(f"data: model {model.name!r} is trained on data: name a data set")
+    if not data.validates:
+        raise ConfigError("part-column: no row is in the part validation: name one, or give folds")
     record, name = given.record, settings.metric or model.metric.get(data.task, FALLBACK_METRIC)
     return StudyInfo(
         settings=settings,
@@ -155,6 +157,7 @@ def _filled_in(
         scorer=given.scorer,
         callbacks=given.callbacks,
         options=given.options,
+        splits=given.splits,
         data_digest=data.digest if given.data else "",
         commit=source.commit,
         warm_start=record.warm_start if record else "",

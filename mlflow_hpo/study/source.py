@@ -27,9 +27,9 @@ class Given:
 
     Attributes:
         folder: of this study alone, for contents and what is fetched; its caller removes it.
-        code, data, scorer, callbacks, options: digests of the model, the data, what computes the metric,
-            Keras callbacks and the objects behind the space's words that Python gave, in the folder; empty if
-            it gave none.
+        code, data, scorer, callbacks, options, splits: digests of the model, the data, what computes the metric,
+            Keras callbacks, the objects behind the space's words and the folds that Python gave, in the
+            folder; empty if it gave none.
         space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
         record: of a study that goes on, what was recorded of its plan.
     """
@@ -40,6 +40,7 @@ class Given:
     scorer: str = ""
     callbacks: str = ""
     options: str = ""
+    splits: str = ""
     space_text: str = ""
     start_text: str = ""
     record: StudyInfo | None = None
@@ -78,7 +79,7 @@ def find_source(settings: Settings, given: Given) -> Source:
     spec = ObjectiveSpec(
         model=settings.model,
         code=given.code,
-        data=checks.data_spec(settings, data, given.data),
+        data=checks.data_spec(settings, data, given.data, given.splits),
         preprocess=settings.preprocess,
         resource="none" if every_epoch else settings.resource,
         metric=metrics.asked_metric(settings),
@@ -157,12 +158,8 @@ def keep_contents(run: "StudyRun", info: StudyInfo, given: Given, before: StudyI
     Args:
         before: the study's record, if it has kept something already.
     """
-    kept = {*_code(before), before.data_content} if before else set()
+    kept = {*before.contents, before.data_content} if before else set()
     data = info.data_content if info.settings.keep_data else ""
-    for digest in {*_code(info), data} - kept - {""}:
+    for digest in {*info.contents, data} - kept - {""}:
         run.artifacts.keep_content(given.folder / digest)
     remember(run.run_id, info)
-
-
-def _code(info: StudyInfo) -> set[str]:
-    return {info.code, info.scorer, info.callbacks, info.options}

@@ -6,7 +6,11 @@ from difflib import get_close_matches
 
 # What does it here, as an argument of `tune` -> its names there.
 _SETTINGS: Mapping[str, str] = {
-    "folds=5": "cv n_splits k_folds",
+    "folds=5, or a splitter of scikit-learn's": "cv n_splits k_folds",
+    "group_column=NAME, or the values": "groups group group_by group_col",
+    "weight_column=NAME": "sample_weight sample_weights weight_col",
+    "time_column=NAME": "time_col date_column timestamp_column datetime_column",
+    "part_column=NAME": "split_column split_col fold_column subset_column",
     "max_trials=20, the baseline among them": (
         "n_trials n_iter num_samples max_evals n_calls num_trials trials hyperband_iterations"
     ),

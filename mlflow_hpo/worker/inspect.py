@@ -11,6 +11,7 @@ from mlflow_hpo.errors import SetupError
 from mlflow_hpo.worker.startup import data_of, user_errors
 
 if TYPE_CHECKING:
+    from mlflow_hpo.data import Data
     from mlflow_hpo.models import ModelInfo
     from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 
@@ -25,12 +26,19 @@ def describe(spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
         HpoError: they cannot be loaded.
     """
     from mlflow_hpo.objectives.find import find_objective
-    from mlflow_hpo.objectives.spec import DataInfo
 
     with user_errors(f"model {name!r} or its data cannot be loaded: "):
         data = data_of(spec)
-        data_info = DataInfo(data.task, data.classes, len(data.train), data.digest) if data else DataInfo()
-        return find_objective(spec).describe(name, data), data_info
+        return find_objective(spec).describe(name, data), _data_info(data, spec.folds)
+
+
+def _data_info(data: Data | None, folds: int) -> DataInfo:
+    from mlflow_hpo.objectives.spec import DataInfo
+
+    if data is None:
+        return DataInfo()
+    validates = folds > 1 or len(data.validation) > 0
+    return DataInfo(data.task, data.classes, len(data.train), data.digest, validates)
 
 
 @user_errors("the model cannot be built with its baseline: ", SetupError)

@@ -9,11 +9,14 @@ from mlflow_hpo.data.base import AUTO, DataSpec
 
 @dataclass(frozen=True)
 class RawRows:
-    """Inputs and targets as a source has them, and perhaps weights, not yet cleaned."""
+    """Inputs and targets as a source has them, and what the rows' `Roles` say; not yet cleaned."""
 
     x: Any
     y: Any
     weights: Any = None
+    group: Any = None
+    time: Any = None
+    part: Any = None
 
 
 @dataclass(frozen=True)

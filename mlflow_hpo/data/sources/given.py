@@ -1,6 +1,7 @@
 """Data that were given from Python: a pickle that our own driver writes, found by its digest."""
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,34 @@ from mlflow_hpo.errors import ConfigError, DataError, worded
 from mlflow_hpo.user_code import read_content, save_content
 
 
-def save_data(data: Any, folder: Path, spec: DataSpec) -> str:
+def save_data(data: Any, folder: Path, spec: DataSpec, roles: Mapping[str, Any] | None = None) -> str:
     """Writes data into a folder of contents (see `user_code`); returns their digest.
 
     Args:
         data: anything that a user's function may return, see `sources.values`.
         spec: names the columns of a DataFrame.
+        roles: the values of the training rows' roles (see `Roles`) that are no columns of it.
 
     Raises:
         ConfigError, DataError: see `raw_data_of`.
     """
     import cloudpickle
 
-    return save_content(cloudpickle.dumps(raw_data_of(data, spec)), folder)
+    raw = raw_data_of(data, spec)
+    for role, values in (roles or {}).items():
+        raw = _with_role(raw, role, values)
+    return save_content(cloudpickle.dumps(raw), folder)
+
+
+def _with_role(raw: RawData, role: str, values: Any) -> RawData:
+    if raw.validation is not None or (role == "part" and raw.test is not None):
+        raise ConfigError(f"{role}-column: its values are for data in one part, or with a test part")
+    column = "weights" if role == "weight" else role
+    if getattr(raw.train, column) is not None:
+        raise ConfigError(f"{role}-column: the data have weights already")
+    if raw.test is not None and role == "weight":
+        raise ConfigError("weight-column: give the weights of each part, as (x, y, weights)")
+    return replace(raw, train=replace(raw.train, **{column: values}))
 
 
 def check(spec: DataSpec) -> None:

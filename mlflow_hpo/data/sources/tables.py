@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
 from mlflow_hpo.data.base import DataSpec
@@ -51,9 +52,8 @@ def rows_of(table: Any, spec: DataSpec) -> RawRows:
     """
     table = table.rename(columns=str)
     check_columns(spec, list(table.columns))
-    weight = spec.roles.weight
     x = table.drop(columns=[*spec.columns.values()])
-    return RawRows(x, table[spec.target], None if weight is None else table[weight])
+    return RawRows(x, table[spec.target], *(name and table[name] for name in astuple(spec.roles)))
 
 
 def check_columns(spec: DataSpec, columns: list[str]) -> None:
@@ -61,7 +61,10 @@ def check_columns(spec: DataSpec, columns: list[str]) -> None:
     listed = ", ".join(columns[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
     if spec.target is None:
         raise ConfigError(f"data {spec.name!r} needs a target, the column to predict: one of {listed}")
+    options = {name: option for option, name in spec.columns.items()}
     for option, name in spec.columns.items():
+        if options[name] != option:
+            raise ConfigError(f"{option} and {options[name]} are both {name!r}: a column has one use")
         if (times := columns.count(name)) > 1:
             raise ConfigError(
                 f"{option} {name!r} stands {times} times in data {spec.name!r}: give each its name"
