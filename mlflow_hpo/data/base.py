@@ -118,6 +118,7 @@ class Data:
         positive: of two classes the number of the one that precision, recall and their like are about.
         cuts: the folds as Python gave them: the positions of the rows to train and to validate on among those
             of the training and the validation part; () if the rule of the rows says.
+        is_text: the one column of the inputs was given as a Series, list or array of strings, not as a table.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Data:
     positive: int = 1
     class_weight: str = ""
     cuts: tuple[tuple[Array, Array], ...] = ()
+    is_text: bool = False
 
     @property
     def shape(self) -> Any:

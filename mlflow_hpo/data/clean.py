@@ -12,6 +12,8 @@ from mlflow_hpo.data.structure import count, each, is_several, is_table, members
 from mlflow_hpo.data.targets import as_targets, numbered
 from mlflow_hpo.errors import DataError
 
+TEXT = "text"  # the column that strings without a name become
+
 
 def cleaned(raw: RawData, task: str) -> tuple[dict[str, Part], tuple[str, ...], int]:
     """Cleans the parts that a source brings.
@@ -77,8 +79,27 @@ def _inputs(x: Any, part: str) -> Any:
 
 def _one_input(x: Any, part: str) -> Any:
     if hasattr(x, "to_frame") and hasattr(x, "iloc"):  # a Series
-        x = x.to_frame()
+        x = x.to_frame(TEXT if x.name is None else x.name)
+    elif is_text(x):
+        x = _column(x)
     return _table(x, part) if is_table(x) else _array(x, part)
+
+
+def is_text(x: Any) -> bool:
+    """Tells whether inputs are a Series, a list or an array of strings."""
+    from pandas.api.types import infer_dtype
+
+    if is_several(x) or is_table(x) or len(getattr(x, "shape", "1")) != 1:
+        return False
+    if isinstance(x, list) and not (x and all(isinstance(v, str) or v is None for v in x)):
+        return False
+    return infer_dtype(x, skipna=True) == "string"
+
+
+def _column(strings: Any) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({TEXT: np.asarray(strings, object)})
 
 
 def _array_of_several(x: Any, part: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data.base import AUTO, TASKS, Data, DataSpec, Part, digest
-from mlflow_hpo.data.clean import cleaned
+from mlflow_hpo.data.clean import cleaned, is_text
 from mlflow_hpo.data.parts import by_column, in_parts, to_fold
 from mlflow_hpo.data.rules import TooFewError
 from mlflow_hpo.data.sources import arrays, functions, given, images, named, tables
@@ -136,6 +136,7 @@ def _split(spec: DataSpec, raw: RawData) -> Data:
         positive=_positive(spec.positive, names),
         class_weight=spec.class_weight,
         cuts=cuts,
+        is_text=is_text(raw.train.x),
     )
 
 

@@ -96,6 +96,39 @@ def _transformed(part: Part, transformer: Any, width: int) -> Part:
 
 
 @lru_cache(maxsize=2)
+def as_strings(data: Data, complete: bool) -> ModelInputs:
+    """Turns a table of one column into a Series, as what makes features of text takes it.
+
+    The transformer also takes a list or an array of strings.
+
+    Args:
+        complete: the model takes no missing strings.
+
+    Raises:
+        SetupError: some are missing.
+    """
+    import pandas as pd
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    steps = FunctionTransformer(np.ravel), FunctionTransformer(pd.Series)
+    missing = sum(int(part.x.iloc[:, 0].isna().sum()) for part in (data.train, data.validation, data.test))
+    if complete and missing:
+        name = data.train.x.columns[0]
+        raise SetupError(f"column {name!r} has {missing} missing values: fill them, or leave the rows out")
+    series = data.mapped(lambda part: replace(part, x=part.x.iloc[:, 0]))
+    return ModelInputs(series, data, make_pipeline(*steps).fit(data.train.x))
+
+
+def is_column_of_strings(data: Data) -> bool:
+    """Tells whether the inputs are one column of strings."""
+    from pandas.api.types import infer_dtype
+
+    one = data.is_table and len(data.train.x.columns) == 1
+    return one and infer_dtype(data.train.x.iloc[:, 0], skipna=True) == "string"
+
+
+@lru_cache(maxsize=2)
 def _as_arrays(data: Data) -> Data:
     return data.mapped(lambda part: replace(part, x=np.asarray(part.x, np.float32)))
 

@@ -30,9 +30,9 @@ class StudyInfo:
         at_best: the best epoch's value counts, not the last one's.
         data: the data set's name; empty if the study has none.
         warm_start: the run id of the earlier study that informs the algorithm; empty if there is none.
-        code, data_content, scorer, callbacks, options, splits: digests of the model, the data, what computes the
-            metric, Keras callbacks, the objects that options stand for and the folds, which Python gave; empty
-            if it gave none.
+        code, data_content, scorer, callbacks, options, splits: digests of the model, the data, what computes
+            the metric, Keras callbacks, the objects that options stand for and the folds, which Python gave;
+            empty if it gave none.
         data_digest: of the rows of data that were given from Python; else empty.
         commit: of a project that was fetched from git; else empty.
     """

@@ -56,7 +56,9 @@ def _inputs(x: Any) -> Any:
 
 
 def _plain(values: Any) -> Any:
-    """Returns what other libraries' tables hold as pandas has it."""
+    """Returns what other libraries' tables hold as pandas has it, and a tuple of strings as a list."""
+    if isinstance(values, tuple) and values and all(isinstance(v, str) for v in values):
+        return list(values)
     return each(lambda v: v.to_pandas() if hasattr(v, "to_pandas") else v, values)
 
 

@@ -32,11 +32,6 @@ class EstimatorFactory:
         is_function = not inspect.isclass(self.target) and not is_estimator(self.target)
         return keyword_defaults(self.target) if is_function else {}
 
-    @property
-    def makes_pipelines(self) -> bool:
-        """Tells whether it makes Pipelines, which bring their own preprocessing."""
-        return hasattr(self.make({}), "steps")
-
     def make(self, config: Config, seed: int | None = None) -> Any:
         """Returns a new estimator.
 
