@@ -34,6 +34,12 @@ def _class_weight(value: Any) -> str | None:
     return class_weight_text(value) if value else None
 
 
+def _read_options(value: Any) -> str | None:
+    if value:
+        from mlflow_hpo.data.sources.files import options_text
+    return options_text(value) if value else None
+
+
 def _words_or_count(*words: str, least: int = 1) -> Callable[[Any], Any]:
     """Returns a validator for some words or a whole number."""
 
@@ -67,6 +73,7 @@ Name = Annotated[str | None, BeforeValidator(lambda value: None if value is None
 Model = Annotated[str, BeforeValidator(with_colon)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 Reference = Annotated[Word, BeforeValidator(with_colon)]
+ReadOptions = Annotated[str | None, BeforeValidator(_read_options)]
 ClassWeight = Annotated[str | None, BeforeValidator(_class_weight)]
 TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
 WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
@@ -87,6 +94,9 @@ class SearchSettings(BaseModel):
         "images; package.module:FUNCTION. Empty: digits for the built-in models.",
     )
     target_column: Word = _setting(None, "Column to predict, in a table.")
+    read_options: ReadOptions = _setting(
+        None, 'How pandas reads a file, as {"sep": ";", "encoding": "cp1252"}.'
+    )
     task: str = _setting("auto", "classification, regression, or auto: by the values to predict.")
     positive_class: Name = _setting(None, "Class of two that scorers call positive; empty: the second.")
     weight_column: Word = _setting(None, "Column that says how much each row of a table counts.")

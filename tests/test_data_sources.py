@@ -193,7 +193,10 @@ class TestNamed(SourceContract):
             DataSpec("iris"),
             "unknown data set 'iris': known are cifar10, cifar100, digits, fashion_mnist, mnist",
         ),
-        (DataSpec("data.xlsx"), "or a file (.csv, .csv.gz, .parquet, .npz), a folder of images, or package"),
+        (
+            DataSpec("data.xlsx"),
+            "or a file (.csv, .tsv, .txt, .jsonl, .ndjson, .json, .parquet, .feather, .npz), a f",
+        ),
         (DataSpec("a:b c"), "data 'a:b c' is malformed: expected package.module:NAME"),
         (DataSpec("digits", task="ranking"), "unknown task 'ranking': known are auto, classification, regr"),
         (DataSpec("digits", target="y"), "target 'y' of data 'digits': only a table has columns"),

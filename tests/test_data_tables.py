@@ -162,7 +162,7 @@ def test_rows_without_a_target_are_refused_with_their_count() -> None:
         ("bad.parquet", "kind", "data 'bad.parquet' cannot be read: "),
         ("empty.csv", "kind", "data 'empty.csv' cannot be read: No columns to parse from file"),
         ("bad.csv.gz", "kind", "data 'bad.csv.gz' cannot be read: Not a gzipped file"),
-        ("latin.csv", "kind", "data 'latin.csv' cannot be read: 'utf-8' codec can't decode"),
+        ("latin.csv", "kind", "data 'latin.csv' is not in UTF-8: say its encoding, as read-options"),
     ],
 )
 def test_the_driver_can_tell_what_is_wrong(name: str, target: str | None, message: str) -> None:

@@ -48,6 +48,7 @@ class DataSpec:
         content: the digest of data that were given from Python (`user_code.read_content`); else empty.
         positive: the class of two that is the positive one; None: the second in sorted order.
         class_weight: how much each class counts in training, see `class_weight_text`; or empty.
+        read_options: of pandas, as a JSON object, for a table in a file; or empty.
         splits: the digest of the folds that Python gave (`splits.Splits`); or empty.
     """
 
@@ -61,6 +62,7 @@ class DataSpec:
     positive: str | None = None
     class_weight: str = ""
     roles: Roles = Roles()
+    read_options: str = ""
     splits: str = ""
 
     @property

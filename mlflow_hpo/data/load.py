@@ -12,7 +12,7 @@ from mlflow_hpo.data.base import AUTO, TASKS, Data, DataSpec, Part, digest
 from mlflow_hpo.data.clean import cleaned, is_text
 from mlflow_hpo.data.parts import by_column, in_parts, to_fold
 from mlflow_hpo.data.rules import TooFewError
-from mlflow_hpo.data.sources import arrays, functions, given, images, named, tables
+from mlflow_hpo.data.sources import arrays, files, functions, given, images, named, tables
 from mlflow_hpo.data.sources.base import RawData, Source
 from mlflow_hpo.data.splits import Splits, made
 from mlflow_hpo.data.weights import check_class_weight
@@ -21,7 +21,7 @@ from mlflow_hpo.user_code import GIVEN, is_reference
 
 KEPT = 2  # data sets in a process's memory
 FORMS = (
-    f"or a file ({', '.join((*tables.SUFFIXES, *arrays.SUFFIXES))}), a folder of images, "
+    f"or a file ({', '.join((*files.FORMS, *arrays.SUFFIXES))}), a folder of images, "
     "or package.module:function"
 )
 
@@ -43,7 +43,7 @@ class Kind:
 KINDS = (  # the first that matches
     Kind(named, named.is_builtin),
     Kind(given, lambda name: name.startswith(GIVEN), has_columns=True),
-    Kind(tables, lambda name: name.endswith(tables.SUFFIXES), has_columns=True),
+    Kind(tables, files.is_table_file, has_columns=True),
     Kind(arrays, lambda name: name.endswith(arrays.SUFFIXES)),
     Kind(images, os.path.isdir),
     Kind(functions, is_reference, has_columns=True),
@@ -66,6 +66,8 @@ def check_data(spec: DataSpec) -> None:
     kind = _kind(spec.name) if spec.name else None
     for option, name in [] if kind and kind.has_columns else spec.columns.items():
         raise ConfigError(f"{option} {name!r} of data {spec.name!r}: only a table has columns")
+    if spec.read_options and (kind is None or kind.source is not tables):
+        raise ConfigError(f"read-options: {spec.read_options} are for tables in files, as {files.FORMS[0]}")
     if spec.roles.group and spec.roles.time:
         raise ConfigError("group-column and time-column are two rules for what may be apart: give one")
     if kind:

@@ -10,6 +10,7 @@ from mlflow_hpo.projects.spec import ProjectSpec
 FOREIGN = (
     "data",
     "target_column",
+    "read_options",
     "task",
     "positive_class",
     "weight_column",

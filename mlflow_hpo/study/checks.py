@@ -119,6 +119,7 @@ def data_spec(settings: Settings, name: str, content: str, splits: str = "") -> 
         positive=settings.positive_class,
         class_weight=settings.class_weight or "",
         roles=Roles(**{f.name: getattr(settings, f"{f.name}_column") for f in fields(Roles)}),
+        read_options=settings.read_options or "",
         splits=splits,
     )
 

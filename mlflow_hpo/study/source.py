@@ -28,8 +28,8 @@ class Given:
     Attributes:
         folder: of this study alone, for contents and what is fetched; its caller removes it.
         code, data, scorer, callbacks, options, splits: digests of the model, the data, what computes the
-            metric, Keras callbacks, the objects behind the space's words and the folds that Python gave, in the
-            folder; empty if it gave none.
+            metric, Keras callbacks, the objects behind the space's words and the folds that Python gave, in
+            the folder; empty if it gave none.
         space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
         record: of a study that goes on, what was recorded of its plan.
     """

@@ -1,15 +1,16 @@
-"""Tables in files, CSV and Parquet, with a column to predict."""
+"""Tables in files, with a column to predict."""
 
+import json
 import os
-from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any
 
 from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows
-from mlflow_hpo.errors import ConfigError, DataError, one_line
+from mlflow_hpo.data.sources.files import COLUMNS, TEXT, check_flat, opened, read_columns, read_json, reading
+from mlflow_hpo.data.sources.text import read_header, read_text
+from mlflow_hpo.errors import ConfigError, DataError
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 SHOWN = 30  # columns in an error
 
 
@@ -17,7 +18,7 @@ def check(spec: DataSpec) -> None:
     """Raises ConfigError if there is no such file, or no such column in its header."""
     check_file(spec.name)
     try:
-        check_columns(spec, _header(spec.name))
+        check_columns(spec, _header(spec))
     except DataError as error:
         raise ConfigError(str(error)) from None
 
@@ -35,12 +36,8 @@ def load(spec: DataSpec) -> RawData:
         ConfigError: it has no such target.
         DataError: it cannot be read.
     """
-    import pandas as pd
-
-    if _is_parquet(spec.name):
-        table = _read(pd.read_parquet, spec.name)
-    else:
-        table = _read(pd.read_csv, spec.name, low_memory=False)  # infers a column's type from all rows
+    table = _table(spec)
+    check_flat(table, spec.name)
     return RawData(spec.name, rows_of(table, spec))
 
 
@@ -73,24 +70,25 @@ def check_columns(spec: DataSpec, columns: list[str]) -> None:
             raise ConfigError(f"{option} {name!r} is no column of data {spec.name!r}: there are {listed}")
 
 
-def _header(name: str) -> list[str]:
-    if _is_parquet(name):
-        from pyarrow.parquet import read_schema
-
-        return [n for n in _read(read_schema, name).names if not n.startswith("__index_level_")]
-    import pandas as pd
-
-    # Of the columns' names, pandas would change those that stand twice.
-    head = _read(pd.read_csv, name, header=None, nrows=1, dtype=str, keep_default_na=False)
-    return [text or f"Unnamed: {place}" for place, text in enumerate(head.iloc[0])]
+def _header(spec: DataSpec) -> list[str]:
+    name, options = spec.name, read_options(spec)
+    with reading(name), opened(name) as (file, form):
+        if form in TEXT:
+            return read_header(file, form, options, name)
+    return [*map(str, _table(spec).columns)]
 
 
-def _read(reader: Callable[..., Any], name: str, **options: Any) -> Any:
-    try:
-        return reader(name, **options)
-    except (OSError, ValueError, EOFError) as error:  # includes the errors of pandas and pyarrow
-        raise DataError(f"data {name!r} cannot be read: {one_line(error)}") from None
+def _table(spec: DataSpec) -> Any:
+    name, options = spec.name, read_options(spec)
+    with reading(name), opened(name) as (file, form):
+        if form in TEXT:
+            return read_text(file, form, options, name)
+        if form in COLUMNS:
+            return read_columns(file, form, options)
+        return read_json(file, form, options, name)
 
 
-def _is_parquet(name: str) -> bool:
-    return name.endswith(".parquet")
+def read_options(spec: DataSpec) -> dict[str, Any]:
+    """Returns the options of pandas that a spec gives."""
+    options: dict[str, Any] = json.loads(spec.read_options or "{}")
+    return options
