@@ -6,6 +6,7 @@ their digest; the driver and each worker are told their folder by `use_contents`
 
 import os
 import pickle
+import re
 import site
 import sys
 import sysconfig
@@ -27,7 +28,12 @@ _folders: list[Path] = []  # of contents, the newest first
 
 def is_reference(text: str) -> bool:
     """Tells whether a text has the form of a reference."""
-    return ":" in text
+    return ":" in text and not is_address(text)
+
+
+def is_address(text: str) -> bool:
+    """Tells whether a text is the address of something that MLflow fetches: `runs:/...`, `s3://...`."""
+    return bool(re.match(r"[a-z][a-z0-9+-]+:/", text))
 
 
 def shown_name(text: str) -> str:
@@ -69,13 +75,18 @@ def read_content(digest: str, what: str) -> bytes:
     Raises:
         ConfigError: no folder of this process has it, or it is not what the digest says.
     """
-    file = next((folder / digest for folder in _folders if (folder / digest).is_file()), None)
-    if file is None:
-        raise ConfigError(f"{what} was given from Python, and is to be given again from there")
-    content = file.read_bytes()
+    content = content_file(digest, what).read_bytes()
     if sha256(content).hexdigest() != digest:
         raise ConfigError(f"{what} is not what was given from Python: its digest differs from {digest[:12]}")
     return content
+
+
+def content_file(digest: str, what: str) -> Path:
+    """Returns the file of content; raises ConfigError if no folder of this process has it."""
+    file = next((folder / digest for folder in _folders if (folder / digest).is_file()), None)
+    if file is None:
+        raise ConfigError(f"{what} was given from Python, and is to be given again from there")
+    return file
 
 
 def save_code(code: Any, folder: Path, what: str) -> str:

@@ -118,7 +118,7 @@ def test_labels_of_tf_data_may_be_strings() -> None:
             "test part: column '1' is in only one",
         ),
         ("return pd.DataFrame(x)[[0, 0]], y", "there are two columns '0'"),
-        ("return ['a'] * 60, y", "x holds strings"),
+        ("return [['a', 'b']] * 60, y", "x holds strings"),
         ("return [[1], [1, 2]], [0, 1]", "x is no array"),
         ("raise RuntimeError('no\\nnetwork')", "data 'own.py:data' failed: RuntimeError: no network"),
     ],

@@ -4,6 +4,7 @@ from mlflow_hpo.data.base import CLASSIFICATION, REGRESSION, Data, DataSpec, Par
 from mlflow_hpo.data.load import check_data, load_data, made_splits
 from mlflow_hpo.data.sources.given import save_data
 from mlflow_hpo.data.sources.named import is_builtin
+from mlflow_hpo.data.sources.tracked import is_mlflows
 from mlflow_hpo.data.split import folds, whole
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "digest",
     "folds",
     "is_builtin",
+    "is_mlflows",
     "load_data",
     "made_splits",
     "save_data",

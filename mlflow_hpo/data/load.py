@@ -17,7 +17,7 @@ from mlflow_hpo.data.sources.base import RawData, Source
 from mlflow_hpo.data.splits import Splits, made
 from mlflow_hpo.data.weights import check_class_weight
 from mlflow_hpo.errors import ConfigError, DataError, unknown
-from mlflow_hpo.user_code import GIVEN, is_reference
+from mlflow_hpo.user_code import GIVEN, is_address, is_reference
 
 KEPT = 2  # data sets in a process's memory
 FORMS = (
@@ -44,7 +44,7 @@ KINDS = (  # the first that matches
     Kind(named, named.is_builtin),
     Kind(given, lambda name: name.startswith(GIVEN), has_columns=True),
     Kind(tables, files.is_table_file, has_columns=True),
-    Kind(arrays, lambda name: name.endswith(arrays.SUFFIXES)),
+    Kind(arrays, lambda name: files.plain_name(name).endswith(arrays.SUFFIXES)),
     Kind(images, os.path.isdir),
     Kind(functions, is_reference, has_columns=True),
 )
@@ -70,7 +70,7 @@ def check_data(spec: DataSpec) -> None:
         raise ConfigError(f"read-options: {spec.read_options} are for tables in files, as {files.FORMS[0]}")
     if spec.roles.group and spec.roles.time:
         raise ConfigError("group-column and time-column are two rules for what may be apart: give one")
-    if kind:
+    if kind and (spec.content or not is_address(spec.name)):
         kind.source.check(spec)
 
 
@@ -117,6 +117,10 @@ def _kind(name: str) -> Kind:
     for kind in KINDS:
         if kind.matches(name):
             return kind
+    if is_address(name):
+        raise ConfigError(
+            f"data {name!r} are at an address, where only files are fetched: {FORMS[3 : FORMS.find('),')]})"
+        )
     raise ConfigError(f"{unknown('data set', name, named.DATASETS)}; {FORMS}")
 
 

@@ -24,10 +24,14 @@ def given_content(
         settings: those that name columns of the data.
         folder: where contents go.
     """
-    from mlflow_hpo.data import save_data
+    from mlflow_hpo.data import is_mlflows, save_data
     from mlflow_hpo.study.source import Given
     from mlflow_hpo.user_code import GIVEN, save_code
 
+    if is_mlflows(data):
+        from mlflow_hpo.store.fetched import addressed  # imports MLflow
+
+        data = addressed(data)
     names: dict[str, Any] = {"model": model, "data": None if data is None else str(data)}
     roles = _role_values(settings)
     given = with_space(Given(folder), space)
@@ -79,13 +83,14 @@ def with_splits(
     from mlflow_hpo.data import made_splits
     from mlflow_hpo.settings import read_settings
     from mlflow_hpo.study.checks import data_spec
+    from mlflow_hpo.study.source import data_content
     from mlflow_hpo.user_code import use_contents
 
     settings = read_settings({**_recorded(resume), **options, "folds": 1})
     if not settings.data:
         raise ConfigError(f"folds: {type(splitter).__name__} splits data: name a data set")
     use_contents(given.folder)
-    splits = made_splits(splitter, data_spec(settings, settings.data, given.data))
+    splits = made_splits(splitter, data_spec(settings, settings.data, data_content(settings.data, given)))
     return replace(given, splits=splits.save(given.folder)), {**options, "folds": len(splits.cuts)}
 
 

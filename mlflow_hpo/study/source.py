@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlflow_hpo.data import DataSpec
+from mlflow_hpo.data import DataSpec, check_data
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.models import is_builtin
 from mlflow_hpo.objectives.spec import ObjectiveSpec
@@ -15,7 +15,7 @@ from mlflow_hpo.settings import DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space, paths_of
 from mlflow_hpo.study import checks, metrics
 from mlflow_hpo.study.trust import remember
-from mlflow_hpo.user_code import shown_name
+from mlflow_hpo.user_code import is_address, shown_name, use_contents
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
@@ -75,11 +75,14 @@ def find_source(settings: Settings, given: Given) -> Source:
     if settings.project is not None:
         return _project(settings, given, space, space_text, start_text)
     data = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "")
+    content = data_content(data, given)
+    if content and not given.data:
+        check_data(checks.data_spec(settings, data, content))
     every_epoch = settings.resource == "auto" and settings.scheduler == "none"
     spec = ObjectiveSpec(
         model=settings.model,
         code=given.code,
-        data=checks.data_spec(settings, data, given.data, given.splits),
+        data=checks.data_spec(settings, data, content, given.splits),
         preprocess=settings.preprocess,
         resource="none" if every_epoch else settings.resource,
         metric=metrics.asked_metric(settings),
@@ -94,6 +97,16 @@ def find_source(settings: Settings, given: Given) -> Source:
         asks=space is None,
     )
     return Source(spec, shown_name(settings.model), data, space, space_text, start_text)
+
+
+def data_content(data: str, given: Given) -> str:
+    """Returns the digest of data that Python gave, or that are fetched from an address; else empty."""
+    if not is_address(data):
+        return given.data
+    from mlflow_hpo.store.fetched import fetched  # imports MLflow
+
+    use_contents(given.folder)
+    return fetched(data, given.folder)
 
 
 def _given_space(settings: Settings, given: Given) -> tuple[Space | None, str]:

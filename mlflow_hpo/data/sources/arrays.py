@@ -6,7 +6,7 @@ import numpy as np
 
 from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
-from mlflow_hpo.data.sources.tables import check_file
+from mlflow_hpo.data.sources.files import file_of
 from mlflow_hpo.errors import DataError, one_line
 
 SUFFIXES = (".npz",)
@@ -21,7 +21,7 @@ EXPECTED = "x and y; or x_train, y_train, x_test, y_test, and x_val, y_val where
 
 def check(spec: DataSpec) -> None:
     """Raises ConfigError if there is no such file."""
-    check_file(spec.name)
+    file_of(spec)
 
 
 def load(spec: DataSpec) -> RawData:
@@ -31,7 +31,7 @@ def load(spec: DataSpec) -> RawData:
         DataError: it cannot be read, or holds other arrays than those expected.
     """
     try:
-        with np.load(spec.name, allow_pickle=False) as file:
+        with np.load(file_of(spec), allow_pickle=False) as file:
             for keys in KEYS:
                 if {key for pair in keys for key in pair} == set(file):
                     return in_parts([RawRows(file[x], file[y]) for x, y in keys], spec.name)

@@ -5,20 +5,24 @@ import gzip
 import io
 import json
 import lzma
+import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import IO, Any
 
+from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.errors import ConfigError, DataError, one_line
+from mlflow_hpo.user_code import content_file, is_address
 
 TEXT = (".csv", ".tsv", ".txt")
 LINES = (".jsonl", ".ndjson")
 COLUMNS = (".parquet", ".feather")
 FORMS = (*TEXT, *LINES, ".json", *COLUMNS)
-COMPRESSED: Mapping[str, Callable[[str], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSED: Mapping[str, Callable[[Path, str], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 ZIP = ".zip"
 SHOWN = 5  # files of an archive, in an error
 ERRORS = (
@@ -35,12 +39,17 @@ ERRORS = (
 
 def is_table_file(name: str) -> bool:
     """Tells by a name whether it means a table in a file."""
-    return name.lower().endswith(ZIP) or form_of(name) in FORMS
+    return plain_name(name).lower().endswith(ZIP) or form_of(name) in FORMS
+
+
+def plain_name(name: str) -> str:
+    """Returns a file's name, without what follows `?` or `#` in an address."""
+    return re.split("[?#]", name)[0] if is_address(name) else name
 
 
 def form_of(name: str) -> str:
     """Returns the ending of a file's name that says its form, without that of a compression."""
-    path = PurePath(name.lower())
+    path = PurePath(plain_name(name).lower())
     return (path.with_suffix("") if path.suffix in (*COMPRESSED, ZIP) else path).suffix
 
 
@@ -53,19 +62,34 @@ def reading(name: str) -> Iterator[None]:
         raise DataError(f"data {name!r} cannot be read: {one_line(error)}") from None
 
 
+def file_of(spec: DataSpec) -> Path:
+    """Returns the file that a spec names, or the one that was fetched from its address.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    if spec.content:
+        return content_file(spec.content, f"data {spec.name!r}")
+    if not os.path.isfile(spec.name):  # noqa: PTH113 (the name may be too long)
+        raise ConfigError(f"data {spec.name!r}: there is no such file")
+    return Path(spec.name)
+
+
 @contextmanager
-def opened(name: str) -> Iterator[tuple[IO[bytes], str]]:
+def opened(spec: DataSpec) -> Iterator[tuple[IO[bytes], str]]:
     """Gives a file's bytes, decompressed, and its form.
 
     Raises:
+        ConfigError: there is no such file.
         DataError: an archive holds no table, or several.
     """
+    name, path = plain_name(spec.name), file_of(spec)
     suffix = PurePath(name.lower()).suffix
     if suffix == ZIP:
-        with zipfile.ZipFile(name) as archive, archive.open(_only_member(name, archive)) as file:
+        with zipfile.ZipFile(path) as archive, archive.open(_only_member(name, archive)) as file:
             yield file, form_of(file.name)
         return
-    with COMPRESSED[suffix](name) if suffix in COMPRESSED else open(name, "rb") as file:  # noqa: PTH123
+    with COMPRESSED.get(suffix, Path.open)(path, "rb") as file:
         yield file, form_of(name)
 
 

@@ -1,7 +1,6 @@
 """Tables in files, with a column to predict."""
 
 import json
-import os
 from dataclasses import astuple
 from typing import Any
 
@@ -16,17 +15,10 @@ SHOWN = 30  # columns in an error
 
 def check(spec: DataSpec) -> None:
     """Raises ConfigError if there is no such file, or no such column in its header."""
-    check_file(spec.name)
     try:
         check_columns(spec, _header(spec))
     except DataError as error:
         raise ConfigError(str(error)) from None
-
-
-def check_file(name: str) -> None:
-    """Raises ConfigError if there is no such file."""
-    if not os.path.isfile(name):  # noqa: PTH113 (the name may be too long)
-        raise ConfigError(f"data {name!r}: there is no such file")
 
 
 def load(spec: DataSpec) -> RawData:
@@ -72,7 +64,7 @@ def check_columns(spec: DataSpec, columns: list[str]) -> None:
 
 def _header(spec: DataSpec) -> list[str]:
     name, options = spec.name, read_options(spec)
-    with reading(name), opened(name) as (file, form):
+    with reading(name), opened(spec) as (file, form):
         if form in TEXT:
             return read_header(file, form, options, name)
     return [*map(str, _table(spec).columns)]
@@ -80,7 +72,7 @@ def _header(spec: DataSpec) -> list[str]:
 
 def _table(spec: DataSpec) -> Any:
     name, options = spec.name, read_options(spec)
-    with reading(name), opened(name) as (file, form):
+    with reading(name), opened(spec) as (file, form):
         if form in TEXT:
             return read_text(file, form, options, name)
         if form in COLUMNS:

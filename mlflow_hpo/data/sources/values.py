@@ -8,6 +8,7 @@ import psutil
 from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
 from mlflow_hpo.data.sources.tables import rows_of
+from mlflow_hpo.data.sources.tracked import unwrapped
 from mlflow_hpo.data.structure import each, is_table, members
 from mlflow_hpo.errors import ConfigError, DataError, one_line
 
@@ -28,6 +29,7 @@ def raw_data_of(value: Any, spec: DataSpec) -> RawData:
         ConfigError: a DataFrame comes without a target, or something else with one.
         DataError: the value is not data.
     """
+    value, spec = unwrapped(value, spec)
     if hasattr(value, "to_pandas"):
         value = value.to_pandas()
     if is_table(value):
