@@ -22,6 +22,7 @@ from typing import Any
 from mlflow_hpo.errors import ConfigError, worded
 
 GIVEN = "given:"  # begins the name of a model or of data that were given from Python
+GIVEN_DATA, FROM_PYTHON = f"{GIVEN}data", "data from Python"  # their name, and how people are told it
 FORMS = "package.module:NAME or path/to/file.py:NAME"
 _folders: list[Path] = []  # of contents, the newest first
 
@@ -37,8 +38,18 @@ def is_address(text: str) -> bool:
 
 
 def shown_name(text: str) -> str:
-    """Returns how a model or data are named to people: what Python gave, by its own name."""
+    """Returns how a model is named to people: what Python gave, by its own name."""
     return text.removeprefix(GIVEN)
+
+
+def shown_data(name: str) -> str:
+    """Returns how data are named to people, such as in a param."""
+    return FROM_PYTHON if name.startswith(GIVEN) else name
+
+
+def data_title(name: str) -> str:
+    """Returns what begins a message about data."""
+    return FROM_PYTHON if name in (FROM_PYTHON, GIVEN_DATA) else f"data {name!r}"
 
 
 def with_colon(text: Any) -> Any:
@@ -85,7 +96,7 @@ def content_file(digest: str, what: str) -> Path:
     """Returns the file of content; raises ConfigError if no folder of this process has it."""
     file = next((folder / digest for folder in _folders if (folder / digest).is_file()), None)
     if file is None:
-        raise ConfigError(f"{what} was given from Python, and is to be given again from there")
+        raise ConfigError(f"{what} is not at hand any more: give it again from Python")
     return file
 
 

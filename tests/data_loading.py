@@ -21,4 +21,6 @@ def sizes(data: Data) -> list[int]:
 def given(value: Any, folder: Path, target: str | None = None, **how: Any) -> DataSpec:
     """Data that Python gave, as a worker of the study is told of them."""
     use_contents(folder)
-    return DataSpec("given:data", content=save_data(value, folder, DataSpec("given", target=target)), **how)
+    return DataSpec(
+        "given:data", content=save_data(value, folder, DataSpec("given:data", target=target)), **how
+    )

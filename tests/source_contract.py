@@ -32,6 +32,7 @@ class SourceContract:
     rows = 60
     classes = 3
     missing: str  # the name of data that are not there
+    title = ""  # what messages call them, unless by this name
     options: ClassVar[dict[str, Any]] = {}  # of the spec
 
     def good(self) -> str:
@@ -64,5 +65,5 @@ class SourceContract:
         for refuse in (check_data, load_data):
             with pytest.raises(ConfigError) as caught:
                 refuse(spec)
-            assert repr(self.missing) in str(caught.value)
+            assert (self.title or repr(self.missing)) in str(caught.value)
             assert "\n" not in str(caught.value)

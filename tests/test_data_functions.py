@@ -144,7 +144,7 @@ def test_what_is_wrong_with_a_reference() -> None:
 
 
 class TestGiven(SourceContract):
-    missing = "given:data"
+    missing, title = "given:data", "data from Python"
 
     @pytest.fixture(autouse=True)
     def content(self) -> None:
@@ -162,7 +162,7 @@ class TestGiven(SourceContract):
 def test_what_is_given_is_what_other_processes_load(tmp_path: Path) -> None:
     spec = given((X, Y), tmp_path / "ours")
     data = load_data(spec)
-    assert (data.name, data.source, sizes(data)) == ("given", "given from Python", [38, 10, 12])
+    assert (data.name, data.source, sizes(data)) == ("data from Python", "given from Python", [38, 10, 12])
     program = (
         "from pathlib import Path\nfrom mlflow_hpo.data import *\n"
         "from mlflow_hpo.user_code import use_contents\n"
@@ -191,7 +191,9 @@ def test_only_content_that_is_what_its_digest_says_is_unpickled(tmp_path: Path) 
     with pytest.raises(ConfigError, match="is not what was given from Python: its digest differs"):
         load_data(spec)
     file.unlink()
-    with pytest.raises(ConfigError, match="was given from Python, and is to be given again from there"):
+    with pytest.raises(
+        ConfigError, match="data from Python is not at hand any more: give it again from Python"
+    ):
         load_data(spec)
-    with pytest.raises(ConfigError, match="data 'given:data' were given from Python, and are to be given"):
+    with pytest.raises(ConfigError, match="data from Python are to be given again from there"):
         check_data(DataSpec("given:data"))

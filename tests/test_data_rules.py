@@ -37,7 +37,7 @@ def table(rows: int = 100, seed: int = 0, classes: int = 2) -> pd.DataFrame:
 def spec_of(frame: Any, folder: Path, splitter: Any = None, **how: Any) -> DataSpec:
     use_contents(folder)
     columns = {"target": how.pop("target", TARGET), "roles": Roles(**how.pop("roles", {}))}
-    content = save_data(frame, folder, DataSpec("given", **columns))
+    content = save_data(frame, folder, DataSpec("given:data", **columns))
     spec = DataSpec("given:data", content=content, **columns, **how)
     if splitter is None:
         return spec

@@ -201,5 +201,5 @@ def test_a_target_that_stands_twice_is_refused() -> None:
         load("twice.csv")
     check_data(DataSpec("twice.csv", target="size"))
     given = pd.DataFrame([["a", 1, "b"]], columns=["kind", "size", "kind"])
-    with pytest.raises(ConfigError, match="target 'kind' stands 2 times in data 'given'"):
-        raw_data_of(given, DataSpec("given", target="kind"))
+    with pytest.raises(ConfigError, match="target 'kind' stands 2 times in data from Python"):
+        raw_data_of(given, DataSpec("given:data", target="kind"))

@@ -13,7 +13,7 @@ from sklearn.metrics import fbeta_score, make_scorer
 from sklearn.tree import DecisionTreeClassifier
 
 import mlflow_hpo
-from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.errors import ConfigError, DataError
 from mlflow_hpo.store import Connection, find_study
 
 X = np.random.default_rng(0).normal(size=(120, 3))
@@ -79,6 +79,21 @@ def test_data_are_somebodys_and_kept_only_if_that_is_asked(store: str) -> None:
     done = hpo(store, "resume", shared.run_id, "--max-trials", "3")
     assert done.returncode == 0, done.stderr
     assert len(find_study(Connection(store), shared.run_id).trials.load()) == 3
+
+
+def test_people_are_told_that_data_are_from_python(store: str) -> None:
+    run = mlflow.get_run(tuned((X, Y), max_trials=1).run_id)
+    [trial] = mlflow.search_runs([run.info.experiment_id], "params.depth != ''", output_format="list")
+    assert run.data.params["data"] == "data from Python"
+    assert trial.inputs
+    assert [each.dataset.name for each in trial.inputs.dataset_inputs] == ["data from Python"]
+    shown = (
+        hpo(store, "report", run.info.run_id, "--html", "page.html").stdout + Path("page.html").read_text()
+    )
+    notes = [each.data.tags.get("mlflow.note.content", "") for each in (run, trial)]
+    assert not any("given:" in text for text in (shown, *notes, *run.data.params.values()))
+    with pytest.raises(DataError, match=r"data from Python gave a ndarray: expected \(x, y\)"):
+        tuned(X)
 
 
 def test_python_goes_on_with_the_same_data_and_with_no_other() -> None:

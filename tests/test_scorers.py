@@ -46,7 +46,7 @@ NAMES = ("val_f1", "val_precision", "val_average_precision", "val_roc_auc", "val
 def data_of(y: Any, folder: Path, positive: str | None = None) -> Data:
     use_contents(folder)
     return load_data(
-        DataSpec("given:data", content=save_data((X, y), folder, DataSpec("given")), positive=positive)
+        DataSpec("given:data", content=save_data((X, y), folder, DataSpec("given:data")), positive=positive)
     )
 
 

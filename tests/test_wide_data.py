@@ -122,7 +122,7 @@ class TestWeights:
         assert train.weights == pytest.approx(train.x["a"].to_numpy() + 9, rel=1e-6)
 
     def test_a_column_that_is_not_there_is_named(self) -> None:
-        with pytest.raises(ConfigError, match="weight-column 'w' of data 'given': only a DataFrame"):
+        with pytest.raises(ConfigError, match="weight-column 'w' of data from Python: only a DataFrame"):
             tune(LogisticRegression(), {"C": [1, 2]}, (X, Y), weight_column="w", progress=False)
 
     def test_balanced_classes_count_the_same(self, tmp_path: Path) -> None:

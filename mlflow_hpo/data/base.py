@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlflow_hpo.data.structure import count, is_table, joined, members, shape_of, taken
 from mlflow_hpo.data.weights import training_weights
+from mlflow_hpo.user_code import data_title
 
 Array = NDArray[Any]
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
@@ -45,7 +46,7 @@ class DataSpec:
         task: `classification`, `regression`, or `auto` to infer it from the target.
         fraction: of the training and validation rows to keep, above 0 and up to 1. The test part stays whole.
         image_size: height and width in pixels, for a folder of images.
-        content: the digest of data that were given from Python (`user_code.read_content`); else empty.
+        content: the digest of data that Python gave, or were fetched (`user_code.read_content`); or empty.
         positive: the class of two that is the positive one; None: the second in sorted order.
         class_weight: how much each class counts in training, see `class_weight_text`; or empty.
         read_options: of pandas, as a JSON object, for a table in a file; or empty.
@@ -64,6 +65,11 @@ class DataSpec:
     roles: Roles = Roles()
     read_options: str = ""
     splits: str = ""
+
+    @property
+    def title(self) -> str:
+        """What begins a message about the data."""
+        return data_title(self.name)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -135,6 +141,11 @@ class Data:
     class_weight: str = ""
     cuts: tuple[tuple[Array, Array], ...] = ()
     is_text: bool = False
+
+    @property
+    def title(self) -> str:
+        """What begins a message about the data."""
+        return data_title(self.name)
 
     @property
     def shape(self) -> Any:

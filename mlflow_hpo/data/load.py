@@ -17,7 +17,7 @@ from mlflow_hpo.data.sources.base import RawData, Source
 from mlflow_hpo.data.splits import Splits, made
 from mlflow_hpo.data.weights import check_class_weight
 from mlflow_hpo.errors import ConfigError, DataError, unknown
-from mlflow_hpo.user_code import GIVEN, is_address, is_reference
+from mlflow_hpo.user_code import GIVEN, is_address, is_reference, shown_data
 
 KEPT = 2  # data sets in a process's memory
 FORMS = (
@@ -65,7 +65,7 @@ def check_data(spec: DataSpec) -> None:
         raise ConfigError(f"image size {spec.image_size}: expected a number of pixels from 1")
     kind = _kind(spec.name) if spec.name else None
     for option, name in [] if kind and kind.has_columns else spec.columns.items():
-        raise ConfigError(f"{option} {name!r} of data {spec.name!r}: only a table has columns")
+        raise ConfigError(f"{option} {name!r} of {spec.title}: only a table has columns")
     if spec.read_options and (kind is None or kind.source is not tables):
         raise ConfigError(f"read-options: {spec.read_options} are for tables in files, as {files.FORMS[0]}")
     if spec.roles.group and spec.roles.time:
@@ -94,7 +94,7 @@ def load_data(spec: DataSpec) -> Data:
     except DataError as error:
         ambiguous = spec.task == raw.task == AUTO and isinstance(error, TooFewError) and error.of_numbers
         hint = "; if these are no classes but values, say that the task is regression" if ambiguous else ""
-        raise DataError(f"data {_display_name(spec.name)!r}: {error}{hint}") from None
+        raise DataError(f"{spec.title}: {error}{hint}") from None
 
 
 def made_splits(splitter: Any, spec: DataSpec) -> Splits:
@@ -110,7 +110,7 @@ def made_splits(splitter: Any, spec: DataSpec) -> Splits:
         parts = parts if raw.train.part is None else by_column(parts, raw.train.part)
         return made(splitter, to_fold(parts), "test" in parts, spec.seed)
     except DataError as error:
-        raise DataError(f"data {_display_name(spec.name)!r}: {error}") from None
+        raise DataError(f"{spec.title}: {error}") from None
 
 
 def _kind(name: str) -> Kind:
@@ -131,7 +131,7 @@ def _split(spec: DataSpec, raw: RawData) -> Data:
     check_class_weight(spec.class_weight, names)
     (train, validation, test), cuts = in_parts(spec, parts, raw.train.part, labels)
     return Data(
-        name=_display_name(spec.name),
+        name=shown_data(spec.name),
         source=raw.source,
         digest=digest(train, validation, test),
         classes=classes,
@@ -160,8 +160,3 @@ def _positive(name: str | None, classes: Sequence[str]) -> int:
     if name not in classes:
         raise DataError(f"positive-class: {name!r} is no class: they are {' and '.join(classes)}")
     return classes.index(name)
-
-
-def _display_name(name: str) -> str:
-    """Returns the name of a data set to people."""
-    return GIVEN.rstrip(":") if name.startswith(GIVEN) else name

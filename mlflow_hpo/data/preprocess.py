@@ -44,9 +44,7 @@ def model_inputs(data: Data | None, preprocess: str) -> ModelInputs:
         arrays, transformer = preprocessed(data)
         return ModelInputs(arrays, data, transformer)
     if reason := needs_preprocessing(data):
-        raise SetupError(
-            f"data {data.name!r} cannot be trained on as they are: {reason}; give preprocess: auto"
-        )
+        raise SetupError(f"{data.title} cannot be trained on as they are: {reason}; give preprocess: auto")
     return ModelInputs(_as_arrays(data), data)
 
 
@@ -87,7 +85,7 @@ def preprocessed(data: Data) -> tuple[Data, Any]:
             width = transformer.fit(table).transform(table.head(1)).shape[1]
             return data.mapped(lambda part: _transformed(part, transformer, width)), transformer
     except (TypeError, ValueError) as error:
-        raise DataError(f"data {data.name!r} cannot be made numbers: {one_line(error)}") from error
+        raise DataError(f"{data.title} cannot be made numbers: {one_line(error)}") from error
 
 
 def _transformed(part: Part, transformer: Any, width: int) -> Part:

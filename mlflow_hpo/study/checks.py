@@ -22,7 +22,7 @@ from mlflow_hpo.schedulers import PBT, Budget, check_scheduler, scheduler
 from mlflow_hpo.settings import ALL, DEFAULT_DATA, LARGEST_GRID, OPTIONS, Settings, check_registration
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space
 from mlflow_hpo.study import metrics
-from mlflow_hpo.user_code import GIVEN, check_reference, is_reference
+from mlflow_hpo.user_code import GIVEN, check_reference, is_reference, shown_name
 
 
 def check_asked(settings: Settings, code: str, data: str, scorer: str = "", callbacks: str = "") -> None:
@@ -98,7 +98,7 @@ def _check_model(settings: Settings, code: str, data: str) -> None:
 def _check_reference(name: str, what: str) -> None:
     """Raises ConfigError if code is named wrongly, or was given from Python and is not given now."""
     if name.startswith(GIVEN):
-        raise ConfigError(f"{what} {name!r} was given from Python: give it again from there")
+        raise ConfigError(f"{what} {shown_name(name)!r} was given from Python: give it again from there")
     check_reference(name, what)
 
 

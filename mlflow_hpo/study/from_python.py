@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from mlflow_hpo.data import DataSpec
     from mlflow_hpo.study.source import Given
 
-GIVEN_DATA = "given:data"
 GIVEN_CALLBACKS = "given:callbacks"
 
 
@@ -26,7 +25,7 @@ def given_content(
     """
     from mlflow_hpo.data import is_mlflows, save_data
     from mlflow_hpo.study.source import Given
-    from mlflow_hpo.user_code import GIVEN, save_code
+    from mlflow_hpo.user_code import GIVEN, GIVEN_DATA, save_code
 
     if is_mlflows(data):
         from mlflow_hpo.store.fetched import addressed  # imports MLflow
@@ -63,10 +62,11 @@ def _role_values(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _columns(settings: Mapping[str, Any], values: Mapping[str, Any]) -> "DataSpec":
     """Returns the columns that settings name, of data from Python."""
     from mlflow_hpo.data import DataSpec, Roles
+    from mlflow_hpo.user_code import GIVEN_DATA
 
     target = settings.get("target_column") or settings.get("target")
     roles = {f.name: settings.get(f"{f.name}_column") for f in fields(Roles) if f.name not in values}
-    return DataSpec("given", target=target if isinstance(target, str) else None, roles=Roles(**roles))
+    return DataSpec(GIVEN_DATA, target=target if isinstance(target, str) else None, roles=Roles(**roles))
 
 
 def with_splits(

@@ -15,7 +15,7 @@ from mlflow_hpo.settings import DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space, paths_of
 from mlflow_hpo.study import checks, metrics
 from mlflow_hpo.study.trust import remember
-from mlflow_hpo.user_code import is_address, shown_name, use_contents
+from mlflow_hpo.user_code import is_address, shown_data, shown_name, use_contents
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
@@ -96,7 +96,7 @@ def find_source(settings: Settings, given: Given) -> Source:
         early_stopping=settings.early_stopping,
         asks=space is None,
     )
-    return Source(spec, shown_name(settings.model), data, space, space_text, start_text)
+    return Source(spec, shown_name(settings.model), shown_data(data), space, space_text, start_text)
 
 
 def data_content(data: str, given: Given) -> str:

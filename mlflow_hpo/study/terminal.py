@@ -16,7 +16,6 @@ from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.ledger import Observer
 from mlflow_hpo.study.progress import Progress, config_text
 from mlflow_hpo.trial import State, Trial
-from mlflow_hpo.user_code import shown_name
 
 if TYPE_CHECKING:
     from mlflow_hpo.store.registrations import Registration
@@ -81,7 +80,7 @@ def _task(study: Study) -> str:
     each = info.settings.scheduler == "none" and (study.trains_each or info.settings.max_epochs)
     epochs = f", {info.max_epochs} epochs" + (" each" if each else " at most")
     return (
-        f"{info.max_trials} trials of {info.model}{f' on {shown_name(info.data)}' if info.data else ''}, "
+        f"{info.max_trials} trials of {info.model}{f' on {info.data}' if info.data else ''}, "
         f"{info.settings.algorithm}{epochs if info.max_epochs > 1 else ''}, "
         f"{workers} worker{'' if workers == 1 else 's'}"
     )

@@ -133,7 +133,7 @@ def data_of(spec: ObjectiveSpec) -> Data | None:
 
     if not spec.data.name:
         return None
-    with user_errors(f"data {spec.data.name!r} cannot be loaded: ", DataError):  # for no trial
+    with user_errors(f"{spec.data.title} cannot be loaded: ", DataError):  # for no trial
         return load_data(spec.data)
 
 

@@ -37,5 +37,5 @@ def load(spec: DataSpec) -> RawData:
                     return in_parts([RawRows(file[x], file[y]) for x, y in keys], spec.name)
             names = ", ".join(file) or "nothing"
     except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise DataError(f"data {spec.name!r} cannot be read: {one_line(error)}") from None
-    raise DataError(f"data {spec.name!r} holds {names}: expected {EXPECTED}")
+        raise DataError(f"{spec.title} cannot be read: {one_line(error)}") from None
+    raise DataError(f"{spec.title} holds {names}: expected {EXPECTED}")

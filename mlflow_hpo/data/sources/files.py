@@ -69,9 +69,9 @@ def file_of(spec: DataSpec) -> Path:
         ConfigError: there is no such file.
     """
     if spec.content:
-        return content_file(spec.content, f"data {spec.name!r}")
+        return content_file(spec.content, spec.title)
     if not os.path.isfile(spec.name):  # noqa: PTH113 (the name may be too long)
-        raise ConfigError(f"data {spec.name!r}: there is no such file")
+        raise ConfigError(f"{spec.title}: there is no such file")
     return Path(spec.name)
 
 

@@ -21,11 +21,11 @@ def load(spec: DataSpec) -> RawData:
     """
     function = load_reference(spec.name, "data")
     if not callable(function):
-        raise ConfigError(f"data {spec.name!r} is no function but a {type(function).__name__}")
+        raise ConfigError(f"{spec.title} is no function but a {type(function).__name__}")
     try:
         value = function()
     except HpoError:
         raise
     except Exception as error:
-        raise DataError(f"data {spec.name!r} failed: {worded(error)}") from error
+        raise DataError(f"{spec.title} failed: {worded(error)}") from error
     return raw_data_of(value, spec)

@@ -46,7 +46,7 @@ def _with_role(raw: RawData, role: str, values: Any) -> RawData:
 def check(spec: DataSpec) -> None:
     """Raises ConfigError if the name says that data were given from Python, and none were."""
     if not spec.content:
-        raise ConfigError(f"data {spec.name!r} were given from Python, and are to be given again from there")
+        raise ConfigError(f"{spec.title} are to be given again from there")
 
 
 def load(spec: DataSpec) -> RawData:
@@ -56,7 +56,7 @@ def load(spec: DataSpec) -> RawData:
         ConfigError: it is not at hand.
         DataError: it cannot be read.
     """
-    content = read_content(spec.content, f"data {spec.name!r}")
+    content = read_content(spec.content, spec.title)
     try:
         raw: RawData = pickle.loads(content)
     except Exception as error:  # whatever the user's own classes raise

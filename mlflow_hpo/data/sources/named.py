@@ -24,9 +24,7 @@ def is_builtin(name: str) -> bool:
 def check(spec: DataSpec) -> None:
     """Raises ConfigError for a positive class: each built-in data set has more than two."""
     if spec.positive is not None:
-        raise ConfigError(
-            f"positive-class: {spec.positive!r} is for two classes, and data {spec.name!r} have more"
-        )
+        raise ConfigError(f"positive-class: {spec.positive!r} is for two classes, and {spec.title} have more")
 
 
 def load(spec: DataSpec) -> RawData:

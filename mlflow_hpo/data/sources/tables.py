@@ -49,17 +49,15 @@ def check_columns(spec: DataSpec, columns: list[str]) -> None:
     """Raises ConfigError if no column to predict is named, or a column that is named is not there."""
     listed = ", ".join(columns[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
     if spec.target is None:
-        raise ConfigError(f"data {spec.name!r} needs a target, the column to predict: one of {listed}")
+        raise ConfigError(f"{spec.title} needs a target, the column to predict: one of {listed}")
     options = {name: option for option, name in spec.columns.items()}
     for option, name in spec.columns.items():
         if options[name] != option:
             raise ConfigError(f"{option} and {options[name]} are both {name!r}: a column has one use")
         if (times := columns.count(name)) > 1:
-            raise ConfigError(
-                f"{option} {name!r} stands {times} times in data {spec.name!r}: give each its name"
-            )
+            raise ConfigError(f"{option} {name!r} stands {times} times in {spec.title}: give each its name")
         if not times:
-            raise ConfigError(f"{option} {name!r} is no column of data {spec.name!r}: there are {listed}")
+            raise ConfigError(f"{option} {name!r} is no column of {spec.title}: there are {listed}")
 
 
 def _header(spec: DataSpec) -> list[str]:

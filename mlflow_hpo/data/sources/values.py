@@ -35,7 +35,7 @@ def raw_data_of(value: Any, spec: DataSpec) -> RawData:
     if is_table(value):
         return RawData(spec.name, rows_of(value, spec))
     for option, name in spec.columns.items():
-        raise ConfigError(f"{option} {name!r} of data {spec.name!r}: only a DataFrame has columns")
+        raise ConfigError(f"{option} {name!r} of {spec.title}: only a DataFrame has columns")
     parts = [value] if _is_dataset(value) or _is_one_part(value) else value
     if not isinstance(parts, tuple | list) or not 1 <= len(parts) <= 3:
         raise _unexpected(value, spec)
@@ -79,15 +79,13 @@ def _unexpected(value: Any, spec: DataSpec) -> DataError:
     kind = (
         f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
     )
-    return DataError(f"data {spec.name!r} gave a {kind}: expected {EXPECTED}")
+    return DataError(f"{spec.title} gave a {kind}: expected {EXPECTED}")
 
 
 def _materialised(dataset: Any, spec: DataSpec) -> RawRows:
     """Reads a tf.data.Dataset into arrays, in its order."""
     if int(dataset.cardinality()) == ENDLESS:
-        raise DataError(
-            f"data {spec.name!r} gave a tf.data.Dataset without an end: take() as much as is wanted"
-        )
+        raise DataError(f"{spec.title} gave a tf.data.Dataset without an end: take() as much as is wanted")
     elements = dataset.element_spec
     if not isinstance(elements, tuple) or len(elements) not in MEMBERS:
         raise _unexpected(elements, spec)
@@ -102,7 +100,7 @@ def _materialised(dataset: Any, spec: DataSpec) -> RawRows:
         columns = zip(*_collected(dataset, spec), strict=True)
         return RawRows(*(each(lambda *values: join(values), *column) for column in columns))
     except ValueError as error:
-        raise DataError(f"data {spec.name!r}: its tf.data.Dataset is no array: {one_line(error)}") from None
+        raise DataError(f"{spec.title}: its tf.data.Dataset is no array: {one_line(error)}") from None
 
 
 def _collected(dataset: Any, spec: DataSpec) -> list[tuple[Any, ...]]:
@@ -110,10 +108,8 @@ def _collected(dataset: Any, spec: DataSpec) -> list[tuple[Any, ...]]:
     for row in dataset.as_numpy_iterator():
         room -= OVERHEAD + sum(np.asarray(member).nbytes for column in row for member in members(column))
         if room < 0:
-            raise DataError(
-                f"data {spec.name!r}: its tf.data.Dataset does not fit into memory, or has no end"
-            )
+            raise DataError(f"{spec.title}: its tf.data.Dataset does not fit into memory, or has no end")
         rows.append(row)
     if not rows:
-        raise DataError(f"data {spec.name!r}: its tf.data.Dataset is empty")
+        raise DataError(f"{spec.title}: its tf.data.Dataset is empty")
     return rows

@@ -155,5 +155,5 @@ def _rehearsed(model: Any, data: Data) -> list[str]:
 def _misfit(data: Data, error: BaseException) -> SetupError:
     """Returns the error for a model that does not fit the data."""
     target = f"{data.classes} classes" if data.classes else "numbers to predict"
-    shapes = f"the model does not fit data {data.name!r}, whose inputs have shape {data.shape} and {target}"
+    shapes = f"the model does not fit {data.title}, whose inputs have shape {data.shape} and {target}"
     return SetupError(f"{shapes}: {main_line(error) or type(error).__name__}")

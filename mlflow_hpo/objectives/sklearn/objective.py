@@ -164,7 +164,7 @@ class SklearnObjective(Objective):
             reason = needs_preprocessing(data)
             hint = f" ({reason}, and a Pipeline gets the columns as they are)" if reason else ""
             raise SetupError(
-                f"the model cannot be fitted to data {data.name!r}: {worded(error, whole=False)}{hint}"
+                f"the model cannot be fitted to {data.title}: {worded(error, whole=False)}{hint}"
             ) from error
 
     def _try(self, trial: Handle, data: Data, part: float, epochs: int) -> None:
