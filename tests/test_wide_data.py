@@ -26,7 +26,7 @@ from mlflow_hpo.objectives.sklearn import SklearnObjective
 from mlflow_hpo.registry.compare import compare, measure_for
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import Connection
-from mlflow_hpo.study.checks import data_spec
+from mlflow_hpo.study.data_spec import data_spec
 
 ROWS = 100
 X = np.random.default_rng(0).normal(size=(ROWS, 4)).astype("float32")

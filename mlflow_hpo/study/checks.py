@@ -1,9 +1,7 @@
 """Refuses settings that cannot work, each with one line that says what would."""
 
-from dataclasses import fields
-
 from mlflow_hpo.algorithms import GRID, check_algorithm
-from mlflow_hpo.data import CLASSIFICATION, DataSpec, Roles, check_data
+from mlflow_hpo.data import CLASSIFICATION, check_data
 from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.execution.serial import NO_DEADLINE
@@ -22,6 +20,7 @@ from mlflow_hpo.schedulers import PBT, Budget, check_scheduler, scheduler
 from mlflow_hpo.settings import ALL, DEFAULT_DATA, LARGEST_GRID, OPTIONS, Settings, check_registration
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space
 from mlflow_hpo.study import metrics
+from mlflow_hpo.study.data_spec import data_spec
 from mlflow_hpo.user_code import GIVEN, check_reference, is_reference, shown_name
 
 
@@ -100,28 +99,6 @@ def _check_reference(name: str, what: str) -> None:
     if name.startswith(GIVEN):
         raise ConfigError(f"{what} {shown_name(name)!r} was given from Python: give it again from there")
     check_reference(name, what)
-
-
-def data_spec(settings: Settings, name: str, content: str, splits: str = "") -> DataSpec:
-    """Returns what a process must know to load the data.
-
-    Args:
-        content, splits: digests of the data and the folds that Python gave; empty if it gave none.
-    """
-    return DataSpec(
-        name=name,
-        seed=settings.split_seed,
-        target=settings.target_column,
-        task=settings.task,
-        fraction=settings.fraction,
-        image_size=settings.image_size,
-        content=content,
-        positive=settings.positive_class,
-        class_weight=settings.class_weight or "",
-        roles=Roles(**{f.name: getattr(settings, f"{f.name}_column") for f in fields(Roles)}),
-        read_options=settings.read_options or "",
-        splits=splits,
-    )
 
 
 def is_builtin_study(spec: ObjectiveSpec) -> bool:

@@ -82,15 +82,15 @@ def with_splits(
         return given, {**options}
     from mlflow_hpo.data import made_splits
     from mlflow_hpo.settings import read_settings
-    from mlflow_hpo.study.checks import data_spec
-    from mlflow_hpo.study.source import data_content
+    from mlflow_hpo.study.data_spec import data_spec, fetched_content
     from mlflow_hpo.user_code import use_contents
 
     settings = read_settings({**_recorded(resume), **options, "folds": 1})
     if not settings.data:
         raise ConfigError(f"folds: {type(splitter).__name__} splits data: name a data set")
     use_contents(given.folder)
-    splits = made_splits(splitter, data_spec(settings, settings.data, data_content(settings.data, given)))
+    content = given.data or fetched_content(settings.data, given.folder)
+    splits = made_splits(splitter, data_spec(settings, settings.data, content))
     return replace(given, splits=splits.save(given.folder)), {**options, "folds": len(splits.cuts)}
 
 

@@ -14,8 +14,9 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import DEFAULT_DATA, Settings
 from mlflow_hpo.space import Space, dump_space, load_given, load_space, parse_space, paths_of
 from mlflow_hpo.study import checks, metrics
+from mlflow_hpo.study.data_spec import data_spec, fetched_content
 from mlflow_hpo.study.trust import remember
-from mlflow_hpo.user_code import is_address, shown_data, shown_name, use_contents
+from mlflow_hpo.user_code import shown_data, shown_name
 
 if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
@@ -75,14 +76,14 @@ def find_source(settings: Settings, given: Given) -> Source:
     if settings.project is not None:
         return _project(settings, given, space, space_text, start_text)
     data = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "")
-    content = data_content(data, given)
+    content = given.data or fetched_content(data, given.folder)
     if content and not given.data:
-        check_data(checks.data_spec(settings, data, content))
+        check_data(data_spec(settings, data, content))
     every_epoch = settings.resource == "auto" and settings.scheduler == "none"
     spec = ObjectiveSpec(
         model=settings.model,
         code=given.code,
-        data=checks.data_spec(settings, data, content, given.splits),
+        data=data_spec(settings, data, content, given.splits),
         preprocess=settings.preprocess,
         resource="none" if every_epoch else settings.resource,
         metric=metrics.asked_metric(settings),
@@ -97,16 +98,6 @@ def find_source(settings: Settings, given: Given) -> Source:
         asks=space is None,
     )
     return Source(spec, shown_name(settings.model), shown_data(data), space, space_text, start_text)
-
-
-def data_content(data: str, given: Given) -> str:
-    """Returns the digest of data that Python gave, or that are fetched from an address; else empty."""
-    if not is_address(data):
-        return given.data
-    from mlflow_hpo.store.fetched import fetched  # imports MLflow
-
-    use_contents(given.folder)
-    return fetched(data, given.folder)
 
 
 def _given_space(settings: Settings, given: Given) -> tuple[Space | None, str]:
