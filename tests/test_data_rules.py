@@ -18,7 +18,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from mlflow_hpo.data import Data, DataSpec, Roles, folds, load_data, made_splits, save_data, whole
+from mlflow_hpo.data import Data, DataSpec, Roles, check_data, folds, load_data, made_splits, save_data, whole
 from mlflow_hpo.data.roles import as_times
 from mlflow_hpo.errors import ConfigError, DataError
 from mlflow_hpo.user_code import use_contents
@@ -174,6 +174,16 @@ class TestTimes:
         frame = table().assign(day=pd.Series(days * 50, dtype=object))
         with pytest.raises(DataError, match=f"time-column: {problem}"):
             load_data(spec_of(frame, tmp_path, roles={"time": "day"}))
+
+
+def test_the_times_may_be_the_index(tmp_path: Path) -> None:
+    frame = table().assign(day=np.arange(100)[::-1]).set_index("day")
+    data = load_data(spec_of(frame, tmp_path, roles={"time": "day"}))
+    assert set(parts_of(data)[2]) == set(range(20))
+    frame.to_parquet("indexed.parquet")
+    stored = DataSpec("indexed.parquet", target=TARGET, roles=Roles(time="day"))
+    check_data(stored)
+    assert load_data(stored).digest == data.digest
 
 
 class TestPartColumn:

@@ -112,6 +112,16 @@ def read_columns(file: IO[bytes], form: str, options: Mapping[str, Any]) -> Any:
     return reader(io.BytesIO(file.read()), **options)  # type: ignore[operator]
 
 
+def column_names(file: IO[bytes], form: str) -> list[str]:
+    """Returns the columns of Parquet or Feather, and a named index."""
+    from pyarrow import ipc, parquet
+
+    schema = parquet.read_schema(file) if form == ".parquet" else ipc.open_file(file).schema
+    index = (schema.pandas_metadata or {}).get("index_columns", ())
+    ranges = [level["name"] for level in index if isinstance(level, dict) and level["name"]]
+    return [*(name for name in schema.names if not name.startswith("__index_level_")), *ranges]
+
+
 def read_json(file: IO[bytes], form: str, options: Mapping[str, Any], name: str) -> Any:
     """Reads JSON: an object for each row, one a line or in a list. Values keep their types.
 

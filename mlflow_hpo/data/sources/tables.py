@@ -6,7 +6,16 @@ from typing import Any
 
 from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows
-from mlflow_hpo.data.sources.files import COLUMNS, TEXT, check_flat, opened, read_columns, read_json, reading
+from mlflow_hpo.data.sources.files import (
+    COLUMNS,
+    TEXT,
+    check_flat,
+    column_names,
+    opened,
+    read_columns,
+    read_json,
+    reading,
+)
 from mlflow_hpo.data.sources.text import read_header, read_text
 from mlflow_hpo.errors import ConfigError, DataError
 
@@ -39,6 +48,8 @@ def rows_of(table: Any, spec: DataSpec) -> RawRows:
     Raises:
         ConfigError: the spec names no column to predict, or one that there is not.
     """
+    if {*table.index.names} & {*spec.columns.values()} - {*table.columns}:  # such as the times
+        table = table.reset_index()
     table = table.rename(columns=str)
     check_columns(spec, list(table.columns))
     x = table.drop(columns=[*spec.columns.values()])
@@ -65,6 +76,8 @@ def _header(spec: DataSpec) -> list[str]:
     with reading(name), opened(spec) as (file, form):
         if form in TEXT:
             return read_header(file, form, options, name)
+        if form in COLUMNS and not options:
+            return column_names(file, form)
     return [*map(str, _table(spec).columns)]
 
 
