@@ -13,6 +13,7 @@ ROUNDS = {  # of tests/attack/NAME.py: each takes some twenty seconds at most
     "worker_faults": 2,
     "outages": 1,
     "disks": 1,
+    "splits": 60,
     "postgres": 1,
 }
 

@@ -81,16 +81,18 @@ def with_splits(
     if not _is_splitter(splitter):
         return given, {**options}
     from mlflow_hpo.data import made_splits
-    from mlflow_hpo.settings import read_settings
+    from mlflow_hpo.models import is_builtin
+    from mlflow_hpo.settings import DEFAULT_DATA, read_settings
     from mlflow_hpo.study.data_spec import data_spec, fetched_content
     from mlflow_hpo.user_code import use_contents
 
     settings = read_settings({**_recorded(resume), **options, "folds": 1})
-    if not settings.data:
+    name = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "")
+    if not name:
         raise ConfigError(f"folds: {type(splitter).__name__} splits data: name a data set")
     use_contents(given.folder)
-    content = given.data or fetched_content(settings.data, given.folder)
-    splits = made_splits(splitter, data_spec(settings, settings.data, content))
+    content = given.data or fetched_content(name, given.folder)
+    splits = made_splits(splitter, data_spec(settings, name, content))
     return replace(given, splits=splits.save(given.folder)), {**options, "folds": len(splits.cuts)}
 
 
