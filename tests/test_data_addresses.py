@@ -76,6 +76,16 @@ def test_the_web_and_other_addresses_are_fetched(web: str) -> None:
         assert tuned(uri, target="y").best_value == expected
 
 
+def test_a_password_is_used_and_not_stored(web: str) -> None:
+    uri = f"{web}/table.csv".replace("//", "//me:hunter2@")
+    study = tuned(uri, target="y")
+    run = mlflow.get_run(study.run_id)
+    [trial] = mlflow.search_runs([run.info.experiment_id], "params.C != ''", output_format="list")
+    assert "hunter2" not in str([run.to_dictionary(), trial.to_dictionary()])
+    again = tuned(uri, target="y", resume=study.run_id, max_trials=2)
+    assert len(again.trials) == 2
+
+
 def test_data_sets_of_mlflows_are_their_rows_or_their_source(run: Any) -> None:
     expected = tuned(TABLE, target="y").best_value
     entity = run.inputs.dataset_inputs[0].dataset

@@ -115,7 +115,12 @@ class Recorder:
         rows = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
         profile = to_json({"rows": rows, "shape": data.shape, "classes": data.classes})
         entity = Dataset(
-            data.name, data.digest, "code", to_json({"source": without_passwords(data.source)}), None, profile
+            without_passwords(data.name),
+            data.digest,
+            "code",
+            to_json({"source": without_passwords(data.source)}),
+            None,
+            profile,
         )
         inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])]
         for attempt in range(DATASET_ATTEMPTS):

@@ -50,8 +50,8 @@ def _merged(run: StudyRun, info: StudyInfo, new: Settings) -> Settings:
                 f"study {run.run_id} began with {name} {filled[name]!r}, not {value!r}: "
                 f"a resume may change {', '.join(RESUMABLE)}"
             )
-        if name != "project":
-            kept[name] = before[name]
+        if name != "project" and without_passwords(str(value)) != str(before[name]):
+            kept[name] = before[name]  # else it has the password, which is not stored
     return read_settings({**after, **{name: before[name] for name in FILES}, **kept})
 
 
