@@ -5,6 +5,7 @@ The command line is made from these fields; a test compares MLproject and the do
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -28,16 +29,9 @@ def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value else value
 
 
-def _class_weight(value: Any) -> str | None:
-    if value:
-        from mlflow_hpo.data.weights import class_weight_text  # imports NumPy
-    return class_weight_text(value) if value else None
-
-
-def _read_options(value: Any) -> str | None:
-    if value:
-        from mlflow_hpo.data.sources.files import options_text
-    return options_text(value) if value else None
+def _read_by(module: str, function: str) -> Any:
+    """Returns a validator that imports what reads a value, and NumPy with it, only if there is one."""
+    return BeforeValidator(lambda value: getattr(import_module(module), function)(value) if value else None)
 
 
 def _words_or_count(*words: str, least: int = 1) -> Callable[[Any], Any]:
@@ -73,8 +67,8 @@ Name = Annotated[str | None, BeforeValidator(lambda value: None if value is None
 Model = Annotated[str, BeforeValidator(with_colon)]
 Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
 Reference = Annotated[Word, BeforeValidator(with_colon)]
-ReadOptions = Annotated[str | None, BeforeValidator(_read_options)]
-ClassWeight = Annotated[str | None, BeforeValidator(_class_weight)]
+ReadOptions = Annotated[str | None, _read_by("mlflow_hpo.data.sources.files", "options_text")]
+ClassWeight = Annotated[str | None, _read_by("mlflow_hpo.data.weights", "class_weight_text")]
 TrialCount = Annotated[Literal["all"] | int, BeforeValidator(_words_or_count(ALL))]
 WorkerCount = Annotated[Literal["auto"] | int, BeforeValidator(_words_or_count("auto", least=0))]
 KeptModels = Annotated[Literal["all", "best"] | int, BeforeValidator(_words_or_count(ALL, "best"))]
@@ -90,8 +84,7 @@ class SearchSettings(BaseModel):
     )
     data: Word = _setting(
         None,
-        "Data: digits, mnist, fashion_mnist, cifar10, cifar100; a CSV, Parquet or NPZ file; a folder of "
-        "images; package.module:FUNCTION. Empty: digits for the built-in models.",
+        "Data: digits, mnist, ...; a table or an NPZ file, here or at an address; images; module:FUNCTION.",
     )
     target_column: Word = _setting(None, "Column to predict, in a table.")
     read_options: ReadOptions = _setting(

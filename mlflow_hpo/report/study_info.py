@@ -75,6 +75,7 @@ class StudyInfo:
         filled = {
             "model": self.model,
             "data": self.data or None,
+            "callbacks": "from Python" if self.callbacks else self.settings.callbacks,
             "metric": self.metric.name,
             "max_epochs": self.max_epochs,
             "max_trials": self.max_trials,

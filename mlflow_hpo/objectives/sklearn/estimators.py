@@ -24,26 +24,6 @@ def last_step(estimator: Any) -> tuple[str, Any]:
     return f"{name}__", last
 
 
-def brings_preprocessing(estimator: Any) -> bool:
-    """Tells whether an estimator is a Pipeline, or has a part that makes features of text."""
-    return hasattr(estimator, "steps") or any(map(_is_vectorizer, estimator.get_params().values()))
-
-
-def begins_with_text(estimator: Any) -> bool:
-    """Tells whether the first step of an estimator makes features of strings."""
-    while hasattr(estimator, "steps"):
-        estimator = estimator.steps[0][1]
-    if hasattr(estimator, "transformer_list"):  # a FeatureUnion
-        return all(begins_with_text(each) for _, each in estimator.transformer_list)
-    return _is_vectorizer(estimator)
-
-
-def _is_vectorizer(part: Any) -> bool:
-    from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
-
-    return isinstance(part, CountVectorizer | HashingVectorizer)
-
-
 def targets(estimator: Any, data: Data, part: Part) -> Any:
     """Returns classes by their names, so that predictions are names; only scikit-learn's own take those."""
     if data.labels and type(last_step(estimator)[1]).__module__.startswith("sklearn."):

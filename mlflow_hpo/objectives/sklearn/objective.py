@@ -8,14 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
-from mlflow_hpo.data.preprocess import (
-    ModelInputs,
-    as_strings,
-    flattened,
-    is_column_of_strings,
-    model_inputs,
-    needs_preprocessing,
-)
+from mlflow_hpo.data.preprocess import ModelInputs, flattened, needs_preprocessing
 from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import HpoError, SetupError, TrialError, worded
 from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo
@@ -23,8 +16,9 @@ from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.scoring import predict_with, scores
 from mlflow_hpo.objectives.sklearn.boosters import all_params, fit, rounds_asked
-from mlflow_hpo.objectives.sklearn.estimators import begins_with_text, brings_preprocessing, share, taken
+from mlflow_hpo.objectives.sklearn.estimators import share, taken
 from mlflow_hpo.objectives.sklearn.factory import EstimatorFactory
+from mlflow_hpo.objectives.sklearn.inputs import inputs_for
 from mlflow_hpo.objectives.sklearn.resources import (
     BATCH_SIZE,
     NONE,
@@ -145,15 +139,7 @@ class SklearnObjective(Objective):
         return MetricScorer(self.metric, self.scorer)
 
     def _inputs(self, data: Data) -> ModelInputs:
-        estimator = self._factory.make({}) if data.is_table else None
-        if estimator is not None and is_column_of_strings(data):
-            vectorized = begins_with_text(estimator)
-            as_given = data.is_text and (self.preprocess == "none" or brings_preprocessing(estimator))
-            if as_given or vectorized:
-                return as_strings(data, complete=vectorized)
-        if estimator is not None and hasattr(estimator, "steps"):
-            return ModelInputs(data, data)
-        return model_inputs(flattened(data), self.preprocess)
+        return inputs_for(self._factory, data, self.preprocess)
 
     def _try_all(self, trial: Handle, data: Data) -> None:
         try:
