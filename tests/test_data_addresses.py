@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import hpo
+from data_loading import given
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.data.numpy_dataset import from_numpy
 from mlflow.data.pandas_dataset import from_pandas
@@ -19,7 +20,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 
 import mlflow_hpo
+from mlflow_hpo.data import load_data
 from mlflow_hpo.errors import ConfigError, HpoError
+from mlflow_hpo.store.fetched import addressed
 
 TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 3)), columns=[*"abc"]).assign(
     y=["u", "v"] * 50
@@ -53,8 +56,8 @@ def web() -> Iterator[str]:
 
 
 def tuned(data: Any, **settings: Any) -> Any:
-    given = {"max_trials": 1, "workers": 0, **settings}
-    return mlflow_hpo.tune(LogisticRegression(), {"C": [1, 2]}, data, progress=False, **given)
+    how = {"max_trials": 1, "workers": 0, **settings}
+    return mlflow_hpo.tune(LogisticRegression(), {"C": [1, 2]}, data, progress=False, **how)
 
 
 def test_a_runs_artifact_is_fetched_again_for_each_command(run: Any) -> None:
@@ -86,20 +89,17 @@ def test_a_password_is_used_and_not_stored(web: str) -> None:
     assert len(again.trials) == 2
 
 
-def test_data_sets_of_mlflows_are_their_rows_or_their_source(run: Any) -> None:
-    expected = tuned(TABLE, target="y").best_value
+def test_data_sets_of_mlflows_are_their_rows_or_their_source(run: Any, tmp_path: Path) -> None:
     entity = run.inputs.dataset_inputs[0].dataset
     source = mlflow.data.get_source(entity)
+    for value in (entity, source, MetaDataset(source)):  # type: ignore[abstract]
+        assert addressed(value) == "table.csv"
     with_rows = from_pandas(TABLE, targets="y")
-    for data, how in (
-        (with_rows, {}),
-        (entity, {"target": "y"}),
-        (source, {"target": "y"}),
-        (MetaDataset(source), {"target": "y"}),  # type: ignore[abstract]
-    ):
-        assert tuned(data, **how).best_value == expected
+    assert addressed(with_rows) is with_rows
+    expected = load_data(given(TABLE, tmp_path, "y"))
+    assert load_data(given(with_rows, tmp_path)).digest == expected.digest
     numbers = from_numpy(X, targets=(TABLE["y"] == "v").to_numpy().astype(int))
-    assert tuned(numbers).best_value == expected
+    assert np.array_equal(load_data(given(numbers, tmp_path)).test.y, expected.test.y)
     with pytest.raises(HpoError, match=r"gave a ndarray: expected \(x, y\)"):
         tuned(from_numpy(X))
 
