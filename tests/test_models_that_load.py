@@ -295,6 +295,48 @@ def brings_data(make: Callable[[], Any], x: Any) -> Any:
     return BringsData()
 
 
+class Sum(keras.Model):  # type: ignore[misc]
+    """Adds what it makes of two inputs, of which one counts double; may answer twice."""
+
+    def __init__(self, names: Any, twice: bool = False) -> None:
+        super().__init__()
+        self.names, self.twice, self.noisy = names, twice, Noisy()
+
+    def call(self, x: Any, training: bool = True) -> Any:
+        first, second = (self.noisy(x[name], training=training) for name in self.names)
+        answer = ops.mean(2 * first + second, axis=1, keepdims=True)
+        return [answer, -answer] if self.twice else answer
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("names", [("b", "a"), (0, 1)], ids=["dict", "tuple"])
+def test_several_inputs_of_a_model_of_the_users_own(
+    names: Any, twice: bool, connection: Connection, experiment: str, uri: str, tmp_path: Path
+) -> None:
+    models = []
+
+    def build() -> Any:
+        models.append(Sum(names, twice))
+        models[-1].compile("sgd", ["mse", "mse"] if twice else "mse")
+        return models[-1]
+
+    def several(part: Part) -> Part:
+        return Part({"b": part.x, "a": part.x + 1} if names[0] else (part.x, part.x + 1), targets(part.y))
+
+    def targets(y: Any) -> Any:
+        return (y, -y) if twice else y
+
+    data = DATA.mapped(several)
+    handle = unit(tmp_path / "unit", data=data, reports=Logging(connection, experiment))
+    KerasObjective(Keywords(build)).train(handle)
+    files = download_model(handle.progress.model_uri, uri, tmp_path)
+    assert not list(files.rglob("*.keras")), "only the graph, which needs no code"
+    x = {"a": X + 1, "b": X} if names[0] else {"input_0": X, "input_1": X + 1}
+    answers = mlflow.pyfunc.load_model(str(files)).predict(x)
+    answers = [*answers.values()] if twice else answers
+    np.testing.assert_allclose(answers, models[-1].predict(data.train.x, verbose=0), atol=1e-5)
+
+
 BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
 
 

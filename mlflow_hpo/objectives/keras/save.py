@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data.preprocess import ModelInputs
-from mlflow_hpo.data.structure import count
+from mlflow_hpo.data.structure import count, each, is_several
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
 from mlflow_hpo.objectives.keras.held import FILE, symbols
@@ -36,8 +36,9 @@ def log(trial: Handle, model: Any, rows: ModelInputs, trained_on: Any = None) ->
         return
     example = _example(model, rows, trained_on)
     answers = None if example is None else _answers(model, example)
-    described = {} if answers is None else {"inputs": example, "outputs": answers}
-    if isinstance(answers, dict):
+    inputs = _by_name(example, _input_names(model), "input")
+    described = {} if example is None else {"inputs": inputs, "outputs": answers}
+    if isinstance(inputs, dict) or isinstance(answers, dict):
         described["loader"] = SERVING
     with redirect_stdout(StringIO()), _to_save(model, example) as (saved, how):  # Keras tells what it exports
         trial.log_model(
@@ -49,7 +50,7 @@ def log(trial: Handle, model: Any, rows: ModelInputs, trained_on: Any = None) ->
 def _to_save(model: Any, example: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Gives what is to be saved in place of a model so that it can be loaded anywhere, and how."""
     alone = can_be_loaded(model)
-    served = None if alone or example is None or isinstance(example, dict) else _as_served(model, example)
+    served = None if alone or example is None else _as_served(model, example)
     if served is None:
         with nullcontext() if alone and can_be_compiled(model) else uncompiled(model):
             yield model, {}
@@ -100,7 +101,8 @@ def _saved(model: Any, example: Any, folder: Path) -> Path:
 def _as_served(model: Any, example: Any) -> Any:
     """Returns a model that answers as `predict` does: the user's may take itself to be training.
 
-    It is None if only Python can run the model: where that is loaded, the user's code must be at hand.
+    It takes several inputs one by one, in the order of the example. It is None if only Python can run the
+    model: where that is loaded, the user's code must be at hand.
     """
     import keras
 
@@ -112,9 +114,15 @@ def _as_served(model: Any, example: Any) -> Any:
         def call(self, x: Any) -> Any:
             return self.model(x, training=False)
 
-    served = Served(model)
+    class ServedOneByOne(Served):
+        def call(self, *columns: Any) -> Any:
+            following = iter(keras.tree.flatten(columns))  # TensorFlow's own endpoint gives them as a tuple
+            return self.model(each(lambda _: next(following), example), training=False)
+
+    served, columns = (ServedOneByOne if is_several(example) else Served)(model), list[Any]()
+    each(columns.append, symbols(example))
     try:
-        served(symbols(example))
+        served(*columns)
     except Exception:
         return None
     return served
@@ -129,7 +137,7 @@ def _example(model: Any, rows: ModelInputs, trained_on: Any) -> Any:
     """Returns a few rows that the model takes; None if nothing tells."""
     x = rows.data.train.x if rows.data is not None else trained_on
     if (first := first_rows(x, EXAMPLE_ROWS)) is not None:
-        return _by_name(first, _input_names(model))
+        return first
     inputs = getattr(model, "inputs", None) or []
     shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
     if len(shapes) != 1 or None in shapes[0] or inputs[0].dtype == "string":
@@ -137,11 +145,12 @@ def _example(model: Any, rows: ModelInputs, trained_on: Any) -> Any:
     return np.zeros((EXAMPLE_ROWS, *shapes[0]), inputs[0].dtype)
 
 
-def _by_name(values: Any, names: Sequence[str]) -> Any:
-    """Returns several inputs or outputs by their names, as MLflow describes them; None without names."""
+def _by_name(values: Any, names: Sequence[str], word: str) -> Any:
+    """Returns several inputs or outputs by their names, as MLflow describes them; without names, numbered."""
     if not isinstance(values, list | tuple):
         return values
-    return dict(zip(names, values, strict=True)) if len(names) == len(values) else None
+    names = names if len(names) == len(values) else [f"{word}_{number}" for number in range(len(values))]
+    return dict(zip(names, values, strict=True))
 
 
 def _input_names(model: Any) -> list[str]:
@@ -163,7 +172,7 @@ def _answers(model: Any, example: Any) -> Any:
     shape = getattr(model, "output_shape", None)
     if isinstance(shape, tuple):
         return np.zeros((count(example), *shape[1:]), np.float32)
-    return _by_name(model.predict(example, verbose=0), getattr(model, "output_names", []))
+    return _by_name(model.predict(example, verbose=0), getattr(model, "output_names", []), "output")
 
 
 def _requirements(*more: str) -> list[str]:

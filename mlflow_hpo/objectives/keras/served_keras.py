@@ -1,4 +1,4 @@
-"""Serves a Keras model behind the preprocessing of its table, or with several outputs.
+"""Serves a Keras model behind the preprocessing of its table, or with several inputs or outputs.
 
 MLflow keeps this file with the model and runs it when that is loaded: it imports nothing of this package.
 """
@@ -29,8 +29,8 @@ class RawRows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         return _arrays(self.answer(self.preprocess.transform(model_input)), self.outputs)
 
 
-class SeveralOutputs:
-    """Answers with a dict of arrays, where MLflow's own wrapper would need a single array."""
+class Several:
+    """Takes and answers dicts of arrays, where MLflow's own wrapper would need a single array."""
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
@@ -39,21 +39,24 @@ class SeveralOutputs:
         """Returns the Keras model."""
         return self._wrapped.get_raw_model()
 
-    def predict(self, data: Any, params: Any = None) -> dict[str, Any]:
-        """Predictions by the names of the outputs."""
+    def predict(self, data: Any, params: Any = None) -> Any:
+        """Predictions; those of several outputs by their names."""
         rows = data.to_numpy() if isinstance(data, pd.DataFrame) else data
-        is_graph = self._wrapped.save_exported_model
-        call = self._wrapped.get_model_call_method()
-        answers = call(rows) if is_graph else call(rows, verbose=0)
-        found: dict[str, Any] = _arrays(answers, self._wrapped.signature.outputs.input_names())
-        return found
+        call, signature = self._wrapped.get_model_call_method(), self._wrapped.signature
+        if not self._wrapped.save_exported_model:
+            answers = call(rows, verbose=0)
+        elif isinstance(rows, dict):  # a graph takes them one by one
+            answers = call(*(rows[name] for name in signature.inputs.input_names()))
+        else:
+            answers = call(rows)
+        return _arrays(answers, signature.outputs.input_names())
 
 
-def _load_pyfunc(path: str) -> SeveralOutputs:
+def _load_pyfunc(path: str) -> Several:
     """Loads a model that was saved by MLflow's Keras flavor: MLflow calls this."""
     from mlflow.keras import load
 
-    return SeveralOutputs(load._load_pyfunc(path))
+    return Several(load._load_pyfunc(path))
 
 
 def _arrays(answers: Any, names: list[str]) -> Any:
