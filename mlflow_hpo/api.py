@@ -49,8 +49,8 @@ def tune(
             or a function of a config that returns a number.
         space: a YAML file, a dict of lists and distributions, or a Hyperopt expression; None: the model's
             own.
-        data: a data set's name, a file, or arrays, a DataFrame, `tf.data.Dataset`s: what a function that is
-            named as `data` may return.
+        data: a data set's name, a file, or arrays, a DataFrame, `tf.data.Dataset`s, `PyDataset`s; or a
+            function that returns them.
         resume: a study that began with the same model, space and data, to go on with.
         retry_failed: whether a resume trains the failed trials again.
         take_over: whether a resume takes the study from a machine that is known to be dead.

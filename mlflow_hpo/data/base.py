@@ -1,16 +1,19 @@
 """Data sets: how one is named, its three parts, its digest."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
 from mlflow_hpo.data.structure import count, is_table, joined, members, shape_of, taken
 from mlflow_hpo.data.weights import training_weights
 from mlflow_hpo.user_code import data_title
+
+if TYPE_CHECKING:
+    from mlflow_hpo.data.streams import Stream
 
 Array = NDArray[Any]
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
@@ -51,6 +54,7 @@ class DataSpec:
         class_weight: how much each class counts in training, see `class_weight_text`; or empty.
         read_options: of pandas, as a JSON object, for a table in a file; or empty.
         splits: the digest of the folds that Python gave (`splits.Splits`); or empty.
+        known: of a stream that was read already, the number of classes and of training rows.
     """
 
     name: str
@@ -70,6 +74,8 @@ class DataSpec:
     def title(self) -> str:
         """What begins a message about the data."""
         return data_title(self.name)
+
+    known: tuple[int, int] | None = None
 
     @property
     def columns(self) -> dict[str, str]:
@@ -127,6 +133,8 @@ class Data:
         cuts: the folds as Python gave them: the positions of the rows to train and to validate on among those
             of the training and the validation part; () if the rule of the rows says.
         is_text: the one column of the inputs was given as a Series, list or array of strings, not as a table.
+        streams: where the rows are read as streams, these by part; the parts then hold a few of the rows.
+        rows: the number of training rows of a stream.
     """
 
     name: str
@@ -146,6 +154,17 @@ class Data:
     def title(self) -> str:
         """What begins a message about the data."""
         return data_title(self.name)
+
+    streams: Mapping[str, "Stream"] | None = None
+    rows: int = 0
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """The number of rows in each part; None if it is not known."""
+        counts: dict[str, int | None] = {}
+        for part in ("train", "validation", "test"):
+            counts[part] = None if self.streams and part in self.streams else len(getattr(self, part))
+        return counts | {"train": self.rows} if self.streams else counts
 
     @property
     def shape(self) -> Any:

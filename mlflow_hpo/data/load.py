@@ -15,6 +15,7 @@ from mlflow_hpo.data.rules import TooFewError
 from mlflow_hpo.data.sources import arrays, files, functions, given, images, named, tables
 from mlflow_hpo.data.sources.base import RawData, Source
 from mlflow_hpo.data.splits import Splits, made
+from mlflow_hpo.data.streams import RawStreams, streamed
 from mlflow_hpo.data.weights import check_class_weight
 from mlflow_hpo.errors import ConfigError, DataError, unknown
 from mlflow_hpo.user_code import GIVEN, is_address, is_reference, shown_data
@@ -89,6 +90,8 @@ def load_data(spec: DataSpec) -> Data:
         nothing = Part(np.empty((0, 0), np.float32), np.empty(0, np.float32))
         return Data("", "nothing", "", 0, (), nothing, nothing, nothing)
     raw = _kind(spec.name).source.load(spec)
+    if isinstance(raw, RawStreams):
+        return streamed(spec, raw, shown_data(spec.name))
     try:
         return _split(spec, raw)
     except DataError as error:
@@ -105,6 +108,8 @@ def made_splits(splitter: Any, spec: DataSpec) -> Splits:
     """
     check_data(spec)
     raw = _kind(spec.name).source.load(spec)
+    if isinstance(raw, RawStreams):
+        raise ConfigError(f"folds: they cannot be cut of a stream, as {spec.title} are: give arrays")
     try:
         parts, _, _ = cleaned(raw, raw.task if spec.task == AUTO else spec.task)
         parts = parts if raw.train.part is None else by_column(parts, raw.train.part)

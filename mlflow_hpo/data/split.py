@@ -1,13 +1,15 @@
 """Cuts rows into parts and folds, by the rule of the rows and a seed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from mlflow_hpo.data.base import Array, Data, Part
 from mlflow_hpo.data.rules import check_trainable, class_name, classes_of, rows_text, rule_for
-from mlflow_hpo.errors import DataError
+from mlflow_hpo.data.streams import joined_streams
+from mlflow_hpo.errors import ConfigError, DataError
 
 VALIDATION = 0.2  # of the rows to train on
 TEST = 0.2  # of all rows, if the data set brings no test part
@@ -65,6 +67,8 @@ def folds(data: Data, k: int, seed: int) -> list[Data]:
     Raises:
         DataError: there are more folds than rows, or than the rule of the rows allows.
     """
+    if data.streams:
+        raise ConfigError(f"folds: {k} folds cannot be cut of a stream, as {data.title} are: give arrays")
     rows = data.train.and_then(data.validation)
     if not 2 <= k <= len(rows):
         raise DataError(f"{k} folds of {len(rows)} rows: expected from 2 to as many as there are rows")
@@ -77,5 +81,8 @@ def folds(data: Data, k: int, seed: int) -> list[Data]:
 @lru_cache(maxsize=1)
 def whole(data: Data) -> Data:
     """Puts the validation rows into the train part; the last result is kept."""
+    if data.streams:
+        streams, nothing = joined_streams(data), data.validation.rows(slice(0))
+        return replace(data, streams=streams, validation=nothing)
     rows = data.train.and_then(data.validation)
     return data.recut(rows, rows.rows(slice(0)))

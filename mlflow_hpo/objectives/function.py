@@ -11,6 +11,7 @@ import numpy as np
 from typing_extensions import override
 
 from mlflow_hpo.data import Data
+from mlflow_hpo.data.streams import check_rows
 from mlflow_hpo.errors import SetupError, TrialError
 from mlflow_hpo.metric import number
 from mlflow_hpo.models import ModelInfo, keyword_defaults
@@ -47,6 +48,7 @@ class FunctionObjective(Objective):
 
     @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
+        check_rows(data, "a function")
         keywords = self.form == KEYWORD_FORM
         return ModelInfo(
             name=name,

@@ -14,7 +14,7 @@ class DataInfo:
     Attributes:
         task: classification or regression; empty if there are no data.
         classes: how many; 0 for regression.
-        rows: to train on.
+        rows: to train on, of a stream; else 0.
         digest: of their content.
         validates: whether there are rows to validate on, or folds are to be cut.
     """

@@ -112,8 +112,7 @@ class Recorder:
 
     def dataset(self, data: Data) -> None:
         """Logs the data set as an input of the run."""
-        rows = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
-        profile = to_json({"rows": rows, "shape": data.shape, "classes": data.classes})
+        profile = to_json({"rows": data.counts, "shape": data.shape, "classes": data.classes})
         entity = Dataset(
             without_passwords(data.name),
             data.digest,

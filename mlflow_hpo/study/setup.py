@@ -89,6 +89,8 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     if not given.record:  # a resume may end a study earlier
         checks.check_room(info, len(first))
     spec = replace(source.spec, metric=info.metric, at_best=info.at_best)
+    if data.rows:  # of a stream, which other workers need not count again
+        spec = replace(spec, data=replace(spec.data, known=(data.classes, data.rows)))
     inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
     proposes = algorithm(settings.algorithm, settings.grid_points, settings.seed)
     if not asks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -92,14 +92,16 @@ def _of_rows(data: Data, seen: str) -> ModelEvaluation:
     return ModelEvaluation(
         digest=data.digest,
         held_out=digest(data.test),
-        searched=sketch(data.train, data.validation),
-        is_new=shares_rows(seen, data.test) is False,
+        searched="" if data.streams else sketch(data.train, data.validation),
+        is_new=not data.streams and shares_rows(seen, data.test) is False,
     )
 
 
 def _scored(
     evaluation: ModelEvaluation, task: Task, model_uri: str, data: Data, scored: bool
 ) -> ModelEvaluation:
+    import numpy as np
+
     from mlflow_hpo.objectives.find import find_objective
     from mlflow_hpo.objectives.scoring import predict_test_part, row_scores
     from mlflow_hpo.store import flavors_of, load_model, store_errors
@@ -111,5 +113,20 @@ def _scored(
 
     with redirect_stdout(io.StringIO()):  # Keras would show its progress
         scores = find_objective(task.spec).evaluate(load, data) if scored else {}
-        predictions = predict_test_part(load, flavors_of(model_uri, task.tracking_uri), data)
-    return replace(evaluation, scores=scores, rows=row_scores(predictions, data, data.test))
+        flavors = flavors_of(model_uri, task.tracking_uri)
+        rows = [
+            row_scores(predict_test_part(load, flavors, part), part, part.test) for part in _test_parts(data)
+        ]
+    joined = {name: np.concatenate([values[name] for values in rows]) for name in rows[0]}
+    return replace(evaluation, scores=scores, rows=joined)
+
+
+def _test_parts(data: Data) -> Iterator[Data]:
+    """Yields the data with its test part, or with one batch of it after the other if it is a stream."""
+    from mlflow_hpo.data.streams import for_scores
+
+    if not data.streams:
+        yield data
+        return
+    for part in data.streams["test"].parts():
+        yield replace(data, streams=None, test=for_scores(data, part))

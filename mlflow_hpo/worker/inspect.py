@@ -38,7 +38,7 @@ def _data_info(data: Data | None, folds: int) -> DataInfo:
     if data is None:
         return DataInfo()
     validates = folds > 1 or len(data.validation) > 0
-    return DataInfo(data.task, data.classes, len(data.train), data.digest, validates)
+    return DataInfo(data.task, data.classes, data.rows, data.digest, validates)
 
 
 @user_errors("the model cannot be built with its baseline: ", SetupError)

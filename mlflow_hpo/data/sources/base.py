@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mlflow_hpo.data.base import AUTO, DataSpec
+from mlflow_hpo.data.streams import RawStreams
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Source(Protocol):
         It imports neither a framework nor the user's code.
         """
 
-    def load(self, spec: DataSpec) -> RawData:
-        """Loads the rows.
+    def load(self, spec: DataSpec) -> RawData | RawStreams:
+        """Loads the rows, or finds the streams that they are read from.
 
         Raises:
             ConfigError: see `check`.

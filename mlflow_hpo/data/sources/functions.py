@@ -1,8 +1,12 @@
 """Data that a user's function returns."""
 
+from collections.abc import Callable
+from typing import Any
+
 from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData
 from mlflow_hpo.data.sources.values import raw_data_of
+from mlflow_hpo.data.streams import RawStreams
 from mlflow_hpo.errors import ConfigError, DataError, HpoError, worded
 from mlflow_hpo.user_code import check_reference, load_reference
 
@@ -12,7 +16,7 @@ def check(spec: DataSpec) -> None:
     check_reference(spec.name, "data")
 
 
-def load(spec: DataSpec) -> RawData:
+def load(spec: DataSpec) -> RawData | RawStreams:
     """Calls the function.
 
     Raises:
@@ -22,6 +26,15 @@ def load(spec: DataSpec) -> RawData:
     function = load_reference(spec.name, "data")
     if not callable(function):
         raise ConfigError(f"{spec.title} is no function but a {type(function).__name__}")
+    return called(function, spec)
+
+
+def called(function: Callable[[], Any], spec: DataSpec) -> RawData | RawStreams:
+    """Returns what a function gives.
+
+    Raises:
+        DataError: it fails, or returns something other than data.
+    """
     try:
         value = function()
     except HpoError:

@@ -8,8 +8,10 @@ from typing import Any
 
 from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData
+from mlflow_hpo.data.sources.functions import called
 from mlflow_hpo.data.sources.values import raw_data_of
-from mlflow_hpo.errors import ConfigError, DataError, worded
+from mlflow_hpo.data.streams import RawStreams
+from mlflow_hpo.errors import ConfigError, DataError, HpoError, one_line, worded
 from mlflow_hpo.user_code import read_content, save_content
 
 
@@ -17,7 +19,7 @@ def save_data(data: Any, folder: Path, spec: DataSpec, roles: Mapping[str, Any] 
     """Writes data into a folder of contents (see `user_code`); returns their digest.
 
     Args:
-        data: anything that a user's function may return, see `sources.values`.
+        data: anything that a user's function may return, see `sources.values`; or such a function.
         spec: names the columns of a DataFrame.
         roles: the values of the training rows' roles (see `Roles`) that are no columns of it.
 
@@ -26,13 +28,22 @@ def save_data(data: Any, folder: Path, spec: DataSpec, roles: Mapping[str, Any] 
     """
     import cloudpickle
 
-    raw = raw_data_of(data, spec)
+    given = data if callable(data) else raw_data_of(data, spec)
     for role, values in (roles or {}).items():
-        raw = _with_role(raw, role, values)
-    return save_content(cloudpickle.dumps(raw), folder)
+        given = _with_role(given, role, values)
+    try:
+        return save_content(cloudpickle.dumps(given), folder)
+    except HpoError:
+        raise
+    except Exception as error:  # whatever a user's PyDataset raises
+        raise ConfigError(
+            f"data cannot be sent to the workers: {one_line(error)}; give a function that makes them"
+        ) from None
 
 
-def _with_role(raw: RawData, role: str, values: Any) -> RawData:
+def _with_role(raw: Any, role: str, values: Any) -> RawData:
+    if not isinstance(raw, RawData):
+        raise ConfigError(f"{role}-column: its values are for data that are given as arrays or tables")
     if raw.validation is not None or (role == "part" and raw.test is not None):
         raise ConfigError(f"{role}-column: its values are for data in one part, or with a test part")
     column = "weights" if role == "weight" else role
@@ -49,7 +60,7 @@ def check(spec: DataSpec) -> None:
         raise ConfigError(f"{spec.title} are to be given again from there")
 
 
-def load(spec: DataSpec) -> RawData:
+def load(spec: DataSpec) -> RawData | RawStreams:
     """Reads what `save_data` wrote.
 
     Raises:
@@ -58,7 +69,8 @@ def load(spec: DataSpec) -> RawData:
     """
     content = read_content(spec.content, spec.title)
     try:
-        raw: RawData = pickle.loads(content)
+        raw: Any = pickle.loads(content)
     except Exception as error:  # whatever the user's own classes raise
         raise DataError(f"data given from Python cannot be read: {worded(error)}") from None
-    return replace(raw, source="given from Python")
+    given: RawData | RawStreams = called(raw, spec) if callable(raw) else raw
+    return replace(given, source="given from Python")

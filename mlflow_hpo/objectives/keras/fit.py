@@ -84,7 +84,8 @@ class Fit:
 
     def rows(self) -> dict[str, Any]:
         """Returns the arguments of `fit` for the training rows and, if there are any, the validation rows."""
-        return {} if self.data is None else fit_arguments(self.model, self.data)
+        batch = self.trial.config.get("batch_size")  # of a stream; else the builder passes it
+        return {} if self.data is None else fit_arguments(self.model, self.data, batch)
 
     def callbacks(self) -> list[Any]:
         """Returns callbacks for the user's own fit or training loop, which calls them as Keras would."""
@@ -105,6 +106,11 @@ class Fit:
     ) -> tuple[dict[str, Any], Epochs | None]:
         """Returns the arguments of `fit` for rows, and the epochs to run in one execution each, if any."""
         weights = given.pop("sample_weight", None)
+        if self.data is not None and self.data.streams:
+            given.pop("batch_size", None)
+            given.setdefault(
+                "shuffle", self.data.streams["train"].is_own
+            )  # Keras shuffles only these batches
         if not self._are_ours(x, weights) or given.get("validation_split") or given.get("shuffle") is False:
             return {"x": x, "y": y} | ({} if weights is None else {"sample_weight": weights}), None
         batch = int(given.pop("batch_size", None) or BATCH)
@@ -131,18 +137,10 @@ class Fit:
     def _batched(self, columns: Rows, batch: int, held_out: Any) -> dict[str, Any]:
         """Returns the rows for Keras's own loop over batches."""
         steps = -(-count(columns[0]) // batch)
-        self._speed_up(steps, columns[1])
+        _speed_up(self.model, steps, columns[1])
         epochs = shuffled_epochs(columns, batch, self.trial.seed, self.trial.start, self.trial.epochs)
         rows = {"x": epochs, "steps_per_epoch": steps, "shuffle": False}
         return rows if held_out is None else {**rows, "validation_data": held_out}
-
-    def _speed_up(self, steps: int, y: Any) -> None:
-        """Makes the first epoch cheap: one execution an epoch, every variable made beforehand."""
-        if not is_fast() or self.model.run_eagerly or self.model.steps_per_execution != 1:
-            return
-        self.model.steps_per_execution = steps
-        with suppress(Exception):  # a model of another shape is traced twice
-            make_variables(self.model, y)
 
     def _reporter(self) -> Any:
         from keras.callbacks import LambdaCallback
@@ -173,6 +171,15 @@ class Fit:
     def _marked(self, callback: Any) -> Any:
         callback.of_unit = self
         return callback
+
+
+def _speed_up(model: Any, steps: int, y: Any) -> None:
+    """Makes the first epoch cheap: one execution an epoch, every variable made beforehand."""
+    if not is_fast() or model.run_eagerly or model.steps_per_execution != 1:
+        return
+    model.steps_per_execution = steps
+    with suppress(Exception):  # a model of another shape is traced twice
+        make_variables(model, y)
 
 
 def scalars(logs: Any) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from typing_extensions import override
@@ -30,7 +30,7 @@ from mlflow_hpo.objectives.keras.held import (
 from mlflow_hpo.objectives.keras.rehearsal import FEW_ROWS, short_fit
 from mlflow_hpo.objectives.keras.rows import batches, targets
 from mlflow_hpo.objectives.keras.save import log, weights_of
-from mlflow_hpo.objectives.keras.scorers import with_score
+from mlflow_hpo.objectives.keras.scorers import predicted, with_score
 from mlflow_hpo.objectives.keras.weights import OWN_LOOP
 from mlflow_hpo.objectives.scoring import read_predictions, scores
 from mlflow_hpo.objectives.sklearn import NO_SCORER, MetricScorer
@@ -75,6 +75,8 @@ class KerasObjective(Objective):
         model = built(self.builder, trial, rows)
         if rows.data is None:
             return None
+        if rows.data.streams and "batch_size" in trial.config:
+            rows.data.streams["train"].fitted(int(trial.config["batch_size"]))
         part = rows.data.train
         try:
             first = slice(TRIED_ROWS)
@@ -90,7 +92,7 @@ class KerasObjective(Objective):
             heard = _rehearsed(model, rows.data)
             is_sure, names = bool(heard), heard or names
         added = self.scorer.names(rows.data, names)
-        with_score(dict.fromkeys(names, 0.0), self.scorer, model, rows.data)
+        with_score(dict.fromkeys(names, 0.0), self.scorer, model, replace(rows.data, streams=None))
         return (*names, *added) if is_sure else None
 
     @override
@@ -130,6 +132,8 @@ class KerasObjective(Objective):
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
         part = data.test
         model = load("pyfunc" if data.is_table else "keras")
+        if data.streams:
+            return _of_stream(model, data)
         if not getattr(model, "compiled", False):  # a table's, or one with parts of the user's own
             return scores(read_predictions(load("pyfunc").predict(part.x), data, part), data, part)
         rows = batches(part.x, targets(model, data, part), part.weights)
@@ -150,6 +154,15 @@ def _rehearsed(model: Any, data: Data) -> list[str]:
     with suppress(Exception):  # it may need more rows, or a graph
         return [*short_fit(model, train.x, targets(model, data, train), **held).history]
     return []
+
+
+def _of_stream(model: Any, data: Data) -> dict[str, float]:
+    """Returns the metrics of a model on the stream of test rows."""
+    assert data.streams
+    if getattr(model, "compiled", False):
+        return scalars(model.evaluate(data.streams["test"].batched, verbose=0, return_dict=True))
+    predictions, part = predicted(model, data, data.streams["test"])
+    return scores(predictions, data, part)
 
 
 def _misfit(data: Data, error: BaseException) -> SetupError:

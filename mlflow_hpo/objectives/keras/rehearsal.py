@@ -30,6 +30,12 @@ def few_rows(data: Data | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if data is None or data.is_table:
         return (), {}
     part = data.train.rows(slice(0, FEW_ROWS))
+    if data.streams:
+        import tensorflow as tf
+
+        columns = (part.x, part.y) if part.weights is None else (part.x, part.y, part.weights)
+        rows = tf.data.Dataset.from_tensors(columns)
+        return (rows,), {"validation_data": rows}
     return (part.x, part.y), {"validation_data": (part.x, part.y)}
 
 

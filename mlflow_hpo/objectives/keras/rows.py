@@ -48,7 +48,7 @@ def between(rows: Rows, start: Any, stop: Any) -> Rows:
 def targets(model: Any, data: Data, part: Part) -> Any:
     """Returns the part's targets as the model's loss wants them: one-hot for a categorical cross-entropy."""
     loss = model.loss
-    if is_several(part.y):
+    if is_several(part.y) or data.streams:
         return part.y
     name = str(loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", "")))
     if data.classes and part.y.ndim == 1 and name.startswith("categorical"):
@@ -56,8 +56,18 @@ def targets(model: Any, data: Data, part: Part) -> Any:
     return part.y
 
 
-def fit_arguments(model: Any, data: Data) -> dict[str, Any]:
-    """Returns the arguments of `fit` for the training rows and, if there are any, the validation rows."""
+def fit_arguments(model: Any, data: Data, batch: int | None = None) -> dict[str, Any]:
+    """Returns the arguments of `fit` for the training rows and, if there are any, the validation rows.
+
+    Args:
+        batch: rows in a batch of a stream; None: as it has them.
+    """
+    if data.streams:
+        names = {"x": "train", "validation_data": "validation"}
+        given = {
+            argument: data.streams[part].batched for argument, part in names.items() if part in data.streams
+        }
+        return given | {"x": data.streams["train"].fitted(batch)}
     held_out, rows = data.validation, {"x": data.train.x, "y": targets(model, data, data.train)}
     if data.training_weights is not None:
         rows["sample_weight"] = data.training_weights

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from mlflow_hpo.data import CLASSIFICATION, REGRESSION, Data
 from mlflow_hpo.data.preprocess import ModelInputs, flattened, needs_preprocessing
+from mlflow_hpo.data.streams import check_rows
 from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import HpoError, SetupError, TrialError, worded
 from mlflow_hpo.models import DEFAULT_EPOCHS, ModelInfo
@@ -63,6 +64,7 @@ class SklearnObjective(Objective):
 
     @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
+        check_rows(data, "an estimator")
         estimator, arguments = self._factory.make({}), self._factory.arguments
         params, resource = all_params(estimator), self._resource
         check_resource(resource, name, estimator, params)
