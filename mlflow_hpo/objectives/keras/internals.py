@@ -21,8 +21,15 @@ _SUM = "_all_reduce_sum_gradients"  # a method of Keras's optimizers
 
 
 def is_fast() -> bool:
-    """Tells whether private names may be used."""
-    return os.environ.get(SWITCH) != "0"
+    """Tells whether private names may be used: those of Keras on TensorFlow."""
+    return os.environ.get(SWITCH) != "0" and is_on_tensorflow()
+
+
+def is_on_tensorflow() -> bool:
+    """Tells whether Keras computes by TensorFlow, not by JAX or PyTorch."""
+    import keras
+
+    return bool(keras.backend.backend() == "tensorflow")
 
 
 @contextmanager
@@ -66,7 +73,10 @@ def gradients_unsummed(model: Any) -> Iterator[None]:
     TensorFlow's sum has a gradient of its own, and a list of such gradients that it keeps for good, each with
     the graph it was traced in: a few megabytes for a small model.
     """
-    one = is_fast() and model.distribute_strategy.num_replicas_in_sync == 1
+    if not is_fast():
+        yield
+        return
+    one = model.distribute_strategy.num_replicas_in_sync == 1
     outer = model.optimizer
     nested = (outer, getattr(outer, "inner_optimizer", None), *getattr(outer, "optimizers", ()))
     optimizers = [o for o in nested if one and o is not None and _SUM not in vars(o)]

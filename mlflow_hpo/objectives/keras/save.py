@@ -176,4 +176,6 @@ def _answers(model: Any, example: Any) -> Any:
 
 
 def _requirements(*more: str) -> list[str]:
-    return [f"{k}=={v}" for k, v in versions(*PACKAGES, *more).items()]
+    import keras
+
+    return [f"{k}=={v}" for k, v in versions(*PACKAGES, keras.backend.backend(), *more).items()]
