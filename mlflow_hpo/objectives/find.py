@@ -13,6 +13,7 @@ from mlflow_hpo.objectives.function import KEYWORD_FORM, FunctionObjective, form
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
 from mlflow_hpo.objectives.keras.callbacks import Callbacks
 from mlflow_hpo.objectives.keras.tuner_estimator import HyperEstimator, is_keras_code
+from mlflow_hpo.objectives.keras.wrapped import is_wrapper, unwrapped
 from mlflow_hpo.objectives.sklearn import MetricScorer, SklearnObjective, is_estimator
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.user_code import load_code, load_reference, shown_name
@@ -75,6 +76,8 @@ def _classified(model: str, code: str) -> tuple[str, Any]:
         return "function", target
     if is_hypermodel(target):
         return _classified_hypermodel(target)
+    if is_wrapper(target):
+        return "keras", Keywords(unwrapped(target))
     if is_estimator(target):
         return "estimator", target
     if not callable(target) or inspect.isclass(target):
