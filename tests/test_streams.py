@@ -144,7 +144,7 @@ def test_batches_are_the_streams_unless_the_space_says_otherwise(given: Callable
     assert [len(x) for x, _ in single["train"].fitted()] == [32, 32, 26]
     own = given(Batches(0)).streams
     assert own is not None
-    with pytest.raises(ConfigError, match=r"batch_size: .* a PyDataset, makes its own batches: leave it out"):
+    with pytest.raises(ConfigError, match=r"batch_size: .* is a PyDataset, which makes its own batches"):
         own["train"].fitted(5)
 
 
