@@ -14,6 +14,7 @@ from mlflow_hpo.metric import best
 from mlflow_hpo.study.from_python import (
     check_folds_of_project,
     given_content,
+    with_client,
     with_code,
     with_space,
     with_splits,
@@ -66,6 +67,7 @@ def tune(
     folder = temporary_folder()
     names, given = given_content(model, space, data, settings, Path(folder.name).resolve())
     given, settings = with_code(given, settings)
+    given, settings = with_client(given, settings)
     shown = NotebookDisplay if progress and in_notebook() else None
     if shown:
         without_widgets()

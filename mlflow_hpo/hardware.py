@@ -17,12 +17,19 @@ from typing import Any
 
 import psutil
 
+HOST = "MLFLOW_HPO_HOST"  # the environment variable that names a host whose own name does not tell it
+
+
+def host_name() -> str:
+    """Returns the name of this machine, or of the container that passes for one."""
+    return os.environ.get(HOST) or socket.gethostname()
+
 
 @lru_cache(maxsize=1)
 def machine() -> dict[str, str]:
     """Describes this machine: host, operating system, CPU, memory, GPUs, Python. Looked up once a process."""
     description = {
-        "host": socket.gethostname(),
+        "host": host_name(),
         "os": platform.platform(),
         "cpu": _cpu_model(),
         "cpu_cores": str(os.cpu_count()),

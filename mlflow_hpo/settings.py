@@ -17,6 +17,7 @@ from mlflow_hpo.user_code import with_colon
 from mlflow_hpo.vocabulary import fault_clauses
 
 ALL = "all"  # as max_trials: a whole grid
+LOCAL = "local"  # as executor: worker processes here
 LARGEST_GRID = 10_000  # combinations of a whole grid
 DEFAULT_MODEL = "mlp"
 DEFAULT_DATA = "digits"  # of the built-in models
@@ -61,6 +62,7 @@ def _setting(default: Any, help_text: str, resumable: bool = False, **constraint
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[_Positive | None, BeforeValidator(_blank_is_none)]
 Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
+Share = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)]
 Count = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_blank_is_none)]
 Seed = Annotated[Annotated[int, Field(ge=0, lt=2**32)] | None, BeforeValidator(_blank_is_none)]
 Name = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value) or None)]
@@ -140,6 +142,13 @@ class SearchSettings(BaseModel):
         "auto",
         "Worker processes; auto: one for each core; 0: train in this process, for a debugger.",
         resumable=True,
+    )
+    executor: str = _setting(LOCAL, "Where trials run: local, dask, dask://host:port.", resumable=True)
+    trial_cpus: Count = _setting(
+        None, "Cores of a trial; empty: this machine's, shared among the workers.", resumable=True
+    )
+    trial_gpus: Share = _setting(
+        None, "GPUs of a trial, or a part of one, of an engine's; empty: none.", resumable=True
     )
     timeout: Seconds = _setting(
         None, "Seconds for the search, after which running trials are ended; empty: none.", resumable=True

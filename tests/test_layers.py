@@ -32,6 +32,7 @@ PLACES = {  # library -> the only modules that may import it
     "plotly": {"report/plots/base", "report/page"},
     "jinja2": {"report/page"},
     "optuna": {"algorithms/optuna"},
+    "distributed": {"execution/dask"},
 }
 # What the package and `python -m mlflow_hpo` hand out, and do not use.
 FACE = {"mlflow_hpo.api", "mlflow_hpo.api.tune", "mlflow_hpo.api.tune_project", "mlflow_hpo.cli"}

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.schedulers import Budget, Plan, Scheduler, scheduler
-from mlflow_hpo.settings import PROJECT_GRACE, Settings, read_settings
+from mlflow_hpo.settings import LOCAL, PROJECT_GRACE, Settings, read_settings
 from mlflow_hpo.trial import Trial
 from mlflow_hpo.user_code import shown_name
 
@@ -150,9 +150,12 @@ def _adapter() -> TypeAdapter[StudyInfo]:
 
 
 def worker_count(settings: Settings, max_trials: int) -> int:
-    """Returns how many workers to start: as asked, or one for each core, but no more than trials."""
-    wanted = usable_cores() if settings.workers == "auto" else settings.workers
-    return min(wanted, max_trials)
+    """Returns how many workers to start at most: as asked, or what fits, but no more than trials."""
+    if settings.workers != "auto":
+        return min(settings.workers, max_trials)
+    if settings.executor != LOCAL:  # the cluster tells
+        return max_trials
+    return min(max(1, usable_cores() // (settings.trial_cpus or 1)), max_trials)
 
 
 def info_of(run: "StudyRun") -> StudyInfo:

@@ -21,6 +21,7 @@ from mlflow_hpo.settings import ALL, DEFAULT_DATA, LARGEST_GRID, OPTIONS, Settin
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space
 from mlflow_hpo.study import metrics
 from mlflow_hpo.study.data_spec import data_spec
+from mlflow_hpo.study.engines import check_executor
 from mlflow_hpo.user_code import GIVEN, check_reference, is_reference, shown_name
 
 
@@ -58,6 +59,7 @@ def _check_search(settings: Settings) -> None:
         raise ConfigError("scheduler 'pbt' changes configs while they train, off the grid: take random")
     if settings.max_trials == ALL and settings.algorithm != GRID:
         raise ConfigError(f"max-trials: {ALL!r} is for the algorithm grid, not for {settings.algorithm!r}")
+    check_executor(settings)
     if settings.workers == 0 and settings.trial_timeout:
         raise ConfigError(NO_DEADLINE)
     check_scheduler(settings.scheduler, settings.trials_can_pause)

@@ -1,6 +1,7 @@
 """Turns what Python gives, such as functions and DataFrames, into settings and contents."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,9 @@ def given_content(
         folder: where contents go.
     """
     from mlflow_hpo.data import is_mlflows, save_data
+    from mlflow_hpo.settings import LOCAL
     from mlflow_hpo.study.source import Given
-    from mlflow_hpo.user_code import GIVEN, GIVEN_DATA, save_code
+    from mlflow_hpo.user_code import GIVEN, GIVEN_DATA, pickled_by_value, save_code
 
     if is_mlflows(data):
         from mlflow_hpo.store.fetched import addressed  # imports MLflow
@@ -35,7 +37,8 @@ def given_content(
     roles = _role_values(settings)
     given = with_space(Given(folder), space)
     if not isinstance(model, str):
-        given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
+        with nullcontext() if settings.get("executor", LOCAL) == LOCAL else pickled_by_value():
+            given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
         names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
     names |= {f"{role}_column": getattr(values, "name", None) or role for role, values in roles.items()}
     if data is not None and not isinstance(data, str | Path):
@@ -159,6 +162,22 @@ def _with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dic
     if settings.get("direction", "auto") == "auto":
         named["direction"] = "maximize" if sign_of(scorer) > 0 else "minimize"
     return replace(given, scorer=save_code(scorer, given.folder, "metric")), {**settings, **named}
+
+
+def with_client(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
+    """Takes a Dask client as `executor`; returns settings that name the cluster.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    client = settings.get("executor")
+    if client is None or isinstance(client, str):
+        return given, settings
+    if type(client).__module__.partition(".")[0] != "distributed" or not hasattr(client, "scheduler"):
+        raise ConfigError(f"executor: {client!r:.80} is none: give a name, or a dask.distributed.Client")
+    form, _, place = str(client.scheduler.address).partition("://")
+    name = f"dask://{place}" if form == "tcp" else "dask"
+    return replace(given, client=client), {**settings, "executor": name}
 
 
 def _with_structure(model: Any, space: Any) -> Any:

@@ -50,7 +50,9 @@ def start(
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with ExitStack() as stack:
         given = given or Given(stack.enter_context(study_folder()))
-        workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console)))
+        workers = stack.enter_context(
+            StudyWorkers(settings, given.folder, says(console), client=given.client)
+        )
         planned = plan(settings, _with_record(settings, given, workers, run_id), workers)
         from mlflow_hpo.store import given_run, new_study, store_errors
 
@@ -124,7 +126,9 @@ def resume(
         check_trusted(run, info_of(run), options, given, trust, says(console))
         settings = resumed_settings(run, options)
         given = given_again(run, settings, options, given)
-        workers = stack.enter_context(StudyWorkers(settings, given.folder, says(console), run.connection))
+        workers = stack.enter_context(
+            StudyWorkers(settings, given.folder, says(console), run.connection, given.client)
+        )
         planned = plan(settings, given, workers)
         return _go_on(run, planned, given, workers, console, shown, False, retry_failed, take_over)
 

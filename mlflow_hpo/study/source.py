@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow_hpo.data import DataSpec, check_data
 from mlflow_hpo.errors import ConfigError
@@ -33,6 +33,7 @@ class Given:
             the folder; empty if it gave none.
         space_text, start_text: the space and the configs to try first, as YAML; empty: as the settings say.
         record: of a study that goes on, what was recorded of its plan.
+        client: of a distributed engine, where Python gave one.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Given:
     space_text: str = ""
     start_text: str = ""
     record: StudyInfo | None = None
+    client: Any = None
 
 
 @dataclass(frozen=True)

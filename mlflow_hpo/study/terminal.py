@@ -12,6 +12,8 @@ from mlflow_hpo.errors import printable
 from mlflow_hpo.metric import best
 from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.report.console import print_line
+from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.settings import LOCAL
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.ledger import Observer
 from mlflow_hpo.study.progress import Progress, config_text
@@ -76,14 +78,22 @@ class Display(Observer):
 
 
 def _task(study: Study) -> str:
-    info, workers = study.info, study.info.worker_count
+    info = study.info
     each = info.settings.scheduler == "none" and (study.trains_each or info.settings.max_epochs)
     epochs = f", {info.max_epochs} epochs" + (" each" if each else " at most")
     return (
         f"{info.max_trials} trials of {info.model}{f' on {info.data}' if info.data else ''}, "
         f"{info.settings.algorithm}{epochs if info.max_epochs > 1 else ''}, "
-        f"{workers} worker{'' if workers == 1 else 's'}"
+        f"{_where(info)}"
     )
+
+
+def _where(info: StudyInfo) -> str:
+    """Says how many workers train; of a cluster, which it is, for its slots come and go."""
+    workers, executor = info.worker_count, info.settings.executor
+    if executor != LOCAL and info.settings.workers == "auto":
+        return f"on {executor}"
+    return f"{workers} worker{'' if workers == 1 else 's'}" + (f" on {executor}" if executor != LOCAL else "")
 
 
 def _line(study: Study, trial: Trial) -> Text:

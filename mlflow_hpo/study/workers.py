@@ -1,11 +1,12 @@
 """A study's workers: started when it is known what they load, and asked about the user's model."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from mlflow_hpo.execution.cluster import ClusterExecutor
 from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.execution.imports import libraries
@@ -16,9 +17,10 @@ from mlflow_hpo.hardware import usable_cores
 from mlflow_hpo.models import ModelInfo, find_model
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo, worker_count
-from mlflow_hpo.settings import Settings
+from mlflow_hpo.settings import LOCAL, Settings
 from mlflow_hpo.space import Space
 from mlflow_hpo.study.checks import is_builtin_study
+from mlflow_hpo.study.engines import Cluster
 from mlflow_hpo.trial import Config, Trial
 from mlflow_hpo.user_code import use_contents
 from mlflow_hpo.worker.inspect import describe, dry_run
@@ -42,14 +44,16 @@ class StudyWorkers:
         folder: Path,
         say: Callable[[str], None],
         connection: "Connection | None" = None,
+        client: Any = None,
     ) -> None:
         """Nothing starts before `start`.
 
         Args:
             folder: of contents, see `user_code`.
             say: is told what to print.
+            client: of a distributed engine, where Python gave one.
         """
-        self._settings, self._folder, self._say = settings, folder, say
+        self._settings, self._folder, self._say, self._client = settings, folder, say, client
         self._executor: Executor | None = None
         self._stack = ExitStack()
         if connection:
@@ -76,11 +80,21 @@ class StudyWorkers:
         return self._executor
 
     def start(self, spec: ObjectiveSpec, count: int) -> None:
-        """Begins to start the workers, unless they were; does not wait for them."""
+        """Begins to start the workers, unless they were; waits only for the first slot of a cluster."""
         if self._executor is None:
-            self._executor = self._stack.enter_context(study_workers(spec, count, self._folder))
-            if isinstance(self._executor, LocalExecutor):
+            made: AbstractContextManager[Executor]
+            if self._settings.executor == LOCAL:
+                made = study_workers(spec, count, self._folder, self._settings.trial_cpus)
+            else:
+                use_contents(self._folder)
+                made = self._cluster.executor(spec, count)
+            self._executor = self._stack.enter_context(made)
+            if isinstance(self._executor, LocalExecutor | ClusterExecutor):
                 self._executor.start()
+
+    @property
+    def _cluster(self) -> Cluster:
+        return Cluster(self._settings, self._client, self._folder, lambda: self.connection, self._say)
 
     def describe(self, spec: ObjectiveSpec, name: str) -> tuple[ModelInfo, DataInfo]:
         """Describes model and data: built-in ones from a table, others by a worker that loads them."""
@@ -116,17 +130,22 @@ def study_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def study_workers(spec: ObjectiveSpec, count: int, contents: Path) -> Iterator[Executor]:
+def study_workers(
+    spec: ObjectiveSpec, count: int, contents: Path, cores: int | None = None
+) -> Iterator[Executor]:
     """Makes worker processes on this machine; with a count of 0, units run in this process.
 
     A worker starts with its first unit, unless it is started before.
+
+    Args:
+        cores: that a trial may use; None: those of this machine are shared among the workers.
     """
     use_contents(contents)
     if not count:
         with SerialExecutor(load, (spec,)) as executor:
             yield executor
         return
-    threads = max(1, usable_cores() // count)
+    threads = cores or max(1, usable_cores() // count)
     preload = Preload(libraries(spec), environment(spec, threads))
     with (
         temporary_folder() as folder,

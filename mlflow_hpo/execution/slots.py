@@ -1,0 +1,170 @@
+"""Keeps the slots of a cluster: opens those that come, gives up those that are gone."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+
+from mlflow_hpo.errors import ConfigError, HpoError, StudyError, one_line
+from mlflow_hpo.execution.engine import Engine, Order
+from mlflow_hpo.execution.opening import Opener, OpenSlot
+
+TICK_SECONDS = 1.0
+AGAIN_SECONDS = 20.0  # after which a slot is tried again whose host was left out
+PATIENCE_SECONDS = 15.0  # for a worker that is to be ended; then its slot is
+START_SECONDS = 120.0  # in which a first slot must be ready
+ATTEMPTS = 5  # to start a slot
+LOSSES = 3  # different units that a host may lose one after the other
+
+
+class Slots:
+    """The slots that there are, looked after by a thread, from `watch` to `end`.
+
+    Attributes:
+        ready: those that can be given units, by their places.
+        lock: held while slots come, go, or are given units.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        order: Order,
+        most: int,
+        say: Callable[[str], None],
+        elsewhere: Callable[[Order], Order],
+        came: Callable[[], None],
+        went: Callable[[OpenSlot], None],
+    ) -> None:
+        """Sets up; see `ClusterExecutor`.
+
+        Args:
+            came: is called when a slot is ready.
+            went: is called when one is gone.
+        """
+        self._engine, self._most, self._say, self._came, self._went = engine, most, say, came, went
+        self._opener = Opener(engine, order, elsewhere)
+        self.lock = threading.RLock()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.ready: dict[Hashable, OpenSlot] = {}
+        self._opening: set[Hashable] = set()
+        self._refused: dict[Hashable, HpoError] = {}  # places, with why nothing can run there
+        self._losses: dict[str, set[str | None]] = {}  # host -> the units that it lost last
+        self._left_out: set[str] = set()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failures: Counter[Hashable] = Counter()
+
+    def watch(self) -> None:
+        """Begins to look after the slots."""
+        with self.lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, daemon=True, name="slots")
+                self._thread.start()
+
+    def wait(self) -> None:
+        """Waits until a slot is ready.
+
+        Raises:
+            HpoError: no slot fits, or the study can run in none of those that do.
+        """
+        until = time.monotonic() + START_SECONDS
+        while not self.ready:
+            with self.lock:
+                places = self._engine.places(self._most)
+                if not places:
+                    raise ConfigError(f"executor: {self._engine.shortage()}")
+                if set(places) <= set(self._refused):
+                    raise self._refused[places[0]]
+            if time.monotonic() > until:
+                raise StudyError(f"executor: {self._engine.name} gave no slot within {START_SECONDS:g} s")
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Ends all slots, and waits for that."""
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+        slots = [*self.ready.values()]
+        for slot in slots:
+            threading.Thread(target=slot.close, daemon=True, name="close").start()
+        for slot in slots:
+            slot.closed.wait(PATIENCE_SECONDS)
+            slot.end()
+        self._clear()
+
+    def give_up(self, slot: OpenSlot) -> None:
+        """Forgets a slot that is gone."""
+        with self.lock:
+            if self.ready.get(slot.place) is not slot:
+                return
+            del self.ready[slot.place]
+        slot.end()
+        self._went(slot)
+
+    def note(self, host: str, near: str | None, is_lost: bool) -> None:
+        """Leaves out a host that loses one unit after the other, unless it is the last.
+
+        Args:
+            is_lost: the unit was, with its worker or the host; else it was answered.
+        """
+        lost = self._losses.setdefault(host, set())
+        if not is_lost:
+            lost.clear()
+            return
+        lost.add(near)
+        others = {slot.host for slot in self.ready.values()} - self._left_out - {host}
+        if len(lost) >= LOSSES and others and host not in self._left_out:
+            self._left_out.add(host)
+            self._say(f"host {host} is left out: it lost {len(lost)} units one after the other")
+
+    def _look(self) -> None:
+        while not self._ended.is_set():
+            places: tuple[Hashable, ...] = ()
+            with suppress(Exception):  # a cluster that does not answer has no slots
+                places = tuple(self._engine.places(self._most))
+            for slot in [*self.ready.values()]:
+                is_out = slot.host in self._left_out or slot.is_stuck(PATIENCE_SECONDS)
+                if slot.place not in places or is_out:
+                    self.give_up(slot)
+            with self.lock:
+                known = {*self.ready, *self._opening, *self._refused}
+                new = [place for place in places if place not in known]
+                self._opening |= {*new}
+            for place in new:
+                threading.Thread(target=self._open, args=(place,), daemon=True, name="slot").start()
+            self._ended.wait(TICK_SECONDS)
+
+    def _open(self, place: Hashable) -> None:
+        ended, slot = self._ended, None
+        try:
+            slot = self._opener.open(place, self._left_out)
+            if slot is None:
+                ended.wait(AGAIN_SECONDS)
+        except HpoError as error:
+            self._refuse(place, error)
+        except Exception as error:  # of the engine; it is tried again
+            self._fail(place, error)
+            ended.wait(TICK_SECONDS)
+        with self.lock:
+            self._opening.discard(place)
+            if slot and not ended.is_set():
+                self.ready[place] = slot
+        if slot and ended.is_set():
+            slot.end()
+        self._came()
+
+    def _fail(self, place: Hashable, error: Exception) -> None:
+        """Notes that a slot did not start; where that happens often, nothing can run there."""
+        self._failures[place] += 1
+        if self._failures[place] >= ATTEMPTS:
+            words = f"executor: a slot of {self._engine.name} does not start: {one_line(error)}"
+            self._refuse(place, StudyError(words))
+
+    def _refuse(self, place: Hashable, error: HpoError) -> None:
+        """Notes a place where nothing can run; says so if there are others, where the study goes on."""
+        if self.ready and str(error) not in map(str, self._refused.values()):
+            self._say(str(error))
+        self._refused[place] = error

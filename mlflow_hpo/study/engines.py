@@ -1,0 +1,125 @@
+"""Where a study's units run: the executor that its settings name."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.execution.archive import archive
+from mlflow_hpo.execution.cluster import ClusterExecutor
+from mlflow_hpo.execution.engine import Engine, Order, Resources
+from mlflow_hpo.execution.imports import libraries
+from mlflow_hpo.execution.leftovers import MARKS
+from mlflow_hpo.execution.preload import Preload
+from mlflow_hpo.hardware import HOST, usable_cores
+from mlflow_hpo.objectives.spec import ObjectiveSpec
+from mlflow_hpo.settings import LOCAL, Settings
+from mlflow_hpo.user_code import save_content
+from mlflow_hpo.worker.reach import check_host
+from mlflow_hpo.worker.startup import environment, warm_up
+
+if TYPE_CHECKING:
+    from mlflow_hpo.store import Connection
+
+LIBRARIES = {"dask": "distributed"}  # engine -> what its file imports; the extra has the engine's name
+# Variables that hosts are handed on, in messages alone: how the store, its artifacts and Keras are used.
+HANDED_ON = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "DATABRICKS_", "KERAS_", "TF_")
+OWN = (MARKS, HOST, "MLFLOW_HPO_PRELOAD", "MLFLOW_HPO_SCRIPT")
+
+
+def check_executor(settings: Settings) -> None:
+    """Raises ConfigError if the settings name no executor, or one that is not installed or cannot do it."""
+    engine, _, address = settings.executor.partition("://")
+    if engine == LOCAL and not address:
+        if settings.trial_gpus:
+            raise ConfigError(
+                f"trial-gpus: {settings.trial_gpus:g} is for engines, which know their GPUs: name an executor"
+            )
+        return
+    if engine not in LIBRARIES or settings.executor.endswith("://"):
+        forms = ", ".join(f"{name}, {name}://HOST:PORT" for name in LIBRARIES)
+        raise ConfigError(f"executor: {settings.executor!r} is none: give {LOCAL}, {forms}")
+    if find_spec(LIBRARIES[engine]) is None:
+        raise ConfigError(
+            f"executor: {settings.executor!r} needs {LIBRARIES[engine]}: pip install 'mlflow-hpo[{engine}]'"
+        )
+    if settings.workers == 0:
+        raise ConfigError(f"workers: 0 trains in this process, and {settings.executor!r} in others: give one")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What makes a study's executor on a distributed engine.
+
+    Attributes:
+        given: a client of the engine's that Python gave; None: the settings say where to connect.
+        contents: the driver's folder of them.
+        connection: gives that to the store.
+        say: is told what becomes of hosts.
+    """
+
+    settings: Settings
+    given: Any
+    contents: Path
+    connection: "Callable[[], Connection]"
+    say: Callable[[str], None]
+
+    def executor(self, spec: ObjectiveSpec, most: int) -> ClusterExecutor:
+        """Connects to the engine.
+
+        Args:
+            most: slots to use.
+
+        Raises:
+            ConfigError: nobody answers.
+        """
+        threads = self.settings.trial_cpus or 1
+        order = Order(
+            initializer=warm_up,
+            initargs=(spec, threads),
+            loaded=Preload(libraries(spec), environment(spec, threads)),
+            environment=_handed_on(),
+            folder=str(Path.cwd()),
+            path=tuple(entry for entry in sys.path if isinstance(entry, str)),
+            contents=str(self.contents),
+        )
+        return ClusterExecutor(self._engine(most), order, most, self.say, partial(self._elsewhere, spec))
+
+    def _engine(self, most: int) -> Engine:
+        settings = self.settings
+        resources = Resources(settings.trial_cpus or 1, settings.trial_gpus or 0.0)
+        here = usable_cores() // resources.cpus if settings.workers == "auto" else settings.workers
+        from mlflow_hpo.execution import dask
+
+        return dask.connect(self.given or settings.executor, resources, max(1, min(here, most)))
+
+    def _elsewhere(self, spec: ObjectiveSpec, order: Order) -> Order:
+        """Completes the order for hosts that do not share this machine's disk.
+
+        Raises:
+            HpoError: the study cannot run there.
+        """
+        from mlflow_hpo.store.reach import check_shared
+
+        if spec.project:
+            raise ConfigError(
+                f"executor: a project is tuned on this machine, and {self.settings.executor!r} has others: "
+                f"give {LOCAL}"
+            )
+        connection = self.connection()
+        experiment_id = connection.experiment_id()
+        check_shared(connection, experiment_id)
+        files = archive(spec)
+        packed = save_content(files, self.contents) if files else ""
+        digests = (spec.code, spec.data.content, spec.scorer, spec.options, packed)
+        probe = partial(check_host, spec, connection.uri, experiment_id)
+        return replace(order, digests=tuple(filter(None, digests)), archive=packed, probe=probe)
+
+
+def _handed_on() -> dict[str, str]:
+    return {n: v for n, v in os.environ.items() if n.startswith(HANDED_ON) and n not in OWN}
