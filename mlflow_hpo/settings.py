@@ -143,7 +143,9 @@ class SearchSettings(BaseModel):
         "Worker processes; auto: one for each core; 0: train in this process, for a debugger.",
         resumable=True,
     )
-    executor: str = _setting(LOCAL, "Where trials run: local, dask, dask://host:port.", resumable=True)
+    executor: str = _setting(
+        LOCAL, "Where trials run: local, ray, ray://host:port, dask, dask://host:port.", resumable=True
+    )
     trial_cpus: Count = _setting(
         None, "Cores of a trial; empty: this machine's, shared among the workers.", resumable=True
     )

@@ -60,6 +60,9 @@ class ClusterContract(WorkersContract):
         assert until(lambda: not any(map(psutil.pid_exists, pids)), 5)
 
 
+SPACE = {"x": [0, 0.1, 0.2, 0.3, 0.4, 0.5]}
+
+
 def objective(trial: Any) -> None:
     """Report a loss for each epoch, some of them slow."""
     for epoch in range(trial.start + 1, trial.epochs + 1):
@@ -78,9 +81,8 @@ def study_that_loses_a_host(uri: str, executor: Any, kill_host: Callable[[], Any
         killed.set()
 
     threading.Thread(target=kill, daemon=True).start()
-    values = [round(0.1 * number, 1) for number in range(6)]
     settings: dict[str, Any] = {"scheduler": "asha", "max_epochs": 9, "trial_timeout": 60, "progress": False}
-    study = tune(objective, {"x": values}, max_trials=6, workers=2, executor=executor, **settings, **more)
+    study = tune(objective, SPACE, max_trials=6, workers=2, executor=executor, **settings, **more)
     assert killed.is_set()
     check_whole(client, study.run_id, 6)
     return study.run_id

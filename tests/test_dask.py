@@ -164,8 +164,8 @@ def beside(trial: Any) -> float:
 
 
 REFUSED = {
-    "spark": "executor: 'spark' is none: give local, dask, dask://HOST:PORT",
-    "dask://": "executor: 'dask://' is none: give local, dask, dask://HOST:PORT",
+    "spark": "executor: 'spark' is none: give local, ray, ray://HOST:PORT, dask, dask://HOST:PORT",
+    "dask://": "executor: 'dask://' is none: give local, ray, ray://HOST:PORT, dask, dask://HOST:PORT",
     "dask://127.0.0.1:9": "executor: no Dask scheduler answers at '127.0.0.1:9': [Errno 111] ",
 }
 

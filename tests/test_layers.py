@@ -33,6 +33,7 @@ PLACES = {  # library -> the only modules that may import it
     "jinja2": {"report/page"},
     "optuna": {"algorithms/optuna"},
     "distributed": {"execution/dask"},
+    "ray": {"execution/ray"},
 }
 # What the package and `python -m mlflow_hpo` hand out, and do not use.
 FACE = {"mlflow_hpo.api", "mlflow_hpo.api.tune", "mlflow_hpo.api.tune_project", "mlflow_hpo.cli"}

@@ -26,7 +26,10 @@ from mlflow_hpo.worker.startup import environment, warm_up
 if TYPE_CHECKING:
     from mlflow_hpo.store import Connection
 
-LIBRARIES = {"dask": "distributed"}  # engine -> what its file imports; the extra has the engine's name
+LIBRARIES = {
+    "ray": "ray",
+    "dask": "distributed",
+}  # engine, which is also its extra -> what its file imports
 # Variables that hosts are handed on, in messages alone: how the store, its artifacts and Keras are used.
 HANDED_ON = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "DATABRICKS_", "KERAS_", "TF_")
 OWN = (MARKS, HOST, "MLFLOW_HPO_PRELOAD", "MLFLOW_HPO_SCRIPT")
@@ -93,10 +96,15 @@ class Cluster:
     def _engine(self, most: int) -> Engine:
         settings = self.settings
         resources = Resources(settings.trial_cpus or 1, settings.trial_gpus or 0.0)
-        here = usable_cores() // resources.cpus if settings.workers == "auto" else settings.workers
+        asked = None if settings.workers == "auto" else settings.workers
+        here = max(1, min(asked or usable_cores() // resources.cpus, most))
+        if settings.executor.startswith("ray"):
+            from mlflow_hpo.execution import ray
+
+            return ray.connect(settings.executor, resources, asked, here)
         from mlflow_hpo.execution import dask
 
-        return dask.connect(self.given or settings.executor, resources, max(1, min(here, most)))
+        return dask.connect(self.given or settings.executor, resources, here)
 
     def _elsewhere(self, spec: ObjectiveSpec, order: Order) -> Order:
         """Completes the order for hosts that do not share this machine's disk.

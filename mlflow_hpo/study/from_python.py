@@ -165,7 +165,7 @@ def _with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dic
 
 
 def with_client(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:
-    """Takes a Dask client as `executor`; returns settings that name the cluster.
+    """Takes a Dask client, or the module `ray`, as `executor`; returns settings that name the cluster.
 
     Raises:
         ConfigError: it is something else.
@@ -173,8 +173,10 @@ def with_client(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict
     client = settings.get("executor")
     if client is None or isinstance(client, str):
         return given, settings
+    if getattr(client, "__name__", "") == "ray":
+        return given, {**settings, "executor": "ray"}
     if type(client).__module__.partition(".")[0] != "distributed" or not hasattr(client, "scheduler"):
-        raise ConfigError(f"executor: {client!r:.80} is none: give a name, or a dask.distributed.Client")
+        raise ConfigError(f"executor: {client!r:.80} is none: give a name, ray, or a dask.distributed.Client")
     form, _, place = str(client.scheduler.address).partition("://")
     name = f"dask://{place}" if form == "tcp" else "dask"
     return replace(given, client=client), {**settings, "executor": name}
