@@ -71,7 +71,9 @@ def test_a_study_outlives_a_node_and_goes_on_with_dask(
         LocalCluster(n_workers=1, threads_per_worker=2) as dask,
         Client(dask) as client,
     ):
-        again = tune(objective, SPACE, resume=run_id, executor=client, max_trials=7, progress=False)
+        again = tune(
+            objective, SPACE, resume=run_id, executor=client, trial_gpus=0, max_trials=7, progress=False
+        )
     assert len(again.trials) == 7
     check_whole(Connection(uri).client, run_id, 7)
 

@@ -81,7 +81,7 @@ def connect(address: str, resources: Resources, slots: int | None, here: int) ->
     Raises:
         ConfigError: nobody answers.
     """
-    if ray.is_initialized():
+    if not address.startswith(SCHEME) and ray.is_initialized():
         return RayEngine(resources, slots)
     how: dict[str, Any] = {
         "logging_level": logging.ERROR,
