@@ -146,12 +146,8 @@ class SearchSettings(BaseModel):
     executor: str = _setting(
         LOCAL, "Where trials run: local, ray, ray://host:port, dask, dask://host:port.", resumable=True
     )
-    trial_cpus: Count = _setting(
-        None, "Cores of a trial; empty: this machine's, shared among the workers.", resumable=True
-    )
-    trial_gpus: Share = _setting(
-        None, "GPUs of a trial, or a part of one, of an engine's; empty: none.", resumable=True
-    )
+    trial_cpus: Count = _setting(None, "Cores of a trial; empty: all, shared by workers.", resumable=True)
+    trial_gpus: Share = _setting(None, "An engine's GPUs for a trial, or a part of one.", resumable=True)
     timeout: Seconds = _setting(
         None, "Seconds for the search, after which running trials are ended; empty: none.", resumable=True
     )

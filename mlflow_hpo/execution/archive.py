@@ -23,7 +23,7 @@ def archive(spec: ObjectiveSpec) -> bytes:
     Raises:
         ConfigError: there is too much.
     """
-    files = sorted({file for text in (spec.model, spec.data.name) for file in _files(text)})
+    files = sorted({file for text in (spec.model, spec.data.name, spec.callbacks) for file in _files(text)})
     size = sum(file.stat().st_size for file in files)
     if size > MOST_BYTES:
         raise ConfigError(
@@ -46,7 +46,7 @@ def _packed(files: Iterable[Path]) -> bytes:
 
 
 def _files(text: str) -> Iterator[Path]:
-    """Yields the files that a model or data mean by their name, if they lie in the working folder."""
+    """Yields the files that a model, data or callbacks mean by their name, if they lie in the working folder."""
     if not text or text.startswith(GIVEN):
         return
     if is_reference(text):
