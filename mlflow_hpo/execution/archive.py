@@ -46,7 +46,7 @@ def _packed(files: Iterable[Path]) -> bytes:
 
 
 def _files(text: str) -> Iterator[Path]:
-    """Yields the files that a model, data or callbacks mean by their name, if they lie in the working folder."""
+    """Yields the files that a name of a model, data or callbacks means, if they lie in the working folder."""
     if not text or text.startswith(GIVEN):
         return
     if is_reference(text):
