@@ -143,14 +143,10 @@ class SearchSettings(BaseModel):
         "Worker processes; auto: one for each core; 0: train in this process, for a debugger.",
         resumable=True,
     )
-    executor: str = _setting(
-        LOCAL, "Where trials run: local, ray, ray://host:port, dask, dask://host:port.", resumable=True
-    )
+    executor: str = _setting(LOCAL, "local, ray, dask, ray://host:port or dask://host:port.", resumable=True)
     trial_cpus: Count = _setting(None, "Cores of a trial; empty: all, shared by workers.", resumable=True)
     trial_gpus: Share = _setting(None, "An engine's GPUs for a trial, or a part of one.", resumable=True)
-    timeout: Seconds = _setting(
-        None, "Seconds for the search, after which running trials are ended; empty: none.", resumable=True
-    )
+    timeout: Seconds = _setting(None, "Seconds for the search; then trials are ended.", resumable=True)
     trial_timeout: Seconds = _setting(None, "Seconds for one trial; empty: none.", resumable=True)
     retries: int = _setting(
         2, "How often a unit of a trial is given again after its worker died.", resumable=True, ge=0
