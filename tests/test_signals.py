@@ -1,4 +1,4 @@
-"""A signal as a search ends is heard: what would come after it may take hours."""
+"""A signal is heard at the end of a search, where more may take hours, and as a command fails."""
 
 import os
 import signal
@@ -11,7 +11,8 @@ import pytest
 from conftest import Recording
 from rich.console import Console
 
-from mlflow_hpo.errors import Interrupted
+from mlflow_hpo.errors import HpoError, Interrupted, StudyError
+from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.settings import read_settings
 from mlflow_hpo.store import LATEST, Connection, find_study
 from mlflow_hpo.study.lifecycle import resume, start
@@ -61,3 +62,14 @@ def test_nothing_is_registered_and_a_resume_does_it(
     assert not connection.client.search_registered_models()
     resume(study.run_id, {}, Console(quiet=True))
     assert str(connection.client.get_model_version_by_alias("tree", "champion").version) == "1"
+
+
+@pytest.mark.parametrize(("sent", "ends_by"), [(True, Interrupted), (False, StudyError)])
+def test_what_fails_after_a_signal_ends_by_it(sent: bool, ends_by: type[HpoError]) -> None:
+    def fail() -> None:
+        if sent:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise StudyError("the store is not waited for any more")
+
+    with pytest.raises(ends_by), Signals("mlflow-hpo resume x"):
+        fail()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
-from mlflow_hpo.errors import Interrupted, Stopped
+from mlflow_hpo.errors import HpoError, Interrupted, Stopped
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 ENDS_AT_ONCE = 5  # the number of signals that do; `mlflow run` passes each Ctrl-C on as two
@@ -44,8 +44,8 @@ class Signals:
         for name, value in self._before.items():
             os.environ.pop(name, None)
             os.environ.update({} if value is None else {name: value})
-        if kind in (None, Stopped):
-            self.check()
+        if kind in (None, Stopped) or (issubclass(kind, HpoError) and not issubclass(kind, Interrupted)):
+            self.check()  # what failed after a signal may have failed by it
 
     def __bool__(self) -> bool:
         return bool(self._noted)
