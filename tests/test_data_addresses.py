@@ -98,6 +98,8 @@ def test_data_sets_of_mlflows_are_their_rows_or_their_source(run: Any, tmp_path:
     assert addressed(with_rows) is with_rows
     expected = load_data(given(TABLE, tmp_path, "y"))
     assert load_data(given(with_rows, tmp_path)).digest == expected.digest
+    answered = from_pandas(TABLE.assign(earlier=TABLE["y"]), targets="y", predictions="earlier")
+    assert load_data(given(answered, tmp_path)).digest == expected.digest
     numbers = from_numpy(X, targets=(TABLE["y"] == "v").to_numpy().astype(int))
     assert np.array_equal(load_data(given(numbers, tmp_path)).test.y, expected.test.y)
     with pytest.raises(HpoError, match=r"gave a ndarray: expected \(x, y\)"):

@@ -157,6 +157,28 @@ def test_one_hot_rows_are_classes_and_other_numbers_are_values(given: Callable[.
     assert given(dataset(0), task="regression").classes == 0
 
 
+def test_the_positive_class_is_the_one_that_is_named(given: Callable[..., Data]) -> None:
+    x, y = rows(0)
+    two = tf.data.Dataset.from_tensor_slices((x, y % 2)).batch(BATCH)
+    assert given((two, two), positive="0").positive == 0
+    with pytest.raises(DataError, match="positive-class: 'yes' is no class"):
+        given((two, two), positive="yes")
+
+
+def test_a_scorer_is_tried_on_one_hot_rows(given: Callable[..., Data], tmp_path: Path) -> None:
+    x, y = rows(0)
+    stream = tf.data.Dataset.from_tensor_slices((x, np.eye(CLASSES, dtype="float32")[y])).batch(BATCH)
+
+    def one_hot(units: int = 4) -> Any:
+        model = build(units)
+        model.compile("adam", "categorical_crossentropy")
+        return model
+
+    scorer = MetricScorer("val_f1_macro")
+    trial = unit(tmp_path, data=given((stream, stream)), metric=Metric("val_f1_macro", True))
+    assert "val_f1_macro" in (KerasObjective(Keywords(one_hot), scorer=scorer).dry_run(trial) or ())
+
+
 def test_what_needs_rows_in_memory_is_refused_by_name(given: Callable[..., Data], tmp_path: Path) -> None:
     data = given(FORMS["PyDataset"]())
     with pytest.raises(ConfigError, match="folds: 5 folds cannot be cut of a stream"):

@@ -54,6 +54,16 @@ def test_no_algorithm_proposes_what_breaks_them(name: str) -> None:
     assert len({str(t.config) for t in trials}) == 25
 
 
+def test_few_configs_that_keep_to_them_do_not_end_the_search() -> None:
+    text = "a: {type: int, low: 1, high: 100}\nb: {type: int, low: 1, high: 100}\nwhere: a == b and a > 95"
+    space, trials = parse_space(text, "s"), list[Trial]()
+    for number in range(4):
+        config = propose(algorithm("random"), space, trials, number, seed=1)
+        assert config is not None
+        assert config["a"] == config["b"] > 95
+        trials.append(Trial(number, "", State.FINISHED, config, {"loss": {1: 0.0}}))
+
+
 @given(st.integers(0, 1000))
 def test_a_changed_copy_keeps_to_them(seed: int) -> None:
     before = {"layers": 4, "units": 64, "opt.rate": 0.01, "optimizer": "adam"}

@@ -110,6 +110,9 @@ class TestSeveralTargets:
         sure = np.eye(2)[data.test.y["c"]] * 0.5 + 0.25
         found = scores(Predictions({"c": sure, "v": data.test.y["v"] + 1}), data, data.test)
         assert found == {"loss": pytest.approx(1 - np.log(0.75), abs=1e-5)}
+        logits = np.log(sure) + 5  # as of a model without a last activation
+        again = scores(Predictions({"c": logits, "v": data.test.y["v"] + 1}), data, data.test)
+        assert again["loss"] == pytest.approx(found["loss"], abs=1e-5)
 
 
 class TestWeights:

@@ -36,24 +36,26 @@ def propose(
     config: dict[str, Any] | None = None
     for attempt in range(2 * ATTEMPTS):
         random_state = derived_seed(seed, number, attempt)
-        raws = (
-            _allowed(space, algorithm.choose(space, points, number, random_state), random_state)
-            if attempt < ATTEMPTS
-            else at_random(space, np.random.default_rng(random_state))
-        )
-        if raws is None:
-            return None
-        config = space.config(raws)
+        if attempt < ATTEMPTS:
+            raws = algorithm.choose(space, points, number, random_state)
+            if raws is None:
+                return None
+            raws = _allowed(space, raws, random_state)
+        else:
+            raws = at_random(space, np.random.default_rng(random_state))
+        if broken(space, proposed := space.config(raws)):  # so few keep to the constraints
+            continue
+        config = proposed
         if not any(same(config, t.config) for t in earlier):
             break
     return config
 
 
-def _allowed(space: Space, raws: Raws | None, seed: int) -> Raws | None:
-    """Returns a proposal as near to the algorithm's as the space's constraints allow."""
-    if raws is None or not (space.where and broken(space, space.config(raws))):
+def _allowed(space: Space, raws: Raws, seed: int) -> Raws:
+    """Returns a proposal near the algorithm's that keeps to the space's constraints, if one is found."""
+    if not (space.where and broken(space, space.config(raws))):
         return raws
-    return redrawn(space, raws, random.Random(seed))
+    return redrawn(space, raws, random.Random(seed)) or raws
 
 
 def _points(algorithm: Algorithm, space: Space, trials: Sequence[Trial], counts: Counts) -> list[Point]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -91,7 +91,8 @@ def load_data(spec: DataSpec) -> Data:
         return Data("", "nothing", "", 0, (), nothing, nothing, nothing)
     raw = _kind(spec.name).source.load(spec)
     if isinstance(raw, RawStreams):
-        return streamed(spec, raw, shown_data(spec.name))
+        data = streamed(spec, raw, shown_data(spec.name))
+        return replace(data, positive=_positive(spec.positive, tuple(map(str, range(data.classes)))))
     try:
         return _split(spec, raw)
     except DataError as error:

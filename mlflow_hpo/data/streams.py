@@ -5,7 +5,7 @@ before a stream is read.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -223,6 +223,12 @@ def for_scores(data: Data, part: Part) -> Part:
     return Part(part.x, y, part.weights)
 
 
+def in_memory(data: Data) -> Data:
+    """Returns the rows of streams that are in memory as data of their own, to try something on."""
+    train, validation = (for_scores(data, part) for part in (data.train, data.validation))
+    return replace(data, streams=None, train=train, validation=validation) if data.streams else data
+
+
 def check_rows(data: Data | None, what: str) -> None:
     """Raises ConfigError if something that is trained on arrays would be given a stream."""
     if data is not None and data.streams:
@@ -255,8 +261,7 @@ def _check(spec: DataSpec, name: str) -> None:
 
 def _counted(stream: Stream, task: str) -> tuple[int, int]:
     """Returns the number of classes, 0 for values, and of the rows."""
-    rows, most = 0, -1
-    y = stream.head.y
+    y, rows, most = stream.head.y, 0, -1
     one_hot = not is_several(y) and y.ndim == 2 and y.shape[1] > 1 and _is_one_hot(y)
     whole = not is_several(y) and y.dtype.kind in "biu" and (y.ndim == 1 or y.shape[1:] == (1,))
     is_class = task != REGRESSION and (one_hot or whole or task == CLASSIFICATION)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import count, islice
 from typing import Any
 
 import ray
@@ -38,18 +39,24 @@ class RayEngine(Engine):
             is_owned: it was connected to here, and is left at the end.
         """
         self._resources, self._slots, self._is_owned = resources, slots, is_owned
-        self._started: list[RaySlot] = []
+        self._started: list[tuple[int, RaySlot]] = []
 
     @override
     def places(self, most: int) -> Sequence[int]:
-        """Returns numbers, as Ray itself finds the nodes: as many as the nodes have room for, or as asked."""
+        """Returns numbers, as Ray itself finds the nodes: as many as the nodes have room for, or as asked.
+
+        Slots that live keep theirs, so that none is given up because another one's node was lost.
+        """
         fit = sum(self._resources.fit(node.get("CPU", 0), node.get("GPU", 0)) for node in _nodes())
-        return range(min(fit if self._slots is None or not fit else self._slots, most))
+        wanted = min(fit if self._slots is None or not fit else self._slots, most)
+        living = [place for place, slot in self._started if not slot.has_ended]
+        unused = (place for place in count() if place not in living)
+        return [*living, *islice(unused, max(0, wanted - len(living)))]
 
     @override
     def start(self, place: Any) -> "RaySlot":
         slot = RaySlot(self._resources)
-        self._started.append(slot)
+        self._started.append((place, slot))
         return slot
 
     @override
@@ -59,7 +66,7 @@ class RayEngine(Engine):
 
     @override
     def close(self) -> None:
-        for slot in self._started:  # some may still wait for room
+        for _, slot in self._started:  # some may still wait for room
             slot.kill()
         if self._is_owned:
             ray.shutdown()
@@ -104,10 +111,15 @@ def connect(address: str, resources: Resources, slots: int | None, here: int) ->
 
 
 class RaySlot(Slot):
-    """A slot that is an actor."""
+    """A slot that is an actor.
+
+    Attributes:
+        has_ended: somebody has ended it, or given it up.
+    """
 
     def __init__(self, resources: Resources) -> None:
         """Starts it, as soon as a node has room."""
+        self.has_ended = False
         server = ray.remote(
             num_cpus=resources.cpus,
             num_gpus=resources.gpus,
@@ -136,6 +148,7 @@ class RaySlot(Slot):
     @override
     def end(self) -> None:
         """See `Slot`; in a thread: in a future's callback, Ray would wait for itself."""
+        self.has_ended = True
         threading.Thread(target=self.kill, daemon=True, name="slot-end").start()
 
     def kill(self) -> None:

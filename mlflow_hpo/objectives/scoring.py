@@ -184,10 +184,13 @@ def scores(predictions: Predictions, data: Data, part: Part) -> dict[str, float]
 
 
 def _losses(answers: Any, y: Array) -> Array:
-    """Returns the loss of each row in one of several targets: the cross-entropy of classes, else squared."""
+    """Returns the loss of each row in one of several targets: the cross-entropy of classes, else squared.
+
+    The number of answers for a row tells classes from values, whatever rows there are.
+    """
     answers = np.asarray(answers, np.float64).reshape(len(y), -1)
-    if y.dtype.kind == "i" and y.ndim == 1 and answers.shape[1] > y.max():
-        right = answers[np.arange(len(y)), y] if answers.shape[1] > 1 else 1 - np.abs(y - answers[:, 0])
+    if y.dtype.kind == "i" and y.ndim == 1 and answers.shape[1] > max(1, y.max(initial=0)):
+        right = _probabilities(answers)[np.arange(len(y)), y]
         return np.asarray(-np.log(np.clip(right, LEAST_PROBABILITY, 1)))
     values = y.reshape(len(y), -1)
     if answers.shape != values.shape:

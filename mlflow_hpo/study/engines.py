@@ -124,7 +124,8 @@ class Cluster:
         check_shared(connection, experiment_id)
         files = archive(spec)
         packed = save_content(files, self.contents) if files else ""
-        digests = (spec.code, spec.data.content, spec.scorer, spec.options, spec.callbacks_code, packed)
+        of_data = (spec.data.content, spec.data.splits)
+        digests = (spec.code, *of_data, spec.scorer, spec.options, spec.callbacks_code, packed)
         probe = partial(check_host, spec, connection.uri, experiment_id)
         return replace(order, digests=tuple(filter(None, digests)), archive=packed, probe=probe)
 

@@ -37,7 +37,7 @@ def _data_info(data: Data | None, folds: int) -> DataInfo:
 
     if data is None:
         return DataInfo()
-    validates = folds > 1 or len(data.validation) > 0
+    validates = folds > 1 or bool(data.streams) or len(data.validation) > 0
     return DataInfo(data.task, data.classes, data.rows, data.digest, validates)
 
 

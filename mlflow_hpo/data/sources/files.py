@@ -134,9 +134,7 @@ def read_json(file: IO[bytes], form: str, options: Mapping[str, Any], name: str)
         return pd.read_json(file, **{"lines": form in LINES, **options})
     text = file.read().decode("utf-8-sig")
     rows = (
-        [json.loads(line) for line in text.splitlines() if line.strip()]
-        if form in LINES
-        else json.loads(text)
+        [json.loads(line) for line in text.split("\n") if line.strip()] if form in LINES else json.loads(text)
     )
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DataError(

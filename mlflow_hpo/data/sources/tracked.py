@@ -31,6 +31,9 @@ def unwrapped(value: Any, spec: DataSpec) -> tuple[Any, DataSpec]:
     if rows is None:
         raise ConfigError(f"data: a {type(value).__name__} holds no rows")
     rows = rows.toPandas() if hasattr(rows, "toPandas") else rows
+    predictions = getattr(value, "predictions", None)
+    if isinstance(predictions, str) and predictions in getattr(rows, "columns", ()):
+        rows = rows.drop(columns=predictions)  # an earlier model's answers are no inputs
     targets = spec.target or getattr(value, "targets", None)
     if isinstance(targets, str):
         return rows, replace(spec, target=targets)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
 
 from mlflow_hpo.data import Data
 from mlflow_hpo.data.preprocess import model_inputs
+from mlflow_hpo.data.streams import in_memory
 from mlflow_hpo.data.structure import taken
 from mlflow_hpo.errors import SetupError, main_line
 from mlflow_hpo.models import ModelInfo
@@ -92,7 +93,7 @@ class KerasObjective(Objective):
             heard = _rehearsed(model, rows.data)
             is_sure, names = bool(heard), heard or names
         added = self.scorer.names(rows.data, names)
-        with_score(dict.fromkeys(names, 0.0), self.scorer, model, replace(rows.data, streams=None))
+        with_score(dict.fromkeys(names, 0.0), self.scorer, model, in_memory(rows.data))
         return (*names, *added) if is_sure else None
 
     @override

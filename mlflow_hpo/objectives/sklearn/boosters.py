@@ -169,7 +169,8 @@ def fit(
     if held_out is None and stops:
         if not rounds_are_given:
             found = clone(estimator)
-            _boost(found, library, *split(Part(x, y, weight), VALIDATION, seed, data.labels))
+            group, time = (None if v is None else v[rows] for v in (data.train.group, data.train.time))
+            _boost(found, library, *split(Part(x, y, weight, group, time), VALIDATION, seed, data.labels))
             estimator.set_params(**{rounds_param(estimator): best_rounds(found)})
         last_step(estimator)[1].set_params(**_stops(estimator, library))
     _boost(estimator, library, Part(x, y, weight), held_out, before)
