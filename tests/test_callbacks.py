@@ -164,7 +164,7 @@ def test_a_function_in_a_file_gives_them(tmp_path: Path, data: Data) -> None:
 def test_code_that_is_not_there_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match=r"callbacks 'nowhere.py:f' cannot be loaded: there is no file"):
         make_plan({"model": "mlp", "callbacks": "nowhere.py:f"})
-    with pytest.raises(ConfigError, match="callbacks 'given:callbacks' was given from Python"):
+    with pytest.raises(ConfigError, match="callbacks: 'callbacks' was given from Python"):
         make_plan({"model": "mlp", "callbacks": "given:callbacks"})
 
 

@@ -14,6 +14,7 @@ TICK_SECONDS = 1.0
 AGAIN_SECONDS = 20.0  # after which a slot is tried again whose host was left out
 PATIENCE_SECONDS = 15.0  # for a worker that is to be ended; then its slot is
 START_SECONDS = 120.0  # in which a first slot must be ready
+COME_SECONDS = 3.0  # in which a first place for one must be seen: workers may just be starting
 ATTEMPTS = 5  # to start a slot
 LOSSES = 3  # different units that a host may lose one after the other
 
@@ -70,15 +71,15 @@ class Slots:
         Raises:
             HpoError: no slot fits, or the study can run in none of those that do.
         """
-        until = time.monotonic() + START_SECONDS
+        began = time.monotonic()
         while not self.ready:
             with self.lock:
-                places = self._engine.places(self._most)
-                if not places:
+                places, waited = self._engine.places(self._most), time.monotonic() - began
+                if not places and waited > COME_SECONDS:
                     raise ConfigError(f"executor: {self._engine.shortage()}")
-                if set(places) <= set(self._refused):
+                if places and set(places) <= set(self._refused):
                     raise self._refused[places[0]]
-            if time.monotonic() > until:
+            if waited > START_SECONDS:
                 raise StudyError(f"executor: {self._engine.name} gave no slot within {START_SECONDS:g} s")
             time.sleep(0.05)
 

@@ -99,7 +99,7 @@ def _check_model(settings: Settings, code: str, data: str) -> None:
 def _check_reference(name: str, what: str) -> None:
     """Raises ConfigError if code is named wrongly, or was given from Python and is not given now."""
     if name.startswith(GIVEN):
-        raise ConfigError(f"{what} {shown_name(name)!r} was given from Python: give it again from there")
+        raise ConfigError(f"{what}: {shown_name(name)!r} was given from Python: give it again from there")
     check_reference(name, what)
 
 

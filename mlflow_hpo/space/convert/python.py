@@ -106,6 +106,8 @@ class _Converter:
 
     def _option(self, path: str, name: str, value: Any) -> Plain:
         """Converts an option: a value, or `{option: hyperparameters}`."""
+        if any(is_foreign(value) for is_foreign, _ in FOREIGN):
+            raise SpaceError(f"space: {path}: {value!r:.100} is a distribution, and an option is one value")
         if not isinstance(value, Mapping) or len(value) != 1:
             return self.options.word(name, value)
         ((key, below),) = value.items()
