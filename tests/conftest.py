@@ -247,6 +247,16 @@ def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
     mlflow.set_tracking_uri(before)
 
 
+@pytest.fixture
+def job_uri(own_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A store of the test's own, which MLflow takes by itself, with its experiment `job`."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(own_uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
+    yield own_uri
+    mlflow.set_tracking_uri(before)
+
+
 def changed(study: Study, **gate: Any) -> Dispatcher:
     """What registers a study's best model, with other settings of the gate."""
     info = study.info

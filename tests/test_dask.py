@@ -72,20 +72,11 @@ class TestDaskExecutor(ClusterContract):
     pass
 
 
-@pytest.fixture
-def uri(own_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(own_uri)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
-    yield own_uri
-    mlflow.set_tracking_uri(before)
-
-
 def test_a_study_outlives_a_worker_of_the_cluster(
-    uri: str, client: Client, executor: ClusterExecutor, kill_host: Callable[[], Any]
+    job_uri: str, client: Client, executor: ClusterExecutor, kill_host: Callable[[], Any]
 ) -> None:
     executor.shutdown()
-    study_that_loses_a_host(uri, client, kill_host)
+    study_that_loses_a_host(job_uri, client, kill_host)
 
 
 OBJECTIVE = """
@@ -98,7 +89,7 @@ def objective(trial):
 
 
 def test_a_killed_driver_leaves_no_slot_and_its_study_goes_on_without_dask(
-    uri: str, client: Client, tmp_path: Path
+    job_uri: str, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "own.py").write_text(OBJECTIVE)
     (tmp_path / "space.yaml").write_text("x: [0.1, 0.2, 0.3, 0.4]")
@@ -110,14 +101,14 @@ def test_a_killed_driver_leaves_no_slot_and_its_study_goes_on_without_dask(
         "--workers=2",
     ]
     dask = f"--executor=dask://{client.scheduler.address.removeprefix('tcp://')}"
-    with begun([sys.executable, "-m", "mlflow_hpo", "search", *options, dask], uri) as driver:
-        wait_until(running_after(uri, 0))
+    with begun([sys.executable, "-m", "mlflow_hpo", "search", *options, dask], job_uri) as driver:
+        wait_until(running_after(job_uri, 0))
         assert slots()
         os.kill(driver.pid, signal.SIGKILL)
         assert until(lambda: not slots())
-    done = hpo(uri, "resume", "latest", "--executor", "local")
+    done = hpo(job_uri, "resume", "latest", "--executor", "local")
     assert done.returncode == 0, done.stderr
-    check_whole(Connection(uri).client, study_in(uri).run_id, 4)
+    check_whole(Connection(job_uri).client, study_in(job_uri).run_id, 4)
 
 
 BESIDE = """
@@ -128,7 +119,7 @@ def objective(trial):
 
 
 def test_hosts_that_share_no_disk_are_sent_code_and_data(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host has another name, so that it is no longer taken for this machine."""
     elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
@@ -139,7 +130,7 @@ def test_hosts_that_share_no_disk_are_sent_code_and_data(
     (here / "rows.csv").write_text("a,y\n" + "\n".join(f"{n},{n % 7 / 7}" for n in range(100)))
     monkeypatch.chdir(elsewhere)
     env = {"MLFLOW_HPO_HOST": "node1", "TMPDIR": str(elsewhere)}
-    with served(uri, tmp_path) as server, cluster_of(1, env=env) as cluster, Client(cluster) as client:
+    with served(job_uri, tmp_path) as server, cluster_of(1, env=env) as cluster, Client(cluster) as client:
         monkeypatch.chdir(here)
         how: dict[str, Any] = {"target": "y", "task": "regression", "executor": client, "max_trials": 2}
         how |= {"algorithm": "grid", "progress": False}
@@ -171,14 +162,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("executor", REFUSED)
-def test_a_name_of_no_executor_is_refused_in_a_line(executor: str, uri: str) -> None:
+def test_a_name_of_no_executor_is_refused_in_a_line(executor: str, job_uri: str) -> None:
     began = time.monotonic()
-    line = one_line_error(hpo(uri, "search", "--executor", executor))
+    line = one_line_error(hpo(job_uri, "search", "--executor", executor))
     assert line.startswith(f"Error: {REFUSED[executor]}")
     assert time.monotonic() - began < 30
 
 
-def test_a_slot_that_fits_nowhere_is_refused_with_what_there_is(uri: str, client: Client) -> None:
+def test_a_slot_that_fits_nowhere_is_refused_with_what_there_is(job_uri: str, client: Client) -> None:
     with pytest.raises(ConfigError) as caught:
         tune(beside, {"x": [1]}, executor=client, trial_gpus=0.5, progress=False)
     assert str(caught.value) == (

@@ -1,7 +1,7 @@
 """A study that Python began goes on from the command line: its code is kept, data if that is asked."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,7 @@ Y = (X[:, 0] > 0).astype(int)
 SPACE = {"depth": [1, 2, 3, 4]}
 
 
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
-    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    yield uri
-    mlflow.set_tracking_uri(before)
+pytestmark = pytest.mark.usefixtures("store")
 
 
 def tree(depth: int = 3) -> Any:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import mlflow
 import pytest
 import ray
 from cluster_contract import SPACE, ClusterContract, check_whole, objective, order, study_that_loses_a_host
@@ -53,20 +52,11 @@ class TestRayExecutor(ClusterContract):
     pass
 
 
-@pytest.fixture
-def uri(own_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(own_uri)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "job")
-    yield own_uri
-    mlflow.set_tracking_uri(before)
-
-
 def test_a_study_outlives_a_node_and_goes_on_with_dask(
-    uri: str, executor: ClusterExecutor, kill_host: Callable[[], Callable[[], Any]]
+    job_uri: str, executor: ClusterExecutor, kill_host: Callable[[], Callable[[], Any]]
 ) -> None:
     executor.shutdown()
-    run_id = study_that_loses_a_host(uri, ray, kill_host, trial_cpus=1, trial_gpus=0.5)
+    run_id = study_that_loses_a_host(job_uri, ray, kill_host, trial_cpus=1, trial_gpus=0.5)
     with (
         LocalCluster(n_workers=1, threads_per_worker=2) as dask,
         Client(dask) as client,
@@ -75,10 +65,10 @@ def test_a_study_outlives_a_node_and_goes_on_with_dask(
             objective, SPACE, resume=run_id, executor=client, trial_gpus=0, max_trials=7, progress=False
         )
     assert len(again.trials) == 7
-    check_whole(Connection(uri).client, run_id, 7)
+    check_whole(Connection(job_uri).client, run_id, 7)
 
 
-def test_a_slot_that_fits_nowhere_is_refused_with_what_there_is(uri: str, cluster: Cluster) -> None:
+def test_a_slot_that_fits_nowhere_is_refused_with_what_there_is(job_uri: str, cluster: Cluster) -> None:
     with pytest.raises(ConfigError) as caught:
         tune(objective, {"x": [1]}, executor=ray, trial_gpus=2, progress=False)
     assert str(caught.value) == (
@@ -86,6 +76,6 @@ def test_a_slot_that_fits_nowhere_is_refused_with_what_there_is(uri: str, cluste
     )
 
 
-def test_an_address_that_nobody_answers_is_refused_in_a_line(uri: str) -> None:
-    line = one_line_error(hpo(uri, "search", "--executor", "ray://127.0.0.1:9"))
+def test_an_address_that_nobody_answers_is_refused_in_a_line(job_uri: str) -> None:
+    line = one_line_error(hpo(job_uri, "search", "--executor", "ray://127.0.0.1:9"))
     assert line.startswith("Error: executor: no Ray answers at '127.0.0.1:9': ")

@@ -1,6 +1,5 @@
 """Splits by group, time and splitters in whole studies: values, resume, final training, gate, ways in."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,7 @@ GROUPS = np.arange(120) % 11
 SPACE = {"C": [0.1, 1.0]}
 
 
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, new_store: Callable[[Path], str]) -> Iterator[str]:
-    uri, before = new_store(tmp_path), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    yield uri
-    mlflow.set_tracking_uri(before)
+pytestmark = pytest.mark.usefixtures("store")
 
 
 def tuned(data: Any = (X, Y), **settings: Any) -> Any:
