@@ -150,9 +150,11 @@ class WorkersContract(ExecutorContract):
 
     def test_as_many_run_at_a_time_as_there_are_workers(self, executor: Executor) -> None:
         futures = [executor.submit(name_yourself, 1.0) for _ in range(2 * executor.workers)]
-        pids = [future.result(WAIT) for future in futures]
-        assert sorted(pids) == sorted(2 * list(set(pids)))
-        assert len(set(pids)) == executor.workers
+        most = 0
+        while wait(futures, 0.05).not_done:
+            most = max(most, sum(future.running() for future in futures))
+        assert most == executor.workers
+        assert len({future.result() for future in futures}) == executor.workers
 
     def test_timeout(self, executor: Executor) -> None:
         with pytest.raises(TimeoutError):
