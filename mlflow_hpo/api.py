@@ -10,7 +10,6 @@ from rich.console import Console
 
 from mlflow_hpo.errors import Interrupted, StudyError, alone
 from mlflow_hpo.execution.folders import temporary_folder
-from mlflow_hpo.metric import best
 from mlflow_hpo.study.from_python import (
     check_folds_of_project,
     given_content,
@@ -183,10 +182,19 @@ class TunedStudy:
         Raises:
             StudyError: none finished.
         """
-        winner = best(self.trials)
+        from mlflow_hpo.report.winner import winner as winner_of
+
+        winner = winner_of(self._info, self.trials)
         if winner is None:
             raise StudyError(f"study {self.run_id} has no finished trial")
         return winner
+
+    @property
+    def front(self) -> list[Trial]:
+        """The trials that no other beats in all metrics; with one metric, the best alone."""
+        from mlflow_hpo.metric import front
+
+        return front(self.trials)
 
     @property
     def best_config(self) -> Config:

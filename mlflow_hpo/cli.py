@@ -8,7 +8,7 @@ import click
 from typing_extensions import override
 
 from mlflow_hpo import __version__
-from mlflow_hpo.settings import DEFAULT_ALIAS, OPTIONS, check_registration, read_settings
+from mlflow_hpo.settings import DEFAULT_ALIAS, OPTIONS, read_settings
 from mlflow_hpo.vocabulary import option_hint
 
 if TYPE_CHECKING:
@@ -169,6 +169,7 @@ def resume(study: str, **options: Any) -> None:
 @click.option("--top-k", help=_help("top_k"))
 @click.option("--min-gain", help=_help("min_gain"))
 @click.option("--confidence", help=_help("confidence"))
+@click.option("--prefer", help=_help("prefer"))
 @click.option("--force", default=False, type=bool, metavar=SWITCH, help=_help("force"))
 @TRUST
 @ANY_USER
@@ -183,10 +184,8 @@ def report(**options: Any) -> None:
 
     Example: mlflow-hpo report latest --top 5 --html report.html --register digits
     """
-    gate = {name: options.pop(name) for name in ("top_k", "min_gain", "confidence")}
+    gate = {name: options.pop(name) for name in ("top_k", "min_gain", "confidence", "prefer")}
     changed = {name: value for name, value in gate.items() if value not in (None, "")}
-    wanted = [*(name for name in ("alias", "force", "dry_run") if options[name]), *changed]
-    check_registration(options["register"] or None, options["alias"] or DEFAULT_ALIAS, wanted=wanted)
     read_settings(changed)
     from mlflow_hpo.study import reporting
 
@@ -201,11 +200,11 @@ def rollback(name: str, alias: str) -> None:
 
     Example: mlflow-hpo rollback digits
     """
-    check_registration(name, alias, "name")
     from mlflow_hpo import registry
     from mlflow_hpo.execution.signals import Signals
-    from mlflow_hpo.store import Connection, store_errors
+    from mlflow_hpo.store import Connection, check_registration, store_errors
 
+    check_registration(name, alias, "name")
     with store_errors(), Signals():
         before, now = registry.rollback(Connection(), name, alias)
     click.echo(f"{name}: the alias {alias} went back from version {before} to version {now}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from math import inf
+from math import inf, isfinite, nan, ulp
 from numbers import Real
 from operator import le
 from typing import Any, Self
@@ -67,6 +67,8 @@ def more_is_better(metric: str) -> bool | None:
     """Tells from a metric's name whether more of it is better; None if the name does not say."""
     name = re.sub(r"^(train:|val_)|_\d+$", "", metric.lower())
     words = set(re.split(r"[^a-z]+", name))
+    if name.endswith(COSTS):
+        return False
     if name.startswith("d2_"):  # scikit-learn's, one minus the quotient of two losses
         return True
     if found := re.search(r"(^|_)neg_(.+)", name):  # scikit-learn's losses; also `neg_log_likelihood`
@@ -103,7 +105,7 @@ class Metric:
             raise ConfigError(f"metric {text!r} has no name: give METRIC, max:METRIC or min:METRIC")
         if word in DIRECTIONS and name:
             return cls(name, DIRECTIONS[word])
-        maximize = False if text.endswith(COSTS) else more_is_better(text)
+        maximize = more_is_better(text)
         if maximize is None:
             raise ConfigError(f"metric {text!r} does not say its direction: give max:{text} or min:{text}")
         return cls(text, maximize)
@@ -147,24 +149,57 @@ class Constraint:
     Attributes:
         bound: in the metric's own unit: the most of a metric that is minimised, the least of one that is
             maximised.
+        is_strict: the bound itself is beyond it.
     """
 
     metric: Metric
     bound: float
+    is_strict: bool = False
 
-    def admits(self, loss: float | None) -> bool:
-        """Tells whether a loss of the metric is within the bound; an unknown one is not."""
-        return loss is not None and loss <= self.metric.loss(self.bound)
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads `NAME <= NUMBER`, or the same with `<`, `>=` or `>`.
+
+        Raises:
+            ConfigError: it is neither.
+        """
+        found = re.fullmatch(r"\s*([^<>=\s]+)\s*([<>]=?)\s*(\S+)\s*", text)
+        try:
+            bound = float(found[3]) if found else nan
+        except ValueError:
+            bound = nan
+        if not found or not isfinite(bound):
+            raise ConfigError(f"constraints: {text.strip()!r} is none: give METRIC <= NUMBER, or with >=")
+        return cls(Metric(found[1], maximize=found[2][0] == ">"), bound, is_strict=len(found[2]) == 1)
+
+    @property
+    def text(self) -> str:
+        """The constraint as it is written."""
+        sign = (">" if self.metric.maximize else "<") + ("" if self.is_strict else "=")
+        return f"{self.metric.name} {sign} {self.bound:g}"
+
+    def violation(self, value: float | None) -> float:
+        """Returns by how much a value is beyond the bound, as a part of it; 0 within, infinite if unknown."""
+        if value is None or value != value:
+            return inf
+        excess = self.metric.loss(value) - self.metric.loss(self.bound)
+        if excess < 0 or (excess == 0 and not self.is_strict):
+            return 0.0
+        return (excess or ulp(self.bound)) / (abs(self.bound) or 1.0)
 
 
-def rank(
-    trials: Iterable[Trial], constraints: Sequence[Constraint] = (), at: int | None = None
-) -> list[Trial]:
+def parse_constraints(text: str) -> tuple[Constraint, ...]:
+    """Reads constraints, with commas between them; see `Constraint.parse`."""
+    return tuple(map(Constraint.parse, text.split(","))) if text else ()
+
+
+def rank(trials: Iterable[Trial], at: int | None = None) -> list[Trial]:
     """Orders the trials that have results, best first.
 
-    Feasible trials come before infeasible ones; then the metrics decide: the loss of a single one, of
-    several the front that a trial is on (fewer trials dominate it) and then the first metric. Of equal
-    trials the earlier one is better. Failed trials are left out, unless `at` is given and they got there.
+    Feasible trials come before infeasible ones, which the least violation leads (Deb 2000). Then the metrics
+    decide: the loss of a single one; of several the front that a trial is on (fewer trials dominate it),
+    and on a front how far its neighbours are (Deb et al. 2002, NSGA-II). Of equal trials the earlier one
+    is better. Failed trials are left out, unless `at` is given and they got there.
 
     Args:
         at: compare the losses after so many epochs, and only trials that have them; None: each trial's last.
@@ -173,16 +208,24 @@ def rank(
         able = [t for t in trials if t.state is not State.FAILED and t.loss is not None]
     else:
         able = [t for t in trials if at in t.losses]
-    losses = [_losses(t, t.epochs if at is None else at) for t in able]
-    places = order(losses)
-    infeasible = [not _feasible(t, constraints, at) for t in able]
-    ranked = sorted(range(len(able)), key=lambda i: (infeasible[i], places[i], able[i].number))
-    return [able[i] for i in ranked]
+    feasible = [t for t in able if not t.violation(at)]
+    places = _spread(order([_losses(t, at) for t in feasible]))
+    ranked = sorted(zip(places, feasible, strict=True), key=lambda pair: (pair[0], pair[1].number))
+    others = sorted((t for t in able if t.violation(at)), key=lambda t: (t.violation(at), t.number))
+    return [*(trial for _, trial in ranked), *others]
 
 
-def best(trials: Iterable[Trial], constraints: Sequence[Constraint] = ()) -> Trial | None:
+def best(trials: Iterable[Trial]) -> Trial | None:
     """Returns the first trial of `rank`; None if no trial has a result."""
-    return next(iter(rank(trials, constraints)), None)
+    return next(iter(rank(trials)), None)
+
+
+def front(trials: Iterable[Trial]) -> list[Trial]:
+    """Returns the feasible trials that no other dominates, in the order of the first metric."""
+    able = [t for t in rank(trials) if not t.violation()]
+    places = fronts([_losses(t, None) for t in able])
+    first = [trial for trial, place in zip(able, places, strict=True) if place == 1]
+    return sorted(first, key=lambda t: (t.loss, t.number))
 
 
 def order(losses: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
@@ -215,10 +258,36 @@ def _holds(point: tuple[float, ...], level: Sequence[tuple[float, ...]]) -> bool
     return not any(other != point and all(map(le, other, point)) for other in others)
 
 
-def _losses(trial: Trial, epochs: int) -> tuple[float, ...]:
+def _losses(trial: Trial, at: int | None) -> tuple[float, ...]:
+    epochs = trial.epochs if at is None else at
     return tuple(losses.get(epochs, inf) for losses in trial.results.values())
 
 
-def _feasible(trial: Trial, constraints: Sequence[Constraint], at: int | None) -> bool:
-    epochs = trial.epochs if at is None else at
-    return all(c.admits(trial.results.get(c.metric.name, {}).get(epochs)) for c in constraints)
+def _spread(keys: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Puts the distance of a point's neighbours on its front behind the front in sort keys of several losses.
+
+    Args:
+        keys: as `order` returns them.
+    """
+    if not keys or len(keys[0]) == 1:
+        return list(keys)
+    levels: dict[float, list[int]] = {}
+    for i, key in enumerate(keys):
+        levels.setdefault(key[0], []).append(i)
+    apart = [0.0] * len(keys)
+    for level in levels.values():
+        for i, distance in zip(level, crowding([keys[i][1:] for i in level]), strict=True):
+            apart[i] = distance
+    return [(key[0], -apart[i], *key[1:]) for i, key in enumerate(keys)]
+
+
+def crowding(points: Sequence[tuple[float, ...]]) -> list[float]:
+    """Returns the crowding distance of each point of a front; infinite at its ends (Deb et al. 2002)."""
+    distances = [0.0] * len(points)
+    for values in zip(*points, strict=True):
+        places = sorted(range(len(points)), key=values.__getitem__)
+        width = values[places[-1]] - values[places[0]]
+        distances[places[0]] = distances[places[-1]] = inf
+        for low, here, high in zip(places, places[1:], places[2:], strict=False):
+            distances[here] += (values[high] - values[low]) / width if 0 < width < inf else 0.0
+    return distances

@@ -3,8 +3,7 @@
 The command line is made from these fields; a test compares MLproject and the documents with them.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
@@ -22,12 +21,16 @@ LARGEST_GRID = 10_000  # combinations of a whole grid
 DEFAULT_MODEL = "mlp"
 DEFAULT_DATA = "digits"  # of the built-in models
 DEFAULT_ALIAS = "champion"
-USUAL_ALIASES = ("challenger", "champion")
 PROJECT_GRACE = 15.0  # seconds that a trial of a project has to end its process, beyond its limit
 
 
 def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value else value
+
+
+def _joined(value: Any) -> Any:
+    """Returns the parts of a list as one text, as the command line has them."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _read_by(module: str, function: str) -> Any:
@@ -108,7 +111,7 @@ class SearchSettings(BaseModel):
     )
     space: Word = _setting(None, "YAML file with the hyperparameters; empty: the model's own.")
     algorithm: str = _setting(
-        "tpe", "tpe, gp, random, anneal, evolution, cmaes, grid, optuna:NAME, package.module:function."
+        "tpe", "tpe, gp, random, anneal, evolution, cmaes, nsga2, grid, optuna:NAME, package.module:function."
     )
     scheduler: str = _setting(
         "none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."
@@ -129,8 +132,13 @@ class SearchSettings(BaseModel):
     callbacks: Reference = _setting(
         None, "Function that returns Keras callbacks, or a list of them: file.py:NAME."
     )
-    metric: str = _setting(
-        "", "What to optimise: what training reports, or a scorer, as val_f1_macro; empty: by the task."
+    metric: Annotated[str, BeforeValidator(_joined)] = _setting(
+        "",
+        "What to optimise: what training reports, or a scorer, as val_f1_macro; empty: by the task. Several, "
+        "as val_accuracy,inference_ms:minimize, are weighed against each other.",
+    )
+    constraints: Annotated[Word, BeforeValidator(_joined)] = _setting(
+        None, "What a model must keep to: inference_ms <= 5, model_size_bytes < 1e6."
     )
     direction: Literal["auto", "minimize", "maximize"] = _setting(
         "auto", "minimize, maximize, or auto: by the metric's name."
@@ -197,6 +205,12 @@ class Settings(SearchSettings):
     confidence: float = _setting(
         0.95, "How sure that must be, from 0.5 to below 1.", resumable=True, ge=0.5, lt=1
     )
+    prefer: Annotated[Word, BeforeValidator(_joined)] = _setting(
+        None,
+        "Of several metrics' best models, which is registered: val_accuracy>=0.97,min:inference_ms; empty: "
+        "the one in the middle.",
+        resumable=True,
+    )
     force: bool = _setting(False, "Register a model that is not better, too.", resumable=True)
     project: ProjectSpec | None = _setting(None, "MLflow project to tune instead of a model.")
 
@@ -259,27 +273,6 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, bytes | bytearray):
         raise ConfigError(f"{name.replace('_', '-')}: {value!r:.100} is of type {type(value).__name__}")
     return value
-
-
-def check_registration(
-    name: str | None, alias: str, option: str = "register", wanted: Iterable[str] = ()
-) -> None:
-    """Raises ConfigError if MLflow's registry would refuse the model's name or the alias.
-
-    Args:
-        option: what the name was given as.
-        wanted: options about registering that are given, for which there must be a name.
-    """
-    if name is None and (vain := next(iter(wanted), None)):
-        raise ConfigError(f"{vain.replace('_', '-')}: is for registering: give --register NAME")
-    if name is not None and (not name.strip() or set(name) & set("/:")):
-        raise ConfigError(f"{option}: {name!r} is no name for a model: it is blank or holds / or :")
-    reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)
-    if reserved or not re.fullmatch(r"[\w\-]{1,255}", alias):
-        raise ConfigError(
-            f"alias: {alias!r} is no alias: take letters, digits, - and _, but not latest or v1; "
-            f"known are {', '.join(USUAL_ALIASES)}"
-        )
 
 
 def _with_target(given: Any) -> Any:

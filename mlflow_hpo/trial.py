@@ -48,6 +48,7 @@ class Trial:
         dropped: what of it was deleted; without its checkpoint it can go on only from its beginning.
         asked: what its objective asked for as it ran (`space.dump_asked`); empty if a space was given.
         ended_at: the epoch at which it ended, once `extended_to` gave it results beyond.
+        violations: epochs -> by how much the study's constraints are broken there, if they are.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Trial:
     dropped: Dropped = Dropped.NOTHING
     asked: str = ""
     ended_at: int | None = None
+    violations: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def losses(self) -> Mapping[int, float]:
@@ -81,6 +83,10 @@ class Trial:
     def loss(self) -> float | None:
         """The loss after the last recorded epoch."""
         return self.losses.get(self.epochs)
+
+    def violation(self, at: int | None = None) -> float:
+        """Returns by how much it breaks the study's constraints after so many epochs, or at its end."""
+        return self.violations.get(self.epochs if at is None else at, 0.0)
 
     @property
     def model_epochs(self) -> int:
@@ -117,7 +123,8 @@ class Trial:
             metric: {**losses, **dict.fromkeys(later, losses[self.epochs])}
             for metric, losses in self.results.items()
         }
-        return replace(self, results=results, ended_at=self.epochs)
+        broken = dict.fromkeys(later, self.violation()) if self.violations else {}
+        return replace(self, results=results, ended_at=self.epochs, violations={**self.violations, **broken})
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,9 @@ class Result:
     """What a unit gives back.
 
     Attributes:
-        values: metric -> epochs -> value, at the end and at every threshold that was passed.
+        values: metric -> epochs -> value, at the end and at every threshold that was passed; also of
+            what constraints bound.
+        violations: epochs -> by how much the study's constraints are broken there; empty if it has none.
         state: PAUSED, STOPPED (it was ended for good, as it cannot pause), or FINISHED.
         seconds, cpu_seconds: what the unit took.
         peak_memory_bytes: the most resident memory that its process held meanwhile.
@@ -169,6 +178,7 @@ class Result:
     best_epoch: int | None = None
     reason: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
+    violations: Mapping[int, float] = field(default_factory=dict)
 
 
 def epochs_text(count: int) -> str:

@@ -44,6 +44,7 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
     "gp": ("gp", "gp"),
     "evolution": ("evolution", "evolution"),
     "cmaes": ("cmaes", "cma"),
+    "nsga2": ("evolution", "nsga2"),
 }
 
 

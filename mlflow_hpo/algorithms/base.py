@@ -20,12 +20,16 @@ class Point:
     Attributes:
         loss: None while it runs.
         beaten: whether it failed or stopped below the rung, so that its loss is only a rank.
+        losses: of each metric, for an algorithm that knows several; empty if the study has one.
+        violation: by how much it breaks constraints, where there are losses.
     """
 
     number: int
     raws: Raws
     loss: float | None
     beaten: bool = False
+    losses: tuple[float, ...] = ()
+    violation: float = 0.0
 
 
 # (space, trials by number, number of the new trial, seed) -> a proposal; None if there is nothing left
@@ -45,6 +49,8 @@ class Algorithm:
         choose: returns a proposal, or None if there is nothing left to propose.
         check: raises ConfigError if the algorithm cannot search a space.
         most: how many ended trials it looks at; None: all. The best are kept, and others evenly.
+        by_rank: of several metrics it is given each trial's rank; else a loss by weights that change.
+        several: it is given the losses of several metrics as well.
         counting: whether it counts the trials to know how far it got, and must see even useless ones.
     """
 
@@ -52,6 +58,8 @@ class Algorithm:
     check: Callable[[Space], None] = _anything
     most: int | None = None
     counting: bool = False
+    by_rank: bool = False
+    several: bool = False
 
 
 def seeded(choose: ChooseAtRandom) -> Choose:

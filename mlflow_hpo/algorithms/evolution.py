@@ -19,8 +19,22 @@ def evolution() -> Algorithm:
     return Algorithm(seeded(_choose))
 
 
+def nsga2() -> Algorithm:
+    """Keeps the best by front and crowding (Deb et al. 2002); with one metric the best by its loss."""
+    return Algorithm(seeded(_choose_of_best), by_rank=True)
+
+
 def _choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
     living = [p for p in trials if p.loss is not None and not p.beaten][-POPULATION:]
+    return _child(space, living, rng)
+
+
+def _choose_of_best(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
+    ended = sorted((p for p in trials if p.loss is not None), key=lambda p: (p.beaten, p.loss, p.number))
+    return _child(space, ended[:POPULATION], rng)
+
+
+def _child(space: Space, living: Sequence[Point], rng: np.random.Generator) -> Raws:
     if len(living) < STARTUP_TRIALS:
         return at_random(space, rng)
     mother, father = _winner(living, rng), _winner(living, rng)

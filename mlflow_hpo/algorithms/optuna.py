@@ -6,7 +6,7 @@ quasi-random sequences) is asked for each trial once more, in order, which rebui
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,6 +18,8 @@ from mlflow_hpo.space import Choice, Searched, Space
 
 PREFIX = "optuna:"
 STATEFUL = ("BaseGASampler", "CmaEsSampler", "QMCSampler")
+SEVERAL = ("TPESampler", "BaseGASampler", "GPSampler", "RandomSampler", "QMCSampler")  # take several metrics
+VIOLATION, CONSTRAINTS = "violation", "constraints"  # attributes of a trial: ours, and Optuna's own
 SEQUENCES = ("QMCSampler",)  # one seed makes one sequence
 TRIED = 12  # trials with which a sampler is tested: it may draw the first ones at random
 
@@ -33,13 +35,13 @@ def from_optuna(name: str, study_seed: int) -> Algorithm:
     kind = _samplers().get(name) or _samplers().get(f"{name}Sampler")
     if kind is None:
         raise unknown("sampler of Optuna's", name, _samplers())
-    stateful, sequence = (
-        any(base.__name__ in names for base in kind.__mro__) for names in (STATEFUL, SEQUENCES)
+    stateful, sequence, several = (
+        any(base.__name__ in names for base in kind.__mro__) for names in (STATEFUL, SEQUENCES, SEVERAL)
     )
 
     def choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:
         seed = int(rng.integers(2**31))
-        sampler = _sampler(kind, study_seed % 2**31 if sequence else seed, seed)
+        sampler = _sampler(kind, study_seed % 2**31 if sequence else seed, seed, _broken(trials))
         study = _study(sampler, space, trials, stateful)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -54,7 +56,7 @@ def from_optuna(name: str, study_seed: int) -> Algorithm:
         except Exception as error:
             raise ConfigError(f"algorithm '{PREFIX}{name}' cannot be used here: {worded(error)}") from error
 
-    return Algorithm(foreign(f"{PREFIX}{name}", seeded(choose)), check, counting=stateful)
+    return Algorithm(foreign(f"{PREFIX}{name}", seeded(choose)), check, counting=stateful, several=several)
 
 
 def _samplers() -> dict[str, Any]:
@@ -70,12 +72,25 @@ def _needs_arguments(kind: Any) -> bool:
     return any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
-def _sampler(kind: Any, seed: int, proposal_seed: int) -> Any:
+def _broken(trials: Sequence[Point]) -> dict[str, Any]:
+    """Returns the argument by which a sampler knows what breaks constraints, if anything does."""
+    if not any(point.violation for point in trials):
+        return {}
+    return {"constraints_func": lambda trial: (trial.user_attrs[VIOLATION],)}
+
+
+def _sampler(kind: Any, seed: int, proposal_seed: int, more: Mapping[str, Any]) -> Any:
     """Returns the sampler; `proposal_seed` is for draws that the sampler leaves to another one."""
     import optuna
 
     parameters = inspect.signature(kind).parameters
-    arguments = {"seed": seed, "scramble": True, "constant_liar": True, "warn_independent_sampling": False}
+    arguments: dict[str, Any] = {
+        "seed": seed,
+        "scramble": True,
+        "constant_liar": True,
+        "warn_independent_sampling": False,
+    }
+    arguments |= more
     arguments["independent_sampler"] = optuna.samplers.RandomSampler(proposal_seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna calls many of its arguments experimental
@@ -85,8 +100,9 @@ def _sampler(kind: Any, seed: int, proposal_seed: int) -> Any:
 def _study(sampler: Any, space: Space, trials: Sequence[Point], replay: bool) -> Any:
     import optuna
 
-    study = optuna.create_study(sampler=sampler)
-    for point in trials:
+    several = max((len(point.losses) for point in trials), default=0)
+    study = optuna.create_study(sampler=sampler, directions=["minimize"] * max(several, 1))
+    for point in (p for p in trials if not several or p.losses or p.loss is None):
         if replay:
             _replay(study, space, point)
         else:
@@ -101,8 +117,9 @@ def _replay(study: Any, space: Space, point: Point) -> None:
         trial = study.ask()
         _ = trial.relative_params  # asks the sampler, which would not happen if all values are given
         space.walk(lambda label, parameter: _suggest(trial, label, parameter))
+    trial.set_user_attr(VIOLATION, point.violation)
     if point.loss is not None:
-        study.tell(trial, point.loss)
+        study.tell(trial, list(point.losses) or point.loss)
 
 
 def _frozen(space: Space, point: Point) -> Any:
@@ -113,8 +130,9 @@ def _frozen(space: Space, point: Point) -> Any:
     return create_trial(
         state=state,
         params=dict(point.raws),
+        system_attrs={CONSTRAINTS: (point.violation,)},
         distributions={label: _distribution(leaves[label]) for label in point.raws},
-        value=point.loss,
+        values=None if point.loss is None else list(point.losses) or [point.loss],
     )
 
 

@@ -1,16 +1,18 @@
 """Asks an algorithm for the next config, as a pure function of all trials."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mlflow_hpo.algorithms.base import Algorithm, Point, Raws, at_random
 from mlflow_hpo.algorithms.counts import RESTING, Counts, counts_at, observed_at
+from mlflow_hpo.algorithms.one_loss import losses_of, with_one_loss
 from mlflow_hpo.space import Space, broken, redrawn, same
 from mlflow_hpo.trial import Trial, derived_seed
 
+WEIGHTS = 1 << 16  # beside the attempts, in the seeds that are derived for a proposal
 ATTEMPTS = 10  # proposals before a config is drawn at random, and draws before one is tried again
 
 
@@ -30,9 +32,11 @@ def propose(
         None if the algorithm has nothing left to propose.
     """
     earlier = sorted((t for t in trials if t.number < number), key=lambda t: t.number)
+    rows = {t.number: losses_of(t) for t in earlier} if algorithm.several else {}
+    earlier = with_one_loss(earlier, derived_seed(seed, number, WEIGHTS), algorithm.by_rank)
     counts = counts_at(observed_at(earlier), earlier)
     earlier = [t for t in earlier if t.number >= 0 or t.number in counts]
-    points = _points(algorithm, space, earlier, counts)
+    points = _points(algorithm, space, earlier, counts, rows)
     config: dict[str, Any] | None = None
     for attempt in range(2 * ATTEMPTS):
         random_state = derived_seed(seed, number, attempt)
@@ -58,15 +62,30 @@ def _allowed(space: Space, raws: Raws, seed: int) -> Raws:
     return redrawn(space, raws, random.Random(seed)) or raws
 
 
-def _points(algorithm: Algorithm, space: Space, trials: Sequence[Trial], counts: Counts) -> list[Point]:
-    """Returns the trials that the algorithm looks at; a config may be outside the space, as a baseline's."""
+def _points(
+    algorithm: Algorithm,
+    space: Space,
+    trials: Sequence[Trial],
+    counts: Counts,
+    rows: Mapping[int, tuple[tuple[float, ...], float]],
+) -> list[Point]:
+    """Returns the trials that the algorithm looks at; a config may be outside the space, as a baseline's.
+
+    Args:
+        rows: the losses and violations of trials with several metrics, for an algorithm that knows them.
+    """
     shown = (
         t
         for t in _most(trials, counts, algorithm.most)
         if algorithm.counting or t.number in counts or t.state not in RESTING
     )
     raws = ((t.number, space.raws(t.config)) for t in shown)
-    return [Point(n, known, *counts.get(n, (None, False))) for n, known in raws if known is not None]
+    return [
+        Point(n, known, loss, beaten, *rows.get(n, ((), 0.0)))
+        for n, known in raws
+        if known is not None
+        for loss, beaten in [counts.get(n, (None, False))]
+    ]
 
 
 def _most(trials: Sequence[Trial], counts: Counts, most: int | None) -> Sequence[Trial]:

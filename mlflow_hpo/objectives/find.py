@@ -53,10 +53,10 @@ def _single(spec: ObjectiveSpec) -> Objective:
             "leave them out"
         )
     if kind == "estimator":
-        return SklearnObjective(target, spec.resource, spec.preprocess, metric, scorer)
+        return SklearnObjective(target, spec.resource, spec.preprocess, metric, scorer, spec.others)
     if kind == "keras":
         callbacks = Callbacks(spec.callbacks, spec.callbacks_code)
-        return KerasObjective(target, spec.preprocess, MetricScorer(metric, scorer), callbacks)
+        return KerasObjective(target, spec.preprocess, MetricScorer(metric, scorer, spec.others), callbacks)
     if scorer is not None:
         raise ConfigError(
             f"metric: a scorer is for models, and {shown_name(spec.model)!r} is a function: name a metric"

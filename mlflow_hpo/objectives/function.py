@@ -74,7 +74,8 @@ class FunctionObjective(Objective):
             answer = self._answer(trial)
         progress = trial.progress
         if answer is not None or not (progress.reported or trial.start):
-            self._conclude(trial, _metrics(answer, trial.context.metric_name or LOSS))
+            named = _named(answer, trial.context.metrics)
+            self._conclude(trial, _metrics(named, trial.context.metric_name or LOSS))
         was_told = progress.stop_epoch is not None and progress.stop_epoch >= trial.reached
         ended = was_told or progress.ended_itself or progress.stopped
         if not ended and trial.reached != trial.epochs:
@@ -181,6 +182,23 @@ def _counted(models: Mapping[str, int], trial: Handle) -> str:
         return uris[epochs.index(trial.best_epoch)]
     of_best = [uri for uri in uris if models[uri] == trial.best_epoch]
     return (of_best or uris or [""])[-1]
+
+
+def _named(answer: Any, names: tuple[str, ...]) -> Any:
+    """Returns several values, as Optuna's objectives return them, by the names of the study's metrics.
+
+    Raises:
+        SetupError: there are not as many.
+    """
+    if not isinstance(answer, tuple | list) or not answer:
+        return answer
+    if len(answer) != len(names):
+        raise SetupError(
+            f"the function returned {len(answer)} values, and the study's metric is "
+            f"{', '.join(names) or LOSS}: name one metric for each, with its direction, as "
+            "metric='loss,seconds:minimize'"
+        )
+    return dict(zip(names, answer, strict=True))
 
 
 def _metrics(answer: Any, metric: str) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The results of a unit so far."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ class Progress:
         reported: epoch -> metrics.
         counted: epoch -> the value that counts there: the one of this epoch, or the best until there.
         best: the best epoch so far, and its loss; None where the last value counts.
+        sources: epoch -> the epoch whose value counts there, of what was reported.
         steps: step -> value, where values are reported in Optuna's form.
         trains_epochs: whether the objective asked how many epochs to train.
         is_whole: whether it trained no epochs, but returned its value at once.
@@ -32,6 +33,7 @@ class Progress:
     reported: dict[int, Mapping[str, float]] = field(default_factory=dict)
     counted: dict[int, float] = field(default_factory=dict)
     best: tuple[int, float] | None = None
+    sources: dict[int, int] = field(default_factory=dict)
     steps: dict[Any, float] = field(default_factory=dict)
     trains_epochs: bool = False
     is_whole: bool = False
@@ -66,11 +68,23 @@ class Progress:
             raise TrialError(f"training reported no {metric!r} at epoch {epoch}: it reported {names}")
         return values[metric]
 
+    def beside(self, metric: str, epochs: Iterable[int]) -> dict[int, float] | None:
+        """Returns another metric's value where the first one's counts, as far as it was reported there.
+
+        Returns:
+            Epochs -> value; None if it was never reported.
+        """
+        if not any(metric in values for values in self.reported.values()):
+            return None
+        sources = {epoch: self.reported.get(self.sources.get(epoch, epoch), {}) for epoch in epochs}
+        return {epoch: values[metric] for epoch, values in sources.items() if metric in values}
+
     def count(self, epoch: int, metric: Metric, value: float, at_best: bool) -> None:
         """Notes the metric's value at an epoch: it counts there, or the best one until there does."""
         loss = metric.loss(value)
         if at_best and (self.best is None or loss < self.best[1]):
             self.best = (epoch, loss)
+        self.sources[epoch] = self.best[0] if self.best else epoch
         self.counted[epoch] = metric.value(self.best[1]) if self.best else value
 
 

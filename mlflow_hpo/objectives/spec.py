@@ -35,7 +35,8 @@ class ObjectiveSpec:
         code: the digest of a model that was given from Python (`user_code.load_code`); empty if it is named.
         preprocess: what is done to tables, `auto` or `none`.
         resource: what an epoch is, of models that know several (`SklearnObjective`).
-        metric: what is optimised; None while the metric is not known.
+        metric: what is optimised first; None while the metric is not known.
+        others: the names of further metrics that trials are judged by.
         at_best: the best epoch's value counts, and its model is logged; not the last epoch's.
         scorer: the digest of what computes the metric, if Python gave that; or empty.
         callbacks, callbacks_code: Keras callbacks by name, and their digest if Python gave them; or empty.
@@ -53,6 +54,7 @@ class ObjectiveSpec:
     preprocess: str = "auto"
     resource: str = "none"
     metric: Metric | None = None
+    others: tuple[str, ...] = ()
     at_best: bool = False
     scorer: str = ""
     callbacks: str = ""

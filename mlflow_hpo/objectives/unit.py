@@ -40,6 +40,7 @@ class UnitContext:
         data: the data set; None if the study has none.
         folder: its content at the end is the checkpoint of the last epoch.
         metric: the metric that must be reported; None if any will do.
+        metrics: the names of all that the study optimises, in the order of a tuple that is returned.
         at_best: the best epoch's value counts, not the last one's.
         best: the best epoch of the trial's earlier units, and its loss; None if there are none.
         early_stopping: epochs without a better value that end the training; None: it is not ended.
@@ -58,6 +59,7 @@ class UnitContext:
     data: Data | None
     folder: Path
     metric: Metric | None = None
+    metrics: tuple[str, ...] = ()
     at_best: bool = False
     best: tuple[int, float] | None = None
     early_stopping: int | None = None

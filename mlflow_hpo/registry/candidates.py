@@ -10,6 +10,7 @@ from mlflow_hpo.execution.executor import answered
 from mlflow_hpo.metric import rank
 from mlflow_hpo.registry.extra_runs import ended_at_last
 from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.report.winner import winner
 from mlflow_hpo.store import keys
 from mlflow_hpo.trial import Result, State, Trial, Unit, derived_seed
 from mlflow_hpo.worker.dispatch import Dispatcher
@@ -52,18 +53,23 @@ class Candidate:
 
 
 def top(info: StudyInfo, trials: Sequence[Trial]) -> list[Trial]:
-    """Returns the best `top_k` trials, best first."""
-    return rank(trials)[: info.settings.top_k]
+    """Returns the best `top_k` trials, best first; of several metrics' the one that is preferred."""
+    if len(info.metrics) > 1:
+        best = winner(info, trials)
+        return [best] if best else []
+    return [t for t in rank(trials) if not t.violation()][: info.settings.top_k]
 
 
 def trains_again(info: StudyInfo) -> bool:
     """Tells whether a study's best trials are trained again.
 
-    They are not if each trial was trained several times, nor those of a project, which is given no seed.
+    They are not if each trial was trained several times, or is judged by several metrics, nor those of a
+    project, which is given no seed.
     """
     return (
         info.settings.project is None
         and info.settings.top_k > 1
+        and len(info.metrics) == 1
         and info.settings.folds == info.settings.repeats == 1
     )
 

@@ -3,18 +3,18 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.errors import TrialError
 from mlflow_hpo.execution.executor import answered
-from mlflow_hpo.registry.compare import Comparison, compare, measure_for
+from mlflow_hpo.registry.compare import compare, measure_for
+from mlflow_hpo.registry.several import by_all
 from mlflow_hpo.registry.testing import Challenger
+from mlflow_hpo.registry.verdict import Verdict, data_note
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.store import Connection, keys
-from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.store.repeats import MISSING
 from mlflow_hpo.store.tag_reader import json_of
 from mlflow_hpo.worker.dispatch import Dispatcher
@@ -22,34 +22,6 @@ from mlflow_hpo.worker.evaluate import ModelEvaluation, Signature, evaluate_mode
 
 RECORDED = json_of(tuple[str, float])
 MAX_SIGNATURE = 200  # characters of it in a message
-MAX_REASON = 1000  # characters of it in a tag
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The gate's decision.
-
-    Attributes:
-        champion: the version that the challenger was compared with; None if no version holds the alias.
-        moves: the challenger is to take the alias.
-        why: the reason, in words.
-        note: a caution about the comparison; empty if there is none.
-    """
-
-    champion: ModelVersion | None
-    moves: bool
-    why: str
-    comparison: Comparison | None = None
-    note: str = ""
-
-    def tag(self, min_gain: float) -> str:
-        """Returns what was compared, as JSON for the new version's tag."""
-        record: dict[str, object] = {
-            "with": self.champion and str(self.champion.version), "ground": self.why[:MAX_REASON],
-        }  # fmt: skip
-        if self.comparison:
-            record |= asdict(self.comparison) | {"min_gain": min_gain}
-        return to_json(record)
 
 
 def champion_of(connection: Connection, name: str, alias: str) -> ModelVersion | None:
@@ -89,6 +61,8 @@ def judge(challenger: Challenger, champion: ModelVersion | None, dispatcher: Dis
         return Verdict(champion, False, why)
     if old.failure:
         return Verdict(champion, False, f"version {champion.version} cannot be scored: {old.failure}")
+    if len(dispatcher.info.metrics) > 1:
+        return by_all(challenger, old, champion, dispatcher.info)
     if not challenger.evaluation.rows:
         return _by_validation(challenger, champion, dispatcher.info)
     return _by_test(challenger, old, champion, dispatcher.info)
@@ -125,7 +99,7 @@ def _by_test(
         f"it {words} than version {champion.version} by more than {gate.min_gain:g} "
         f"at confidence {gate.confidence:g}: {comparison}"
     )
-    return Verdict(champion, moves, why, comparison, _data_note(old, champion))
+    return Verdict(champion, moves, why, comparison, data_note(old, champion))
 
 
 def _by_validation(challenger: Challenger, champion: ModelVersion, info: StudyInfo) -> Verdict:
@@ -137,23 +111,7 @@ def _by_validation(challenger: Challenger, champion: ModelVersion, info: StudyIn
     if name != metric.name:
         why = f"{cannot}, and version {champion.version} has {name or 'nothing'} recorded, not {metric.name}"
         return Verdict(champion, False, why)
-    moves = metric.loss(old) - metric.loss(challenger.value) > info.settings.min_gain
-    values = f"{name} {challenger.value:.4f} against {old:.4f} of version {champion.version}"
+    moves = metric.loss(old) - metric.loss(challenger.values[metric.name]) > info.settings.min_gain
+    values = f"{name} {challenger.values[name]:.4f} against {old:.4f} of version {champion.version}"
     words = f"it is {'' if moves else 'not '}better by more than {info.settings.min_gain:g}"
     return Verdict(champion, moves, f"{cannot}; by the searches' own values, {values}, {words}")
-
-
-def _data_note(old: ModelEvaluation, champion: ModelVersion) -> str:
-    """Returns a caution if the test rows may be among those that the champion was trained on.
-
-    They are not where it was trained on the same data, has held out the very same rows, or where none of them
-    is found in the sketch of the rows that it was searched with.
-    """
-    recorded = champion.tags.get(keys.TEST_DIGEST)
-    if recorded == old.digest or champion.tags.get(keys.HELD_OUT) == old.held_out or old.is_new:
-        return ""
-    data = f"data {recorded}" if recorded else "data that are not recorded"
-    return (
-        f"mind: version {champion.version} was trained on {data}, not on {old.digest}: "
-        "it may have seen some of these test rows, which would favour it"
-    )

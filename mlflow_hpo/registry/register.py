@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow_hpo.errors import GateError, StoreError, StudyError
-from mlflow_hpo.metric import best
 from mlflow_hpo.registry.candidates import Candidate, Say, candidates, top, trains_again
 from mlflow_hpo.registry.extra_runs import train_final
-from mlflow_hpo.registry.gate import Verdict, champion_of, judge
+from mlflow_hpo.registry.gate import champion_of, judge
 from mlflow_hpo.registry.loading import loaded_once
 from mlflow_hpo.registry.testing import Challenger, tested
+from mlflow_hpo.registry.verdict import Verdict
 from mlflow_hpo.registry.versions import new_version
 from mlflow_hpo.report import next_commands, summary
-from mlflow_hpo.settings import check_registration
-from mlflow_hpo.store import StudyRun, store_errors
+from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.report.winner import values_of
+from mlflow_hpo.report.winner import winner as winner_of
+from mlflow_hpo.store import StudyRun, check_registration, store_errors
 from mlflow_hpo.store.registrations import Registration, with_registration
 from mlflow_hpo.trial import Trial
 from mlflow_hpo.worker.dispatch import Dispatcher
@@ -34,13 +36,16 @@ class RegistrationRequest:
     dry_run: bool = False
 
 
-def check_registrable(run: StudyRun, trials: Sequence[Trial]) -> None:
+def check_registrable(run: StudyRun, info: StudyInfo, trials: Sequence[Trial]) -> None:
     """Checks that a study has a model to register.
 
     Raises:
         StudyError: no trial finished, or the best one has no model.
     """
-    winner = best(trials)
+    winner = winner_of(info, trials)
+    if winner and winner.violation():
+        bounds = " and ".join(constraint.text for constraint in info.constraints)
+        raise StudyError(f"no trial keeps to {bounds}: nothing is registered")
     if winner is None:
         raise StudyError(f"study {run.name} ({run.run_id}) has no finished trial: nothing to register")
     if not winner.model_uri and not winner.dropped:
@@ -71,7 +76,7 @@ def register(
         GateError: the model is not better, or cannot be loaded or compared; the registry is as it was.
     """
     check_registration(request.name, request.alias)
-    check_registrable(dispatcher.run, trials)
+    check_registrable(dispatcher.run, dispatcher.info, trials)
     return _Attempt(dispatcher, trials, request, say).run()
 
 
@@ -120,9 +125,16 @@ class _Attempt:
         if info.settings.wants_final and not self.request.dry_run:
             final = train_final(self.dispatcher, winner.trial)
             self.say(f"trained trial {final.trial} on all rows: {final.model_uri}")
-            return [Challenger(final.trial, final.run_id, final.model_uri, info.metric.value(winner.loss))]
+            reached = {info.metric.name: info.metric.value(winner.loss)}
+            values = values_of(winner.trial, info.metrics) | reached
+            return [Challenger(final.trial, final.run_id, final.model_uri, values)]
         return [
-            Challenger(c.trial.number, c.model.run_id, c.model.model_uri, info.metric.value(c.loss))
+            Challenger(
+                c.trial.number,
+                c.model.run_id,
+                c.model.model_uri,
+                values_of(c.trial, info.metrics) | {info.metric.name: info.metric.value(c.loss)},
+            )
             for c in ranked
             if c.model
         ]

@@ -19,7 +19,7 @@ class Challenger:
     Attributes:
         trial: the number of the trial whose config it was trained with.
         run_id: the run that logged it.
-        value: the study's metric on the validation part, the mean over its trial's seeds.
+        values: the study's metrics by name, the first one as the mean over its trial's seeds.
         evaluation: its evaluation on the test part; empty before that.
         scores: its metrics there, as `test_NAME`; empty without a test part.
     """
@@ -27,7 +27,7 @@ class Challenger:
     trial: int
     run_id: str
     model_uri: str
-    value: float
+    values: Mapping[str, float]
     evaluation: ModelEvaluation = field(default_factory=ModelEvaluation)
     scores: Mapping[str, float] = field(default_factory=dict)
 

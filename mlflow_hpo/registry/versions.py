@@ -7,8 +7,9 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from mlflow_hpo.registry.alias import move
-from mlflow_hpo.registry.gate import MAX_REASON, Verdict, classes_tag
+from mlflow_hpo.registry.gate import classes_tag
 from mlflow_hpo.registry.testing import Challenger
+from mlflow_hpo.registry.verdict import MAX_REASON, Verdict
 from mlflow_hpo.report import summary
 from mlflow_hpo.store import Connection, default_store, keys
 from mlflow_hpo.store.connection import to_json
@@ -71,7 +72,8 @@ def _tags(
         keys.STUDY_RUN: dispatcher.run.run_id,
         keys.TRIAL_RUN: next(t.run_id for t in trials if t.number == challenger.trial),
         keys.NUMBER: str(challenger.trial),
-        keys.VALUE: to_json([info.metric.name, challenger.value]),
+        keys.VALUE: to_json([info.metric.name, challenger.values[info.metric.name]]),
+        keys.VALUES: to_json(dict(challenger.values)),
         keys.COMPARED: verdict.tag(info.settings.min_gain),
     }
     if evaluation.digest:

@@ -15,8 +15,9 @@ from mlflow_hpo import __version__
 from mlflow_hpo.errors import ConfigError, without_passwords
 from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.report.advice import advice, reason_counts
-from mlflow_hpo.report.plots import PLOTS, Plot, timeline
+from mlflow_hpo.report.plots import PLOTS, Plot, several, timeline
 from mlflow_hpo.report.snapshot import StudySnapshot, TrialView, read_snapshot
+from mlflow_hpo.report.winner import value_text, values_of
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.trial import epochs_text
 
@@ -81,8 +82,14 @@ def tiles(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     best, base = snapshot.best, snapshot.baseline
     better = summary.gain(snapshot.info, best.trial, snapshot.trials) if best else None
     spent, _ = summary.epochs_spent(snapshot.info, snapshot.trials)
+    values = values_of(best.trial, snapshot.info.metrics) if best else {}
     return [
         (f"best {snapshot.info.metric.name}", _number(best)),
+        *(
+            (f"its {m.name}", value_text(values[m.name]))
+            for m in snapshot.info.metrics[1:]
+            if m.name in values
+        ),
         ("baseline", _number(base)),
         ("gain", summary.MISSING if better is None else f"{better:+.4f}"),
         ("trials", f"{len(snapshot.views):,}"),
@@ -95,7 +102,8 @@ def tiles(snapshot: StudySnapshot) -> list[tuple[str, str]]:
 def about(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     """Returns what was searched, with what, when, and on which machine: (what, words) pairs."""
     info = snapshot.info
-    goal = "maximized" if info.metric.maximize else "minimized"
+    goals = ", ".join(f"{m.name} {'maximized' if m.maximize else 'minimized'}" for m in info.metrics)
+    bounds = " and ".join(constraint.text for constraint in info.constraints)
     rungs = ", ".join(map(str, snapshot.rungs))
     schedule = f"{info.settings.scheduler}, rungs at epochs {rungs}" if rungs else "every trial to the end"
     searched = ", ".join(dict.fromkeys(label.split("|")[-1] for label in snapshot.space.leaves))
@@ -103,7 +111,8 @@ def about(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     return [
         ("study", f"{snapshot.name} ({snapshot.run_id}), {snapshot.state}"),
         ("model and data", info.model + (f" on {info.data}" if info.data else "")),
-        ("metric", f"{info.metric.name}, {goal}"),
+        ("metric" if len(info.metrics) == 1 else "metrics", goals),
+        *([("constraints", bounds)] if bounds else []),
         ("searched", searched),
         ("algorithm", f"{info.settings.algorithm}, seed {info.settings.seed}"),
         ("scheduler", f"{schedule}; {epochs_text(info.max_epochs)} at most"),
@@ -168,7 +177,7 @@ def duration(seconds: float) -> str:
 def _plots(snapshot: StudySnapshot, more: Sequence[Plot[Any]]) -> dict[str, Any]:
     """Returns the sections of the page, and their figures as JSON, by the id of their place."""
     sections, figures = list[dict[str, Any]](), dict[str, Any]()
-    for plot in (*PLOTS, *more):
+    for plot in (*several.plots_of(snapshot), *PLOTS, *more):
         section, drawn = _section(plot, snapshot)
         sections.append(section)
         figures |= drawn

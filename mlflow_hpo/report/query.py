@@ -1,7 +1,7 @@
 """Reads the trials of one or several studies, for a ranking."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mlflow_hpo.errors import ConfigError, DamagedError
@@ -120,9 +120,12 @@ def _named(logged: Mapping[str, float], wanted: Sequence[Metric]) -> dict[str, f
 
 def _ranking(studies: Sequence[StudyRun], infos: Sequence[StudyInfo], query: RankingQuery) -> Ranking:
     several = len(studies) > 1
-    if len({info.metric for info in infos}) == 1:
-        return Ranking(infos[0].metric, query.metrics, several)
+    if len({info.metrics for info in infos}) == 1:
+        own = Ranking.of(infos[0])
+        is_own = not query.metrics
+        return replace(own, metrics=query.metrics or own.metrics, several=several, is_own=is_own)
     if not query.metrics:
-        named = ", ".join(f"{s.name} {i.metric.name}" for s, i in zip(studies, infos, strict=True))
+        names = [",".join(metric.name for metric in info.metrics) for info in infos]
+        named = ", ".join(f"{s.name} {name}" for s, name in zip(studies, names, strict=True))
         raise ConfigError(f"the studies optimise different metrics ({named}): give --sort METRIC")
-    return Ranking(Metric("own_metric", True), query.metrics, several)
+    return Ranking(Metric("own_metric", True), query.metrics, several, is_own=False)

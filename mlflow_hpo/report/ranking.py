@@ -8,6 +8,7 @@ import pandas as pd
 from mlflow_hpo.metric import Metric, order
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.report.winner import values_of
 from mlflow_hpo.trial import State, Trial
 
 FRONT = "front"
@@ -35,18 +36,27 @@ class Ranking:
 
     Attributes:
         optimised: the metric that the studies optimised.
-        metrics: the metrics that order the trials: one; two, by dominance; none, by the optimised one.
+        metrics: the metrics that order the trials: one; several, by dominance; none, by the optimised one.
+        is_own: they are the study's own, so that what breaks its constraints has no place.
         several: the trials are of several studies.
     """
 
     optimised: Metric
     metrics: tuple[Metric, ...] = ()
     several: bool = False
+    is_own: bool = True
+
+    @staticmethod
+    def of(info: StudyInfo) -> "Ranking":
+        """Returns the order of a study's own trials."""
+        return Ranking(info.metric, info.metrics if len(info.metrics) > 1 else ())
 
     def keys(self, entries: Sequence[Entry]) -> list[tuple[float, ...] | None]:
         """Returns what each trial is sorted by (see `metric.order`); None for those without a place."""
         losses = [self._losses(entry) for entry in entries]
         placed = [i for i, loss in enumerate(losses) if loss is not None]
+        if self.is_own:
+            placed = [i for i in placed if not entries[i].trial.violation()]
         keys = dict(zip(placed, order([losses[i] or () for i in placed]), strict=True))
         return [keys.get(i) for i in range(len(entries))]
 
@@ -65,7 +75,7 @@ def rank(info: StudyInfo, trials: Sequence[Trial], top: int | None = None) -> pd
     Returns:
         The table that `ranked` returns.
     """
-    frame = ranked(entries(info, trials), Ranking(info.metric))
+    frame = ranked(entries(info, trials), Ranking.of(info))
     return frame.head(top) if top else frame
 
 
@@ -85,16 +95,22 @@ def entries(
     first, metrics = baseline or summary.baseline(trials), metrics or {}
     others = [first] if first else []
     return [
-        Entry(t, info.value(t), summary.gain(info, t, others), study, metrics.get(t.run_id, {}))
+        Entry(t, info.value(t), summary.gain(info, t, others), study, _metrics_of(info, t, metrics))
         for t in trials
     ]
+
+
+def _metrics_of(info: StudyInfo, trial: Trial, logged: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Returns a trial's metrics: those of the study as they count, others as they were logged last."""
+    counted = values_of(trial, info.metrics) if len(info.metrics) > 1 else {}
+    return {**logged.get(trial.run_id, {}), **counted}
 
 
 def ranked(entries: Sequence[Entry], ranking: Ranking) -> pd.DataFrame:
     """Ranks trials, best first; those without a place last, as they came.
 
     Returns:
-        Columns rank (empty without a place), front (for two metrics), study (of several), trial, the
+        Columns rank (empty without a place), front (for several metrics), study (of several), trial, the
         optimised metric, gain (over the baseline; positive is better), the ranking's metrics, epochs,
         seconds, status, then the hyperparameters and run_id.
     """
@@ -115,7 +131,7 @@ def ranked(entries: Sequence[Entry], ranking: Ranking) -> pd.DataFrame:
 
 def _columns(ranking: Ranking) -> list[str]:
     optimised = [ranking.optimised.name, "gain"]
-    front = [FRONT] if len(ranking.metrics) == 2 else []
+    front = [FRONT] if len(ranking.metrics) > 1 else []
     study = ["study"] if ranking.several else []
     more = [m.name for m in ranking.metrics if m.name not in optimised]
     return ["rank", *front, *study, "trial", *optimised, *more, "epochs", "seconds", "status"]
@@ -128,14 +144,20 @@ def _row(
     row: dict[str, object] = {m.name: entry.metrics.get(m.name) for m in ranking.metrics}
     row |= {
         "rank": place,
-        FRONT: int(key[0]) if key and len(ranking.metrics) == 2 else None,
+        FRONT: int(key[0]) if key and len(ranking.metrics) > 1 else None,
         "study": entry.study,
         "trial": trial.number,
         ranking.optimised.name: entry.value,
         "gain": entry.gain,
         "epochs": trial.epochs,
         "seconds": round(trial.seconds, 2) if trial.epochs else None,
-        "status": f"{trial.state}: {trial.reason}" if trial.reason else str(trial.state),
+        "status": _status(trial),
         "run_id": trial.run_id,
     }
     return {**trial.config, **row}
+
+
+def _status(trial: Trial) -> str:
+    breaks = "breaks the constraints" if trial.violation() else ""
+    words = "; ".join(part for part in (trial.reason, breaks) if part)
+    return f"{trial.state}: {words}" if words else str(trial.state)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlflow_hpo.metric import rank
 from mlflow_hpo.report.study_info import StudyInfo, info_of
+from mlflow_hpo.report.winner import ordered
 from mlflow_hpo.space import Space, asked_space, parse_space
 from mlflow_hpo.store import StudyRun, history, keys
 from mlflow_hpo.store.history import UnitSpan
@@ -93,7 +94,7 @@ class StudySnapshot:
     def ranked(self) -> list[TrialView]:
         """The trials with a value, best first."""
         views = {view.number: view for view in self.scored}
-        return [views[trial.number] for trial in rank(view.trial for view in self.scored)]
+        return [views[trial.number] for trial in ordered(self.info, [view.trial for view in self.scored])]
 
     @cached_property
     def failed(self) -> list[TrialView]:

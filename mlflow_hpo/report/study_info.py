@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from mlflow_hpo.hardware import usable_cores
-from mlflow_hpo.metric import Metric
+from mlflow_hpo.metric import Constraint, Metric, parse_constraints
 from mlflow_hpo.schedulers import Budget, Plan, Scheduler, scheduler
 from mlflow_hpo.settings import LOCAL, PROJECT_GRACE, Settings, read_settings
 from mlflow_hpo.trial import Trial
@@ -76,7 +76,7 @@ class StudyInfo:
             "model": self.model,
             "data": self.data or None,
             "callbacks": "from Python" if self.callbacks else self.settings.callbacks,
-            "metric": self.metric.name,
+            "metric": ", ".join(metric.name for metric in self.metrics),
             "max_epochs": self.max_epochs,
             "max_trials": self.max_trials,
             "warm_start": self.warm_start or None,
@@ -92,6 +92,16 @@ class StudyInfo:
     def metric(self) -> Metric:
         """The metric that trials are compared by."""
         return self.metrics[0]
+
+    @property
+    def is_plain(self) -> bool:
+        """Tells whether one metric alone decides."""
+        return len(self.metrics) == 1 and not self.constraints
+
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What trials must keep to."""
+        return parse_constraints(self.settings.constraints or "")
 
     @property
     def budget(self) -> Budget:

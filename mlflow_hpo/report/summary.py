@@ -7,9 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid
-from mlflow_hpo.metric import best, rank
+from mlflow_hpo.metric import front, rank
 from mlflow_hpo.report.next_commands import rank_command, register_command
 from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.report.winner import ordered, value_text, values_of, values_text
+from mlflow_hpo.report.winner import winner as winner_of
 from mlflow_hpo.schedulers import Plan
 from mlflow_hpo.space import Space, share
 from mlflow_hpo.trial import Config, State, Trial, epochs_text
@@ -36,9 +38,11 @@ def gain(info: StudyInfo, trial: Trial, trials: Sequence[Trial]) -> float | None
 
 def headline(info: StudyInfo, trials: Sequence[Trial]) -> str:
     """Returns the best trial and its gain in one line."""
-    winner = best(trials)
+    winner = winner_of(info, trials)
     if winner is None:
         return "no trial finished"
+    if not info.is_plain:
+        return _headline_of_several(info, trials, winner)
     reached = f"{info.metric.name} {info.value(winner):.4f}" + (
         f" {when(winner)}" if info.max_epochs > 1 else ""
     )
@@ -47,6 +51,28 @@ def headline(info: StudyInfo, trials: Sequence[Trial]) -> str:
     if first is None or better is None:
         return line + " (the baseline, trial 0, did not finish)"
     return line + f"; baseline {info.value(first):.4f}, gain {better:+.4f}"
+
+
+def _headline_of_several(info: StudyInfo, trials: Sequence[Trial], winner: Trial) -> str:
+    """Returns the trial that is preferred of a front, and which trials keep to the constraints."""
+    kept, bounds = (
+        sum(not t.violation() for t in rank(trials)),
+        " and ".join(c.text for c in info.constraints),
+    )
+    values = f"trial {winner.number}, {values_text(info, winner)}"
+    if not kept:
+        return f"no trial keeps to {bounds}; the nearest: {values}"
+    within = f"; {kept} of {len(rank(trials))} trials keep to {bounds}" if bounds else ""
+    if len(info.metrics) == 1:
+        return f"best: {values}{within}"
+    how = f"preferred by {info.settings.prefer}" if info.settings.prefer else "in the middle"
+    count = len(front(trials))
+    of = (
+        f"of the {count} trials that no other beats in all metrics, {how}"
+        if count > 1
+        else "no other beats it"
+    )
+    return f"best: {values} ({of}){within}"
 
 
 def when(trial: Trial) -> str:
@@ -64,7 +90,7 @@ def describe(
     warnings: Iterable[str] = (),
 ) -> str:
     """Returns the study's description, as Markdown for the MLflow UI."""
-    winner = best(trials)
+    winner = winner_of(info, trials)
     warnings = [line for line in warnings if line]
     with_results = sum(t.result_count > 0 for t in trials)
     failed = sum(t.state is State.FAILED for t in trials)
@@ -150,14 +176,19 @@ def where_line(space: Space) -> str:
 
 def best_rows(info: StudyInfo, trials: Sequence[Trial], count: int) -> tuple[list[str], list[list[str]]]:
     """Returns the head and the rows of a table of the best trials, best first."""
-    top = rank(trials)[:count]
+    top = ordered(info, trials)[:count]
     names = list(dict.fromkeys(name for trial in top for name in trial.config))
     rows = [
-        [str(place), str(t.number), f"{info.value(t):.4f}", str(t.epochs), f"{t.seconds:.1f}"]
+        [str(place), str(t.number), *_values_cells(info, t), str(t.epochs), f"{t.seconds:.1f}"]
         + [cell(t.config.get(name, MISSING)) for name in names]
         for place, t in enumerate(top, 1)
     ]
-    return ["rank", "trial", info.metric.name, "epochs", "seconds", *names], rows
+    return ["rank", "trial", *(m.name for m in info.metrics), "epochs", "seconds", *names], rows
+
+
+def _values_cells(info: StudyInfo, trial: Trial) -> list[str]:
+    values = values_of(trial, info.metrics)
+    return [value_text(values[m.name]) if m.name in values else MISSING for m in info.metrics]
 
 
 def escaped(words: str) -> str:

@@ -12,6 +12,7 @@ from mlflow_hpo.store.models import (
     load_native,
     signature_of,
 )
+from mlflow_hpo.store.names import check_registration
 from mlflow_hpo.store.recorder import Recorder
 from mlflow_hpo.store.studies import (
     LATEST,
@@ -31,6 +32,7 @@ __all__ = [
     "Recorder",
     "StudyRun",
     "Trials",
+    "check_registration",
     "default_store",
     "download_model",
     "example_of",

@@ -21,6 +21,7 @@ CREATED = PREFIX + "created"
 NUMBER = PREFIX + "trial"
 CONFIG = PREFIX + "config"  # JSON; more of its text in tags .1, .2 and so on
 ASKED = PREFIX + "asked"  # JSON: what its objective asked for, name -> value and distribution; in parts, too
+VIOLATIONS = PREFIX + "violations"  # JSON: epochs -> by how much constraints are broken there
 RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in tags .1, .2 and so on
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units
 MODEL = PREFIX + "model"  # URI of its newest model
@@ -94,6 +95,7 @@ SEARCHED_ROWS = PREFIX + "searched_rows"  # a sketch of the rows of training and
 
 # More tags of a version: the gate's comparison.
 VALUE = PREFIX + "value"  # JSON: the study's metric, and its mean over the seeds of the trial
+VALUES = PREFIX + "values"  # JSON: the study's metrics -> their values
 CLASSES = PREFIX + "classes"  # JSON: the names of the classes
 COMPARED = PREFIX + "compared"  # JSON: the other version, the measure, the gain and its interval
 FORCED = PREFIX + "forced"  # why the gate would have refused it

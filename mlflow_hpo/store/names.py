@@ -1,13 +1,16 @@
-"""Gives metrics and params names that MLflow takes; what it takes already stays as it is."""
+"""Gives metrics and params names that MLflow takes, and refuses names of models that it does not."""
 
 import re
 from collections.abc import Iterable
 from hashlib import sha256
 from posixpath import normpath
 
+from mlflow_hpo.errors import ConfigError
+
 LONGEST = 250  # characters of a name
 REFUSED = re.compile(r"[^\w\-./: ]")
 DIGEST = 8  # hexadecimal digits
+USUAL_ALIASES = ("challenger", "champion")
 
 
 def legal(name: str) -> str:
@@ -56,3 +59,24 @@ def _marked(short: str, name: str) -> str:
     """Returns a legal name with a digest of the name that it stands for."""
     digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:DIGEST]
     return f"{short[: LONGEST - DIGEST - 1].rstrip('/ ')}_{digest}"
+
+
+def check_registration(
+    name: str | None, alias: str, option: str = "register", wanted: Iterable[str] = ()
+) -> None:
+    """Raises ConfigError if MLflow's registry would refuse the model's name or the alias.
+
+    Args:
+        option: what the name was given as.
+        wanted: options about registering that are given, for which there must be a name.
+    """
+    if name is None and (vain := next(iter(wanted), None)):
+        raise ConfigError(f"{vain.replace('_', '-')}: is for registering: give --register NAME")
+    if name is not None and (not name.strip() or set(name) & set("/:")):
+        raise ConfigError(f"{option}: {name!r} is no name for a model: it is blank or holds / or :")
+    reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)
+    if reserved or not re.fullmatch(r"[\w\-]{1,255}", alias):
+        raise ConfigError(
+            f"alias: {alias!r} is no alias: take letters, digits, - and _, but not latest or v1; "
+            f"known are {', '.join(USUAL_ALIASES)}"
+        )

@@ -22,6 +22,7 @@ from mlflow_hpo.trial import Config, Dropped, State, Trial
 Constants = Mapping[str, str] | None  # params besides a trial's config, in place of the seed
 CONFIG = json_of(dict[str, Any])
 ASKED = json_of(dict[str, tuple[Any, Any]])
+VIOLATIONS = json_of(dict[int, float])
 SOURCE = json_of(tuple[int | None, int])
 UNDER_WAY = "?"  # ends the tag DROPPED while its deletion is not complete
 
@@ -120,6 +121,7 @@ class NestedRuns:
             attempts=reader.read(keys.ATTEMPTS, count_of, "0"),
             best_epoch=reader.read(keys.BEST_EPOCH, lambda text: count_of(text) if text else None, ""),
             asked=whole_text(keys.ASKED, tags),
+            violations=reader.read(keys.VIOLATIONS, VIOLATIONS, "{}"),
             dropped=reader.read(keys.DROPPED, lambda text: Dropped(text.rstrip(UNDER_WAY)), ""),
         )
         reader.check()

@@ -1,7 +1,7 @@
 """Writes to a trial's run from its worker: metrics, data set, machine, model."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Self
@@ -103,8 +103,19 @@ class Recorder:
 
     def last_epoch(self, metric: str) -> int:
         """Returns the last epoch with metrics on the run: an earlier attempt of a unit may have left some."""
+        return max(self.history(metric), default=0)
+
+    def history(self, metric: str) -> dict[int, float]:
+        """Returns what the run has of a metric: step -> value."""
         history = self.connection.client.get_metric_history(self.run_id, self.names.of([metric])[metric])
-        return max((m.step for m in history), default=0)
+        return {m.step: m.value for m in history}
+
+    def logged(self, metrics: Sequence[str]) -> dict[str, float]:
+        """Returns the last value on the run of those metrics that it has."""
+        self.flush()
+        values = self.connection.client.get_run(self.run_id).data.metrics
+        legal = self.names.of(metrics)
+        return {name: values[legal[name]] for name in metrics if legal[name] in values}
 
     def machine(self, facts: Mapping[str, str]) -> None:
         """Tags the run with the machine it is trained on."""

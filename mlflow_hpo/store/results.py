@@ -77,6 +77,7 @@ def _with_result(trial: Trial, result: Result, metrics: Sequence[Metric]) -> Tri
         attempts=0,
         best_epoch=result.best_epoch,
         dropped=Dropped.NOTHING,
+        violations={**trial.violations, **result.violations},
     )
 
 
@@ -89,6 +90,8 @@ def _tags(trial: Trial, metrics: Sequence[Metric]) -> dict[str, str]:
     }
     if trial.reason:
         tags |= {keys.REASON: trial.reason, keys.NOTE: f"**{trial.state}**: {trial.reason}"}
+    if trial.violations:
+        tags[keys.VIOLATIONS] = to_json({str(epoch): value for epoch, value in trial.violations.items()})
     if trial.ended_itself:
         tags[keys.ENDED_ITSELF] = "true"
     if trial.best_epoch is not None:

@@ -5,7 +5,6 @@ from mlflow_hpo.data import CLASSIFICATION, check_data
 from mlflow_hpo.data import is_builtin as is_named
 from mlflow_hpo.errors import ConfigError
 from mlflow_hpo.execution.serial import NO_DEADLINE
-from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import (
     DEFAULT_EPOCHS,
     ModelInfo,
@@ -17,8 +16,9 @@ from mlflow_hpo.projects.checks import check_options
 from mlflow_hpo.projects.prepared import Prepared
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import PBT, Budget, check_scheduler, scheduler
-from mlflow_hpo.settings import ALL, DEFAULT_DATA, LARGEST_GRID, OPTIONS, Settings, check_registration
+from mlflow_hpo.settings import ALL, DEFAULT_DATA, LARGEST_GRID, OPTIONS, Settings
 from mlflow_hpo.space import Choice, Fixed, Float, Int, Space
+from mlflow_hpo.store import check_registration
 from mlflow_hpo.study import metrics
 from mlflow_hpo.study.data_spec import data_spec
 from mlflow_hpo.study.engines import check_executor
@@ -44,10 +44,7 @@ def check_asked(settings: Settings, code: str, data: str, scorer: str = "", call
     known = settings.project is None and is_builtin(settings.model) and is_named(name)
     if known and settings.task not in ("auto", CLASSIFICATION):
         raise ConfigError(f"task: {settings.task!r} does not fit data {name!r}, which have classes")
-    if known and settings.metric and not scorer:
-        metrics.check_builtin_metric(settings.metric)
-    if settings.metric and (known or settings.project):
-        Metric.directed(settings.metric, settings.direction)
+    metrics.check_asked(settings, known and not scorer, known or bool(settings.project))
     if settings.max_epochs or known:  # else the model or the space may say how many
         _check_budget(settings)
     check_registration(settings.register_as, settings.alias, wanted=["force"] if settings.force else [])
@@ -111,7 +108,8 @@ def is_builtin_study(spec: ObjectiveSpec) -> bool:
 def is_known_study(spec: ObjectiveSpec) -> bool:
     """Tells whether no trial need be tried to know that a built-in model fits its data, and the metric."""
     assert spec.metric is not None
-    named = spec.metric.name in metrics.KNOWN and not spec.scorer
+    names = {spec.metric.name, *spec.others} - {*metrics.COSTS}
+    named = names <= {*metrics.KNOWN} and not spec.scorer
     return is_builtin_study(spec) and named and not spec.callbacks
 
 

@@ -138,7 +138,8 @@ def with_code(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[s
     """Returns what is given by content, and settings that name what they gave as Python's objects."""
     from mlflow_hpo.user_code import save_code
 
-    if callable(settings.get("metric")):
+    metric = settings.get("metric")
+    if callable(metric) or (isinstance(metric, list | tuple) and any(map(callable, metric))):
         given, settings = _with_scorer(given, settings)
     callbacks = settings.get("callbacks")
     if callbacks and not isinstance(callbacks, str):
@@ -151,16 +152,23 @@ def _with_scorer(given: "Given", settings: dict[str, Any]) -> tuple["Given", dic
     from mlflow_hpo.objectives.sklearn import name_of, sign_of, takes_estimator
     from mlflow_hpo.user_code import save_code
 
-    scorer = settings["metric"]
+    metrics = [settings["metric"]] if callable(settings["metric"]) else [*settings["metric"]]
+    scorer, *more = filter(callable, metrics)
+    if more:
+        raise ConfigError(f"metric: {name_of(more[0])} is a second scorer of your own: name the others")
     if not takes_estimator(scorer):
         name = name_of(scorer)
         raise ConfigError(
             f"metric: {name} compares predictions with what is right, and a scorer takes (estimator, x, y): "
             f"give make_scorer({name}), from sklearn.metrics"
         )
-    named = {"metric": f"val_{name_of(scorer)}"}
-    if settings.get("direction", "auto") == "auto":
-        named["direction"] = "maximize" if sign_of(scorer) > 0 else "minimize"
+    named: dict[str, Any] = {"metric": f"val_{name_of(scorer)}"}
+    direction = "maximize" if sign_of(scorer) > 0 else "minimize"
+    if len(metrics) > 1:
+        others = [metric for metric in metrics if metric is not scorer]
+        named["metric"] = [f"{named['metric']}:{direction}", *others]
+    elif settings.get("direction", "auto") == "auto":
+        named["direction"] = direction
     return replace(given, scorer=save_code(scorer, given.folder, "metric")), {**settings, **named}
 
 

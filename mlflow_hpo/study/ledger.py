@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 from mlflow_hpo.algorithms import watched
 from mlflow_hpo.errors import RunDeletedError, StudyError
 from mlflow_hpo.execution.executor import WorkerLost
-from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
+from mlflow_hpo.report.winner import ordered
+from mlflow_hpo.report.winner import winner as winner_of
 from mlflow_hpo.schedulers import PBT, Plan
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.store.trials import given_up
+from mlflow_hpo.study.judging import judged
 from mlflow_hpo.study.retention import to_drop
 from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.trial import Result, State, Trial, Unit
@@ -76,7 +78,8 @@ class KnownTrials:
     @property
     def losses(self) -> list[float]:
         """Every loss of the trials that did not fail."""
-        return [loss for t in self.known if t.state is not State.FAILED for loss in t.losses.values()]
+        sound = [t for t in self.known if t.state is not State.FAILED]
+        return [loss for t in sound for epoch, loss in t.losses.items() if not t.violation(epoch)]
 
     @property
     def first_failure(self) -> str:
@@ -169,6 +172,7 @@ class Ledger(KnownTrials):
     def record(self, trial: Trial, result: Result) -> None:
         """Records the result of a unit."""
         self.renames.say("metric", result.renamed)
+        result = judged(self._info, trial, result)
         if not self._written(trial, lambda: self._run.trials.record(trial, result)):
             return
         self._show()
@@ -182,7 +186,7 @@ class Ledger(KnownTrials):
         return summary.describe(self._info, run.run_id, self.known, run.registrations, run.loads.values())
 
     def _show(self) -> None:
-        winner = best(self.known)
+        winner = winner_of(self._info, self.known)
         if winner is None or winner.loss is None:
             return
         results, metric = sum(t.result_count for t in self.known), self._info.metric
@@ -223,7 +227,7 @@ class Ledger(KnownTrials):
         for trial in self.known:
             if trial.state is State.PAUSED:
                 self.end(trial, State.STOPPED, f"at epoch {trial.epochs} of {self._info.max_epochs}")
-        while (winner := best(self.known)) and self._run.trials.is_deleted(winner):
+        while (winner := winner_of(self._info, self.known)) and self._run.trials.is_deleted(winner):
             self.give_up(winner)
         if not winner:
             raise StudyError(f"no trial finished; {self.first_failure}")
@@ -237,7 +241,10 @@ class Ledger(KnownTrials):
         """Returns the unit's thresholds, with the epochs on the way at which its loss is wanted, too."""
         new = self._scored_epochs - set(trial.losses)
         passed = {epoch: inf for epoch in new if unit.start < epoch < unit.stop}
-        return passed | {epoch: loss for epoch, loss in unit.thresholds.items() if epoch > trial.epochs}
+        bars = {epoch: loss for epoch, loss in unit.thresholds.items() if epoch > trial.epochs}
+        if self._info.is_plain or not self._plan.resting:
+            return passed | bars
+        return passed | dict.fromkeys(bars, -inf)  # a loss alone does not tell: it rests, and is ranked
 
     def make_room(self, ended: bool = False) -> None:
         """Deletes the models and checkpoints that need not be kept.
@@ -248,7 +255,8 @@ class Ledger(KnownTrials):
         if (keep := self._info.settings.kept_models) is None:
             return
         copies = self._info.settings.scheduler == PBT and not ended
-        for number, what in to_drop(self.known, keep, ended, copies).items():
+        ranked = ordered(self._info, self.known)
+        for number, what in to_drop(self.known, keep, ended, copies, ranked).items():
             try:
                 self.trials[number] = self._run.trials.drop(self.trials[number], what)
             except RunDeletedError:

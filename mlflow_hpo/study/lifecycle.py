@@ -187,10 +187,10 @@ def _finish(study: "Study", console: Console, signals: Signals) -> None:
         Interrupted: a signal came: what is still to be done is left to a resume.
     """
     from mlflow_hpo import registry
-    from mlflow_hpo.metric import best
+    from mlflow_hpo.report.winner import winner as winner_of
     from mlflow_hpo.study.terminal import print_end, print_registered
 
-    run, info, winner = study.run, study.info, best(study.known)
+    run, info, winner = study.run, study.info, winner_of(study.info, study.known)
     settings = info.settings
     print_end(console, study)
     log_page(run, console)

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mlflow_hpo.errors import printable
-from mlflow_hpo.metric import best
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.report.winner import winner
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.ledger import with_results
 from mlflow_hpo.trial import Config, State, Trial
@@ -61,7 +61,11 @@ class Progress:
     def headline(self) -> str:
         """The best trial so far, and the number of failed ones."""
         failed = sum(trial.state is State.FAILED for trial in self.trials)
-        line = summary.headline(self.info, self.trials) if best(self.trials) else "no trial finished yet"
+        line = (
+            summary.headline(self.info, self.trials)
+            if winner(self.info, self.trials)
+            else "no trial finished yet"
+        )
         return line + (f", {failed} failed" if failed else "")
 
     def __rich__(self) -> Group:

@@ -49,7 +49,7 @@ def register_best(
     with ExitStack() as stack:
         given = given or Given(stack.enter_context(study_folder()))
         check_trusted(run, info, {}, given, trust, says(console))
-        registry.check_registrable(run, trials)
+        registry.check_registrable(run, info, trials)
         command = register_command(info, run.run_id, request.name, request.alias, request.force)
         stack.enter_context(Signals(command))
         count = min(info.worker_count, info.settings.top_k)

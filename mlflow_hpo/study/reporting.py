@@ -14,7 +14,8 @@ from mlflow_hpo.report import command, formats, page
 from mlflow_hpo.report.query import RankingQuery, studies_of
 from mlflow_hpo.report.ranking import Entry, Ranking
 from mlflow_hpo.report.study_info import info_of
-from mlflow_hpo.store import Connection, StudyRun, store_errors
+from mlflow_hpo.settings import DEFAULT_ALIAS
+from mlflow_hpo.store import Connection, StudyRun, check_registration, store_errors
 from mlflow_hpo.study.registering import register_best, says
 from mlflow_hpo.study.terminal import print_registered
 
@@ -26,6 +27,8 @@ def report(options: Mapping[str, Any], gate: Mapping[str, Any], console: Console
         options: the command's, by name.
         gate: settings of the gate that are given another value.
     """
+    wanted = [*(name for name in ("alias", "force", "dry_run") if options[name]), *gate]
+    check_registration(options["register"] or None, options["alias"] or DEFAULT_ALIAS, wanted=wanted)
     formats.check_format(options["style"])
     if options["html"]:
         formats.check_page_file("html", options["html"])

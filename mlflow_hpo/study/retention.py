@@ -7,7 +7,11 @@ from mlflow_hpo.trial import Dropped, State, Trial
 
 
 def to_drop(
-    trials: Sequence[Trial], keep: int, ended: bool = False, copies: bool = False
+    trials: Sequence[Trial],
+    keep: int,
+    ended: bool = False,
+    copies: bool = False,
+    ranked: Sequence[Trial] | None = None,
 ) -> dict[int, Dropped]:
     """Returns what of each trial may be deleted, by its number.
 
@@ -20,8 +24,9 @@ def to_drop(
         keep: how many trials keep their models.
         ended: the study is over, so that no trial goes on.
         copies: other trials may yet begin from any checkpoint.
+        ranked: those with results, best first; None: as `rank` orders them.
     """
-    beaten = _beaten(trials, keep, ended)
+    beaten = _beaten(rank(trials) if ranked is None else ranked, keep, ended)
     drop = {}
     for trial in trials:
         failed = trial.state is State.FAILED
@@ -34,9 +39,8 @@ def to_drop(
     return drop
 
 
-def _beaten(trials: Sequence[Trial], keep: int, ended: bool) -> set[int]:
+def _beaten(ranked: Sequence[Trial], keep: int, ended: bool) -> set[int]:
     """Returns the numbers of the trials behind the first `keep` that can change no more."""
-    ranked = rank(trials)
     final = [place for place, trial in enumerate(ranked) if _is_final(trial, ended)]
     return {t.number for t in ranked[final[keep - 1] + 1 :]} if len(final) >= keep else set()
 

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from mlflow_hpo.algorithms import GRID, Algorithm, algorithm, grid_size, is_on_grid
 from mlflow_hpo.errors import ConfigError
-from mlflow_hpo.metric import Metric
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo
@@ -146,10 +145,11 @@ def _filled_in(
         raise ConfigError(f"data: model {model.name!r} is trained on data: name a data set")
     if not data.validates:
         raise ConfigError("part-column: no row is in the part validation: name one, or give folds")
-    record, name = given.record, settings.metric or model.metric.get(data.task, FALLBACK_METRIC)
+    record, named = given.record, metrics.asked(settings)
+    named = named or [(model.metric.get(data.task, FALLBACK_METRIC), settings.direction)]
     return StudyInfo(
         settings=settings,
-        metrics=record.metrics if record else (metrics.presumed_metric(name, settings.direction),),
+        metrics=record.metrics if record else tuple(metrics.presumed_metric(*one) for one in named),
         max_epochs=record.max_epochs if record else _max_epochs(settings, source, model, space),
         max_trials=max_trials,
         at_best=record.at_best if record else _is_best_counted(settings, model),
@@ -223,9 +223,7 @@ def _tried(plan: StudyPlan, given: Given, inspector: Inspector) -> StudyPlan:
     if plan.spec.project:  # only a run tells
         return replace(plan, metric_is_sure=False)
     reported = inspector.dry_run(plan.spec, plan.model.baseline(plan.space), plan.info.max_epochs)
-    metrics.check_not_of_training(plan.info.settings.metric, plan.model.reports)
-    metrics.check_metric(plan.info.metric, plan.info.settings.metric, reported)
-    Metric.directed(plan.info.metric.name, plan.info.settings.direction)  # said only of a metric there is
+    metrics.check_reported(plan.info, plan.model.reports, reported)
     return replace(plan, metric_is_sure=reported is not None)
 
 

@@ -89,6 +89,7 @@ def find_source(settings: Settings, given: Given) -> Source:
         preprocess=settings.preprocess,
         resource="none" if every_epoch else settings.resource,
         metric=metrics.asked_metric(settings),
+        others=metrics.other_names(settings),
         scorer=given.scorer,
         callbacks=settings.callbacks or "",
         callbacks_code=given.callbacks,
@@ -127,6 +128,7 @@ def _project(
         model=asked.name,
         data=DataSpec(""),
         metric=metrics.asked_metric(settings),
+        others=metrics.other_names(settings),
         early_stopping=settings.early_stopping,
         project=prepared.text,
     )

@@ -1,6 +1,8 @@
 """Decides when a study ends: by its timeout, its target or its patience."""
 
 from collections.abc import Sequence
+from math import inf
+from operator import le
 from time import monotonic
 
 from mlflow_hpo.report.study_info import StudyInfo
@@ -34,9 +36,21 @@ class StopRules:
         patience = self._info.settings.patience
         if patience is None:
             return False
+        if len(self._info.metrics) > 1:
+            return _since_front(seen) >= patience
         plan = self._info.plan
         return since_better(seen, plan.rungs, plan.firsts) >= patience
 
     def patience_reason(self, seen: Sequence[Trial]) -> str:
         """Returns the words for a study that ran out of patience; empty if it did not."""
         return "ended by its patience" if self.is_out_of_patience(seen) else ""
+
+
+def _since_front(trials: Sequence[Trial]) -> int:
+    """Counts the last trials that an earlier one dominates, or that break constraints."""
+    better, count = list[tuple[float, ...]](), 0
+    for trial in sorted((t for t in trials if t.loss is not None), key=lambda t: t.number):
+        losses = tuple(by.get(trial.epochs, inf) for by in trial.results.values())
+        is_new = not any(all(map(le, other, losses)) for other in better) and not trial.violation()
+        better, count = ([*better, losses], 0) if is_new else (better, count + 1)
+    return count

@@ -9,10 +9,11 @@ from rich.text import Text
 from typing_extensions import override
 
 from mlflow_hpo.errors import printable
-from mlflow_hpo.metric import best
 from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.report.winner import values_text
+from mlflow_hpo.report.winner import winner as winner_of
 from mlflow_hpo.settings import LOCAL
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.study.ledger import Observer
@@ -100,8 +101,10 @@ def _line(study: Study, trial: Trial) -> Text:
     line = Text(f"trial {trial.number:>3} ").append(f"{trial.state:<9}", COLOURS.get(trial.state, ""))
     if trial.loss is not None:
         whole = trial.epochs == study.info.max_epochs and trial.best_epoch in (None, trial.epochs)
-        value = f"{study.info.metric.name} {study.info.value(trial):.4f}"
+        value = values_text(study.info, trial)
         line.append(f"{value}{'' if whole else f' {summary.when(trial)}'}  {trial.seconds:5.1f} s  ")
+    if trial.violation():
+        line.append("breaks the constraints  ", "yellow")
     if trial.reason:
         line.append(printable(trial.reason) + "  ")
     return line.append(config_text(trial.config), "dim")
@@ -109,7 +112,7 @@ def _line(study: Study, trial: Trial) -> Text:
 
 def print_end(console: Console, study: Study) -> None:
     """Prints the best trial, its gain over the baseline, and what to do next."""
-    info, run, winner = study.info, study.run, best(study.known)
+    info, run, winner = study.info, study.run, winner_of(study.info, study.known)
     console.print()
     print_line(console, summary.headline(info, study.known), "bold")
     if info.settings.scheduler != "none":

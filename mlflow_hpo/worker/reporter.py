@@ -20,7 +20,8 @@ class RunReporter(Reporter):
 
     def __init__(self, assignment: Assignment, recorder: Recorder) -> None:
         self._assignment, self._recorder = assignment, recorder
-        recorder.names.of([assignment.task.metric.name])  # before any that would be logged under its
+        judged_by = [assignment.task.metric.name, *assignment.task.spec.others]
+        recorder.names.of(judged_by)  # before any that would be logged under theirs
         # An earlier attempt, with the same seed, logged the epochs up to here.
         self._logged = recorder.last_epoch(assignment.task.metric.name) if assignment.again else 0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from mlflow_hpo.worker.startup import data_of, own_errors, user_errors
 if TYPE_CHECKING:
     from mlflow_hpo.data import Data
     from mlflow_hpo.objectives.handle import Handle
+    from mlflow_hpo.objectives.progress import Progress
     from mlflow_hpo.objectives.unit import RunLocation
     from mlflow_hpo.store import Recorder
     from mlflow_hpo.trial import Result
@@ -73,7 +75,7 @@ class _Run:
             checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
         over = handle.ended_itself or handle.reached >= self._task.max_epochs
         return Result(
-            values={self._task.metric.name: values},
+            values={self._task.metric.name: values} | self._others(values, progress),
             state=State.STOPPED if progress.stopped else State.FINISHED if over else State.PAUSED,
             seconds=usage.seconds,
             cpu_seconds=usage.cpu_seconds + progress.child_cpu_seconds,
@@ -104,6 +106,12 @@ class _Run:
         told = [] if progress.stop_epoch is None else [progress.stop_epoch]
         return {e: progress.value(self._task.metric.name, e) for e in sorted({*must, *told, handle.reached})}
 
+    def _others(self, epochs: Iterable[int], progress: Progress) -> dict[str, dict[int, float]]:
+        from mlflow_hpo.worker.others import other_metrics
+
+        names = () if self._assignment.final else self._subject.others
+        return other_metrics(names, epochs, progress, self._recorder, is_first=not self._unit.start)
+
     def _describe(self) -> Data | None:
         from mlflow_hpo.data import whole
         from mlflow_hpo.hardware import machine, versions
@@ -133,6 +141,7 @@ class _Run:
             data=data,
             folder=self._folder,
             metric=None if self._assignment.final else self._task.metric,
+            metrics=tuple(metric.name for metric in self._task.metrics),
             at_best=self._subject.at_best,
             best=self._assignment.best,
             early_stopping=self._subject.early_stopping,

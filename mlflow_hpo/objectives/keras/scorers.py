@@ -20,21 +20,21 @@ AT_ONCE = 1024  # rows
 def with_score(
     metrics: Mapping[str, float], scorer: MetricScorer, model: Any, data: Data | None
 ) -> Mapping[str, float]:
-    """Returns the metrics of an epoch, and the study's metric if that is a scorer and not among them.
+    """Returns the metrics of an epoch, and those of the study that are scorers and not among them.
 
     Raises:
         TrialError: the scorer cannot be computed from the model's predictions.
     """
-    if data is None or not scorer.adds(data, metrics):
+    if data is None:
         return metrics
+    added = [one for one in scorer.each if one.adds(data, metrics)]
+    return {**metrics, **{one.metric: _score(one, model, data) for one in added}}
 
+
+def _score(scorer: MetricScorer, model: Any, data: Data) -> float:
     if data.streams:
-        return {**metrics, scorer.metric: _score_of_stream(scorer, model, data)}
-
-    def read(x: Any) -> Predictions:
-        return _read(model, data, x)
-
-    return {**metrics, scorer.metric: scorer.score(model, read, data)}
+        return _score_of_stream(scorer, model, data)
+    return scorer.score(model, lambda x: _read(model, data, x), data)
 
 
 def predicted(model: Any, data: Data, stream: Stream) -> tuple[Predictions, Part]:

@@ -48,6 +48,7 @@ class SklearnObjective(Objective):
         preprocess: see `model_inputs`; a Pipeline brings its own.
         metric: the study's metric; a scorer of scikit-learn's is reported if the metric names it.
         scorer: computes the metric, if Python gave it (see `MetricScorer`).
+        others: further metrics that trials are judged by.
     """
 
     target: Any
@@ -55,6 +56,7 @@ class SklearnObjective(Objective):
     preprocess: str = "auto"
     metric: str = ""
     scorer: Any = None
+    others: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("scikit-learn", "numpy")
 
     @override
@@ -138,7 +140,7 @@ class SklearnObjective(Objective):
 
     @property
     def _scorer(self) -> MetricScorer:
-        return MetricScorer(self.metric, self.scorer)
+        return MetricScorer(self.metric, self.scorer, self.others)
 
     def _inputs(self, data: Data) -> ModelInputs:
         return inputs_for(self._factory, data, self.preprocess)
@@ -162,17 +164,9 @@ class SklearnObjective(Objective):
         self._resource.set_budget(estimator, epochs)
         fit(estimator, data, rows, seed=trial.seed)
         estimator.predict(taken(train.x, rows))
-        if self._scorer.adds(data, ()):
-            self._try_scorer(estimator, data)
-
-    def _try_scorer(self, estimator: Any, data: Data) -> None:
-        try:
-            self._scorer.score_estimator(estimator, data)
-        except HpoError:
-            raise
-        except Exception as error:
-            problem = worded(error, whole=False)
-            raise TrialError(f"metric {self.metric!r} cannot be computed: {problem}") from error
+        for scorer in self._scorer.each:
+            if scorer.adds(data, ()):
+                _try_scorer(scorer, estimator, data)
 
     def _scores(self, estimator: Any, data: Data) -> dict[str, float]:
         train, held_out = data.train, data.validation
@@ -180,6 +174,17 @@ class SklearnObjective(Objective):
         if len(held_out):
             of_held_out = scores(predict_with(estimator, data, held_out), data, held_out)
             metrics |= {f"val_{name}": value for name, value in of_held_out.items()}
-        if self._scorer.adds(data, metrics):
-            metrics[self.metric] = self._scorer.score_estimator(estimator, data)
+        for scorer in self._scorer.each:
+            if scorer.adds(data, metrics):
+                metrics[scorer.metric] = scorer.score_estimator(estimator, data)
         return metrics
+
+
+def _try_scorer(scorer: MetricScorer, estimator: Any, data: Data) -> None:
+    try:
+        scorer.score_estimator(estimator, data)
+    except HpoError:
+        raise
+    except Exception as error:
+        problem = worded(error, whole=False)
+        raise TrialError(f"metric {scorer.metric!r} cannot be computed: {problem}") from error

@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -26,11 +26,18 @@ class MetricScorer:
 
     Attributes:
         metric: its name; `val_...` is measured on the validation part, others on the training part.
+        others: further metrics that trials are judged by.
         given: a scorer of scikit-learn's or any callable `(estimator, x, y)`; None: the one that is named.
     """
 
     metric: str = ""
     given: Any = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def each(self) -> "tuple[MetricScorer, ...]":
+        """The scorers of the metrics, one for each."""
+        return (replace(self, others=()), *(MetricScorer(name) for name in self.others))
 
     def adds(self, data: Data, reported: Collection[str]) -> bool:
         """Tells whether the metric is to be computed beside what training reports."""
@@ -44,14 +51,15 @@ class MetricScorer:
         Raises:
             SetupError: the scorer is not for these data; those that are for them are named.
         """
-        if not self.adds(data, reported):
-            return ()
+        return tuple(name for one in self.each if one.adds(data, reported) for name in one._names(data))
+
+    def _names(self, data: Data) -> set[str]:
         if is_several(data.train.y):
             several = f"metric {self.metric!r} is for one output, and there are {len(data.train.y)}"
             raise SetupError(f"{several}: give what training reports, as val_loss")
         if self.given is None and data.train.y.ndim == 1 and not _fits(self._name, data.classes):
             raise SetupError(self._misfit(data.classes))
-        return tuple({self.metric, VALIDATION + self._name})
+        return {self.metric, VALIDATION + self._name}
 
     def score(self, model: Any, read: Callable[[Any], Predictions], data: Data) -> float:
         """Returns the metric of a model that is no estimator, by its predictions."""

@@ -10,12 +10,13 @@ from mlflow_hpo.report.plots import (
     history,
     importance,
     parallel,
+    several,
     slices,
     timeline,
 )
 from mlflow_hpo.report.plots.base import Plot, PlotData
 
-__all__ = ["PLOTS", "Plot", "PlotData", "front", "timeline"]
+__all__ = ["PLOTS", "Plot", "PlotData", "front", "several", "timeline"]
 
 PLOTS: tuple[Plot[Any], ...] = (
     history.PLOT,
