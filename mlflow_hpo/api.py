@@ -17,6 +17,7 @@ from mlflow_hpo.study.from_python import (
     with_code,
     with_space,
     with_splits,
+    with_start,
 )
 from mlflow_hpo.study.notebook import NotebookDisplay, in_notebook, without_widgets
 from mlflow_hpo.trial import Config, Trial
@@ -58,13 +59,14 @@ def tune(
         progress: whether to show what happens.
         settings: the command line's options, with underscores: `algorithm="gp"`, `max_trials=50`, ... The
             `metric` may be a scorer of scikit-learn's, or any function `(estimator, x, y)`; `callbacks` a
-            list of Keras's, or a function that returns one.
+            list of Keras's, or a function that returns one; `start_from` a list of configs.
 
     Raises:
         HpoError: what was given is wrong, or the study could not go on.
     """
     folder = temporary_folder()
     names, given = given_content(model, space, data, settings, Path(folder.name).resolve())
+    given, settings = with_start(given, settings)
     given, settings = with_code(given, settings)
     given, settings = with_client(given, settings)
     shown = NotebookDisplay if progress and in_notebook() else None

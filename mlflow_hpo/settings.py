@@ -170,7 +170,7 @@ class SearchSettings(BaseModel):
     patience: Count = _setting(
         None, "End when so many trials brought no better one; empty: never.", resumable=True
     )
-    start_from: Word = _setting(None, "YAML file with configs to try first.")
+    start_from: Word = _setting(None, "Configs to try first: a YAML file, or runs:/ID.")
     warm_start: Word = _setting(None, "Earlier study whose trials inform the algorithm.")
 
 

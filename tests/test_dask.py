@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask
 import mlflow
 import psutil
 import pytest
@@ -27,10 +28,13 @@ from mlflow_hpo.execution.engine import Resources
 from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.store import Connection, keys
 
+# A machine that stalls, as shared ones do, is not to look like a host that is lost.
+PATIENT = {f"distributed.comm.timeouts.{what}": "300s" for what in ("connect", "tcp")}
 SLOT = "mlflow_hpo.execution.slot_process"
 
 
 def cluster_of(workers: int, **more: Any) -> LocalCluster:
+    dask.config.set(PATIENT)
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

@@ -215,14 +215,19 @@ def test_a_page_that_cannot_be_drawn_is_one_line(
 
 
 def test_a_study_that_ends_has_its_page_even_where_all_trials_failed(
-    uri: str, connection: Connection
+    uri: str, connection: Connection, tmp_path: Path
 ) -> None:
-    done = hpo(
-        uri, "search", "--max-trials", "5", "--trial-timeout", "0.001", MLFLOW_EXPERIMENT_NAME="failing"
+    (tmp_path / "bare.py").write_text(
+        "def objective(trial):\n    trial.report(1, {'loss': 1 / max(0, trial.config['x'])})\n"
     )
+    (tmp_path / "space.yaml").write_text("x: {type: float, low: -2, high: -1}")
+    bare = ["--model", "bare.py:objective", "--metric", "loss", "--space", "space.yaml", "--workers", "0"]
+    bare += ["--algorithm", "random"]
+    done = hpo(uri, "search", *bare, "--max-trials", "5", MLFLOW_EXPERIMENT_NAME="failing")
     assert "the first 5 trials all failed" in one_line_error(done)
     assert "5 of 5 trials failed" in page_of(connection, "failing")
-    done = hpo(uri, "search", "--max-trials", "2", "--max-epochs", "1", MLFLOW_EXPERIMENT_NAME="ending")
+    (tmp_path / "space.yaml").write_text("x: [1, 2]")
+    done = hpo(uri, "search", *bare, "--max-trials", "2", MLFLOW_EXPERIMENT_NAME="ending")
     assert done.returncode == 0, done.stderr
     assert "best: trial" in page_of(connection, "ending")
 

@@ -48,7 +48,7 @@ def reason_counts(snapshot: StudySnapshot) -> list[tuple[str, int]]:
 def gain(snapshot: StudySnapshot) -> str:
     """Says if the search brought nothing, or less than the noise."""
     best, base = snapshot.best, snapshot.baseline
-    if best is None or base is None or len(snapshot.scored) < 2:
+    if best is None or base is None or len(snapshot.scored) < 2 or len(snapshot.info.metrics) > 1:
         return ""
     if best is base:
         return "No trial beats the baseline: search longer, or around its values, or take it that it is good."
@@ -113,7 +113,12 @@ def top_noise(snapshot: StudySnapshot) -> str:
 
 
 def noise_of(snapshot: StudySnapshot) -> float | None:
-    """Returns how much the metric varies from epoch to epoch: the median over the best trials, or None."""
+    """Returns how much the metric varies from epoch to epoch: the median over the best trials, or None.
+
+    Of several metrics that one alone does not tell which trials are the best.
+    """
+    if len(snapshot.info.metrics) > 1:
+        return None
     curves = [[value for _, value in view.curve] for view in snapshot.ranked[:TOP]]
     noises = [noise for curve in curves if (noise := curve_noise(curve)) is not None]
     return median(noises) if noises else None

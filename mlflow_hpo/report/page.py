@@ -82,9 +82,11 @@ def tiles(snapshot: StudySnapshot) -> list[tuple[str, str]]:
     best, base = snapshot.best, snapshot.baseline
     better = summary.gain(snapshot.info, best.trial, snapshot.trials) if best else None
     spent, _ = summary.epochs_spent(snapshot.info, snapshot.trials)
+    others = snapshot.info.metrics[1:]
     values = values_of(best.trial, snapshot.info.metrics) if best else {}
     return [
-        (f"best {snapshot.info.metric.name}", _number(best)),
+        *([("best", f"trial {best.number}")] if best and others else []),
+        (f"{'its' if others else 'best'} {snapshot.info.metric.name}", _number(best)),
         *(
             (f"its {m.name}", value_text(values[m.name]))
             for m in snapshot.info.metrics[1:]

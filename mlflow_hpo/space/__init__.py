@@ -11,7 +11,7 @@ from mlflow_hpo.space.asked import (
     option_value,
 )
 from mlflow_hpo.space.choices import Choice, Fixed, Option, Parameter, Searched, same, usual
-from mlflow_hpo.space.configs import load_given, parse_given
+from mlflow_hpo.space.configs import given_text, load_given, parse_given
 from mlflow_hpo.space.convert.grids import GRID
 from mlflow_hpo.space.convert.hyperopt import is_expression
 from mlflow_hpo.space.convert.options import Options
@@ -49,6 +49,7 @@ __all__ = [
     "drawn",
     "dump_asked",
     "dump_space",
+    "given_text",
     "holds",
     "is_expression",
     "load_given",

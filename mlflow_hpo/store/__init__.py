@@ -14,6 +14,7 @@ from mlflow_hpo.store.models import (
 )
 from mlflow_hpo.store.names import check_registration
 from mlflow_hpo.store.recorder import Recorder
+from mlflow_hpo.store.run_config import config_text_of
 from mlflow_hpo.store.studies import (
     LATEST,
     find_studies,
@@ -33,6 +34,7 @@ __all__ = [
     "StudyRun",
     "Trials",
     "check_registration",
+    "config_text_of",
     "default_store",
     "download_model",
     "example_of",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlflow_hpo.study.source import Given
 
 GIVEN_CALLBACKS = "given:callbacks"
+FROM_PYTHON = "configs from Python"  # as the setting start_from
 
 
 def given_content(
@@ -132,6 +133,17 @@ def with_space(given: "Given", space: Any) -> "Given":
     text, options = converted(space)
     kept = save_code(options, given.folder, "space: an option") if options else ""
     return replace(given, space_text=text, options=kept)
+
+
+def with_start(given: "Given", settings: Mapping[str, Any]) -> tuple["Given", dict[str, Any]]:
+    """Adds the configs to try first, where they are given as dicts, as text."""
+    from mlflow_hpo.space import given_text
+
+    configs = settings.get("start_from")
+    if configs is None or isinstance(configs, str | Path):
+        return given, {**settings}
+    listed = [configs] if isinstance(configs, Mapping) else [*configs]
+    return replace(given, start_text=given_text(listed)), {**settings, "start_from": FROM_PYTHON}
 
 
 def with_code(given: "Given", settings: dict[str, Any]) -> tuple["Given", dict[str, Any]]:

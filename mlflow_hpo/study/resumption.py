@@ -9,10 +9,10 @@ from mlflow_hpo.errors import StudyError, without_passwords
 from mlflow_hpo.report.next_commands import resume_command
 from mlflow_hpo.report.study_info import StudyInfo, info_of
 from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
-from mlflow_hpo.space import Space, changed, dump_space, load_given, load_space, parse_space
+from mlflow_hpo.space import Space, changed, dump_space, load_space, parse_space
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.study.setup import StudyPlan
-from mlflow_hpo.study.source import Given, find_source
+from mlflow_hpo.study.source import Given, find_source, start_text_of
 from mlflow_hpo.study.workers import study_workers
 from mlflow_hpo.worker.dispatch import Dispatcher
 
@@ -67,7 +67,8 @@ def given_again(run: StudyRun, settings: Settings, options: Mapping[str, Any], g
         check_same_space(run, load_space(options["space"])[0], options["space"])
     elif given.space_text:
         check_same_space(run, parse_space(given.space_text, "space"), "the one given now")
-    if options.get("start_from") and load_given(options["start_from"]) != start_text:
+    again = given.start_text or (options.get("start_from") and start_text_of(options["start_from"]))
+    if again and again != start_text:
         raise StudyError(
             f"study {run.run_id} began with other configs than {options['start_from']} holds now"
         )

@@ -18,7 +18,7 @@ from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.settings import ALL, Settings
 from mlflow_hpo.space import Space, changed, check_where, dump_space, parse_given, parse_space, same
 from mlflow_hpo.study import checks, metrics
-from mlflow_hpo.study.source import Given, Source, find_source
+from mlflow_hpo.study.source import OF_RUN, Given, Source, find_source
 from mlflow_hpo.trial import Config, Trial
 
 FALLBACK_METRIC = "loss"
@@ -196,7 +196,8 @@ def _first_configs(settings: Settings, source: Source, model: ModelInfo, space: 
     configs: list[Config] = [model.baseline(space)]
     if source.start_text:
         name = settings.start_from or "start_from"
-        for config in parse_given(source.start_text, name, space, model.defaults):
+        of_run = name.startswith(OF_RUN)
+        for config in parse_given(source.start_text, name, space, model.defaults, of_run):
             if not any(same(config, other) for other in configs):
                 configs.append(config)
     return configs[1:]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mlflow_hpo.store import StudyRun
 
 
+OF_RUN = "runs:/"  # before the id of a run whose config is to be tried first
+
+
 @dataclass(frozen=True)
 class Given:
     """What a plan takes beside the settings: what Python gave, or what a study that goes on has kept.
@@ -74,7 +77,7 @@ def find_source(settings: Settings, given: Given) -> Source:
     """Finds what is tuned, and refuses what can be told to be wrong before anything is loaded."""
     checks.check_asked(settings, given.code, given.data, given.scorer, given.callbacks)
     space, space_text = _given_space(settings, given)
-    start_text = given.start_text or (load_given(settings.start_from) if settings.start_from else "")
+    start_text = given.start_text or start_text_of(settings.start_from)
     if settings.project is not None:
         return _project(settings, given, space, space_text, start_text)
     data = settings.data or (DEFAULT_DATA if is_builtin(settings.model) else "")
@@ -101,6 +104,17 @@ def find_source(settings: Settings, given: Given) -> Source:
         asks=space is None,
     )
     return Source(spec, shown_name(settings.model), shown_data(data), space, space_text, start_text)
+
+
+def start_text_of(name: str | None) -> str:
+    """Returns the configs to try first as YAML: those of a file, or that of a run of MLflow's."""
+    if not name:
+        return ""
+    if not name.startswith(OF_RUN):
+        return load_given(name)
+    from mlflow_hpo.store import Connection, config_text_of  # imports MLflow
+
+    return config_text_of(Connection(), name.removeprefix(OF_RUN))
 
 
 def _given_space(settings: Settings, given: Given) -> tuple[Space | None, str]:

@@ -48,7 +48,7 @@ _SETTINGS: Mapping[str, str] = {
     "nothing: each worker gets one unit at a time": "pre_dispatch",
     "target=0.95": "loss_threshold stop",
     "patience=10": "early_stop_fn max_no_improvement",
-    "start_from=FILE, a list of configs": "points_to_evaluate evaluated_rewards enqueue_trial",
+    "start_from=[{...}], configs to try first": "points_to_evaluate evaluated_rewards enqueue_trial",
     "data=((x, y), (x_val, y_val), (x_test, y_test))": (
         "validation_split validation_data test_size train_size x_val y_val x_test y_test"
     ),
