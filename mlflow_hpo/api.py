@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mlflow_hpo.errors import Interrupted, StudyError, alone
 from mlflow_hpo.execution.folders import temporary_folder
+from mlflow_hpo.study.found import StudyResults
 from mlflow_hpo.study.from_python import (
     check_folds_of_project,
     given_content,
@@ -20,11 +21,8 @@ from mlflow_hpo.study.from_python import (
     with_start,
 )
 from mlflow_hpo.study.notebook import NotebookDisplay, in_notebook, without_widgets
-from mlflow_hpo.trial import Config, Trial
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mlflow_hpo.store.registrations import Registration
     from mlflow_hpo.study.driver import Study
     from mlflow_hpo.study.source import Given
@@ -158,59 +156,15 @@ def _driven(
     return lifecycle.resume(resume, options, console, given, shown, **again)
 
 
-class TunedStudy:
-    """A study that has ended.
-
-    Attributes:
-        trials: every trial, by number.
-    """
+class TunedStudy(StudyResults):
+    """A study that has ended."""
 
     def __init__(self, study: "Study", given: "Given", folder: Any) -> None:
         """Made by `tune`; keeps what was given until it is no longer used."""
-        self._run, self._info, self._given = study.run, study.info, given
-        self._spec = study.dispatcher.spec
+        super().__init__(study.run, study.info, study.dispatcher.spec)
+        self._given = given
         self._done = weakref.finalize(self, folder.cleanup)
-        self.trials: list[Trial] = study.known
-
-    @property
-    def run_id(self) -> str:
-        """The study's run in MLflow."""
-        return str(self._run.run_id)
-
-    @property
-    def best_trial(self) -> Trial:
-        """The best trial.
-
-        Raises:
-            StudyError: none finished.
-        """
-        from mlflow_hpo.report.winner import winner as winner_of
-
-        winner = winner_of(self._info, self.trials)
-        if winner is None:
-            raise StudyError(f"study {self.run_id} has no finished trial")
-        return winner
-
-    @property
-    def front(self) -> list[Trial]:
-        """The trials that no other beats in all metrics; with one metric, the best alone."""
-        from mlflow_hpo.metric import front
-
-        return front(self.trials)
-
-    @property
-    def best_config(self) -> Config:
-        """The best trial's hyperparameters, as your code was given them."""
-        from mlflow_hpo.objectives.given_config import given_config
-
-        return given_config(self._spec, self.best_trial.config)
-
-    @property
-    def best_value(self) -> float:
-        """The metric of the best trial."""
-        loss = self.best_trial.loss
-        assert loss is not None
-        return self._info.metric.value(loss)
+        self._trials = study.known
 
     def best_model(self) -> Any:
         """The best model, as its framework has it; after a final training, the one from there.
@@ -230,12 +184,6 @@ class TunedStudy:
             number = self.best_trial.number
             raise StudyError(f"trial {number}, the best, logged no model: trial.log_model or MLflow logs one")
         return native_model(self._spec, self.best_trial, uri, self._run.connection.uri)
-
-    def trials_dataframe(self) -> "pd.DataFrame":
-        """The ranking: one row for each trial, best first (see `report.ranking.rank`)."""
-        from mlflow_hpo.report.ranking import rank
-
-        return rank(self._info, self.trials)
 
     def register(
         self, name: str, alias: str | None = None, force: bool = False, dry_run: bool = False
@@ -262,8 +210,3 @@ class TunedStudy:
                 return register_best(self._run, self.trials, request, {}, Console(), self._given)
         except Interrupted as cut:
             raise KeyboardInterrupt(str(cut)) from None
-
-    def __repr__(self) -> str:
-        from mlflow_hpo.report.summary import headline
-
-        return f"<study {self._run.name} ({self.run_id}): {headline(self._info, self.trials)}>"

@@ -21,6 +21,7 @@ LARGEST_GRID = 10_000  # combinations of a whole grid
 DEFAULT_MODEL = "mlp"
 DEFAULT_DATA = "digits"  # of the built-in models
 DEFAULT_ALIAS = "champion"
+OWN_LOOP = "mlflow_hpo.study.ask_tell:told"  # as model: its user's own loop trains the trials
 PROJECT_GRACE = 15.0  # seconds that a trial of a project has to end its process, beyond its limit
 
 
@@ -29,8 +30,9 @@ def _blank_is_none(value: Any) -> Any:
 
 
 def _joined(value: Any) -> Any:
-    """Returns the parts of a list as one text, as the command line has them."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    """Returns the parts of a list as one text, as the command line has them, and that without blanks."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return ",".join(str(part).strip() for part in parts) if isinstance(parts, list | tuple) else value
 
 
 def _read_by(module: str, function: str) -> Any:

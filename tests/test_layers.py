@@ -37,6 +37,7 @@ PLACES = {  # library -> the only modules that may import it
 }
 # What the package and `python -m mlflow_hpo` hand out, and do not use.
 FACE = {"mlflow_hpo.api", "mlflow_hpo.api.tune", "mlflow_hpo.api.tune_project", "mlflow_hpo.cli"}
+FACE |= {"mlflow_hpo.study", "mlflow_hpo.study.ask_tell", "mlflow_hpo.study.ask_tell.open_study"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

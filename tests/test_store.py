@@ -255,3 +255,9 @@ def test_what_is_no_model_of_its_flavor_is_the_users_fault_not_the_stores(
         pytest.raises(SetupError, match=r"mlflow\.pyfunc cannot save a dict: .*python_model"),
     ):
         recorder.model("pyfunc", {"weights": 1}, 1)
+
+
+def test_a_relative_store_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Connection("sqlite:///own.db").uri == f"sqlite:///{tmp_path}/own.db"
+    assert Connection("sqlite:///:memory:").uri == "sqlite:///:memory:"

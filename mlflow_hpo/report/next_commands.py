@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_hpo.errors import HIDDEN, without_passwords
 from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.settings import OWN_LOOP
 
 if TYPE_CHECKING:
     from mlflow_hpo.store.registrations import Registration
@@ -21,6 +22,8 @@ def rank_command(run_id: str) -> str:
 
 def resume_command(info: StudyInfo, run_id: str) -> str:
     """Returns the command that goes on with a study."""
+    if info.settings.model == OWN_LOOP:
+        return f"mlflow_hpo.open_study(resume={run_id!r})"
     return _in_python(info, run_id) if info.given_in_python else f"mlflow-hpo resume {run_id}"
 
 

@@ -86,6 +86,11 @@ class StudySnapshot:
         return [view for view in self.views if view.value is not None]
 
     @cached_property
+    def eligible(self) -> list[TrialView]:
+        """Those of `scored` that may be the best: that keep to the constraints, if any does."""
+        return [view for view in self.scored if not view.trial.violation()] or self.scored
+
+    @cached_property
     def values(self) -> list[float]:
         """The values of `scored`."""
         return [view.value for view in self.scored if view.value is not None]

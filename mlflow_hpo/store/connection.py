@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
@@ -54,7 +55,7 @@ class Connection:
         """
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        self.uri = uri or mlflow.get_tracking_uri()
+        self.uri = _absolute(uri or mlflow.get_tracking_uri())
         with (
             store_errors(f"tracking store {self.uri!r} cannot be used"),
             nullcontext() if patient else quick(unless_set=True),
@@ -154,6 +155,12 @@ class Connection:
         """Returns the ids of all experiments that are not deleted."""
         pages = _pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
         return [experiment.experiment_id for experiment in pages]
+
+
+def _absolute(uri: str) -> str:
+    """Returns the URI of an SQLite file by its absolute path: a project's process works in another folder."""
+    found = re.fullmatch(r"(sqlite:///)(?!/|:memory:|file:)([^?]+)(.*)", uri)
+    return f"{found[1]}{Path(found[2]).absolute()}{found[3]}" if found else uri
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ from mlflow_hpo.study.registering import log_page, page_after, says
 from mlflow_hpo.study.resumable import resumable
 from mlflow_hpo.study.setup import StudyPlan, plan
 from mlflow_hpo.study.source import Given, keep_contents
-from mlflow_hpo.study.trust import check_trusted
+from mlflow_hpo.study.trust import check_resumable
 from mlflow_hpo.study.workers import StudyWorkers, study_folder
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def resume(
         given: what Python gives again.
         retry_failed: train the failed trials again.
         take_over: take the study from a process on another machine, which is known to be dead.
-        trust, any_user: see `check_trusted` and `find_study`.
+        trust, any_user: see `check_resumable` and `find_study`.
 
     Raises:
         HpoError: it cannot go on.
@@ -123,7 +123,7 @@ def resume(
         stack.enter_context(store_errors())
         run = find_study(Connection(), name, any_user)
         given = given or Given(stack.enter_context(study_folder()))
-        check_trusted(run, info_of(run), options, given, trust, says(console))
+        check_resumable(run, info_of(run), options, given, trust, says(console))
         settings = resumed_settings(run, options)
         given = given_again(run, settings, options, given)
         workers = stack.enter_context(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_hpo.errors import StudyError, without_passwords
 from mlflow_hpo.models import is_builtin
 from mlflow_hpo.report.study_info import StudyInfo
+from mlflow_hpo.settings import OWN_LOOP
 from mlflow_hpo.user_code import GIVEN, is_reference
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def runs_code(info: StudyInfo) -> dict[str, str]:
     if settings.project:
         project = without_passwords(json.dumps(settings.project.model_dump(), sort_keys=True))
         parts["project"] = f"{project} at commit {info.commit}" if info.commit else project
-    elif not is_builtin(settings.model):
+    elif not is_builtin(settings.model) and settings.model != OWN_LOOP:
         parts["model"] = f"{CONTENT}{info.code}" if info.code else settings.model
     if settings.data and is_reference(settings.data) and not settings.data.startswith(GIVEN):
         parts["data"] = settings.data
@@ -92,6 +93,27 @@ def check_trusted(
         f"study {run.run_id} of {owner} would run {why}: {what}; {_ways(unnamed)}--trust {digest[:SHOWN]} "
         "if you know it to be right"
     )
+
+
+def check_resumable(
+    run: "StudyRun",
+    info: StudyInfo,
+    options: Mapping[str, Any],
+    given: "Given",
+    trust: str,
+    say: Callable[[str], None],
+) -> None:
+    """Checks that a study can be gone on with here, and may be; see `check_trusted`.
+
+    Raises:
+        StudyError: its trials are trained by its user's own loop; or another may have chosen what would run.
+    """
+    if info.settings.model == OWN_LOOP:
+        raise StudyError(
+            f"study {run.run_id} is told its results by its user's own loop: go on with it there, by "
+            f"mlflow_hpo.open_study(resume={run.run_id!r})"
+        )
+    check_trusted(run, info, options, given, trust, say)
 
 
 def _is_named(name: str, what: str, options: Mapping[str, Any], given: "Given") -> bool:

@@ -52,9 +52,9 @@ def compute(snapshot: StudySnapshot) -> History:
 
 def _steps(snapshot: StudySnapshot) -> tuple[tuple[int, float], ...]:
     steps = list[tuple[int, float]]()
-    for view, value in zip(snapshot.scored, snapshot.values, strict=True):
-        if not steps or snapshot.better(value, steps[-1][1]):
-            steps.append((view.number, value))
+    for view in snapshot.eligible:
+        if view.value is not None and (not steps or snapshot.better(view.value, steps[-1][1])):
+            steps.append((view.number, view.value))
     return (*steps, (snapshot.views[-1].number, steps[-1][1]))
 
 
@@ -142,7 +142,7 @@ def _results(snapshot: StudySnapshot) -> list[tuple[float, float, int]]:
     """Returns (seconds, value, trial) of every unit that ended with a value, by time."""
     return sorted(
         (span.end, snapshot.info.metric.value(view.trial.losses[span.epochs]), view.number)
-        for view in snapshot.scored
+        for view in snapshot.eligible
         for span in view.spans
         if span.epochs in view.trial.losses
     )
