@@ -21,6 +21,7 @@ CREATED = PREFIX + "created"
 NUMBER = PREFIX + "trial"
 CONFIG = PREFIX + "config"  # JSON; more of its text in tags .1, .2 and so on
 ASKED = PREFIX + "asked"  # JSON: what its objective asked for, name -> value and distribution; in parts, too
+WISH = PREFIX + "wish."  # and some letters, JSON: what somebody asks of a running study by hand
 VIOLATIONS = PREFIX + "violations"  # JSON: epochs -> by how much constraints are broken there
 RESULTS = PREFIX + "results"  # JSON: metric -> epochs -> value; more of it in tags .1, .2 and so on
 SECONDS = PREFIX + "seconds"  # wall seconds of all its units

@@ -15,6 +15,7 @@ from mlflow_hpo.errors import StudyError, SupersededError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.claim import Claim, beat_of, held
 from mlflow_hpo.store.connection import Connection, quick, to_json
+from mlflow_hpo.store.wishes import Wish, wishes_in
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 30.0  # without a new beat: then its process is taken for dead
@@ -22,10 +23,15 @@ LOOK_SECONDS = 1.0
 
 
 class Lease:
-    """A claim that is held: renewed from a thread until `end`."""
+    """A claim that is held: renewed from a thread until `end`.
+
+    Attributes:
+        wishes: what people asked of the study by hand, as the last beat found it.
+    """
 
     def __init__(self, connection: Connection, run_id: str, claim: Claim) -> None:
         self.claim = claim
+        self.wishes: list[Wish] = []
         self._connection, self._run_id = connection, run_id
         self._stop, self._beats = threading.Event(), 0
         self._thread = threading.Thread(target=self._renew, daemon=True, name="lease")
@@ -58,6 +64,7 @@ class Lease:
             with suppress(Exception):  # the store may be away: the next beat may reach it
                 self.check()
                 self._beats += 1
+                self.wishes = wishes_in(self._connection.client.get_run(self._run_id).data.tags)
                 if not self._stop.is_set():
                     self._write(self._beats)
 

@@ -134,6 +134,7 @@ class Trials:
         shown = f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
         note = f"**{state}**: {reason}{shown}"
         tags = {keys.STATE: str(state), keys.REASON: reason, keys.NOTE: note}
+        tags |= {keys.ENDED_ITSELF: "true"} if trial.ended_itself else {}
         with self._nested.writing(trial.run_id):
             self._connection.write(trial.run_id, tags=tags)
             self._terminate(trial)

@@ -10,6 +10,7 @@ from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.store import StudyRun, quick
 from mlflow_hpo.store.names import Names
+from mlflow_hpo.study.by_hand import ByHand
 from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.study.setup import StudyPlan
@@ -45,6 +46,7 @@ class Study:
         self._scheduler, self._metric_is_sure = plan.info.scheduler, plan.metric_is_sure
         self._units = RunningUnits(self.dispatcher, self.ledger, self._proposer, plan)
         self._signals = Signals() if signals is None else signals
+        self._by_hand = ByHand(run, self.space, self.ledger, self._units, self._proposer, observer.say)
 
     @property
     def trials(self) -> dict[int, Trial]:
@@ -109,6 +111,7 @@ class Study:
             self._signals.check()  # what ended with it was cut, it did not fail
             for future, trial in ended:
                 self._tell(future, trial)
+            self._by_hand.heed()
             self._observer.tick()
 
     def _submit(self) -> bool:

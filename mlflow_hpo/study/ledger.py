@@ -138,6 +138,11 @@ class Ledger(KnownTrials):
         rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
         self._scored_epochs = {*self._watched, *rungs}
 
+    @property
+    def max_epochs(self) -> int:
+        """The epochs of a fully trained trial."""
+        return self._info.max_epochs
+
     def adopt(self) -> None:
         """Reads the trials of a study that goes on; what was running is to be trained again."""
         self.trials = {t.number: self._as_recorded(t) for t in self._run.trials.adopt(self._observer.say)}

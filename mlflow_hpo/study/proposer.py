@@ -1,5 +1,6 @@
 """Proposes a config for each new trial: the baseline, given ones, copies, or the algorithm's."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from mlflow_hpo.algorithms import propose, propose_asked
@@ -13,11 +14,13 @@ class Proposer:
 
     Attributes:
         is_exhausted: the algorithm has nothing left to propose.
+        added: configs that somebody added by hand, to be tried next.
     """
 
     def __init__(self, plan: StudyPlan) -> None:
         self._plan, self._seed = plan, plan.info.settings.seed
         self.is_exhausted = False
+        self.added = deque[Config]()
 
     def config(
         self, number: int, source: int | None, trials: Mapping[int, Trial], seen: Sequence[Trial]
@@ -35,6 +38,8 @@ class Proposer:
             return plan.model.baseline(plan.space)
         if number <= len(plan.first):
             return plan.first[number - 1]
+        if self.added:
+            return self.added.popleft()
         known = [*plan.earlier, *seen]
         if plan.asks:
             config = propose_asked(plan.algorithm, known, number, self._seed)

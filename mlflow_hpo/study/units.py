@@ -70,6 +70,13 @@ class RunningUnits:
                 self._ledger.changed(self._dispatcher.run.with_asked(trial))
         return self._ledger.trials[trial.number]
 
+    def cut_one(self, number: int) -> None:
+        """Cuts a trial's unit, if one runs, and waits until no worker can write to the trial any more."""
+        for future in [future for future, trial in self._numbers.items() if trial == number]:
+            future.cancel()
+            wait([future])
+            del self._numbers[future]
+
     def cut(self, reason: str) -> None:
         """Cuts what runs, and waits until no worker can write to its trial any more."""
         for future in self._numbers:
