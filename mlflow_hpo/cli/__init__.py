@@ -18,6 +18,7 @@ from mlflow_hpo.cli.options import (
     study_options,
 )
 from mlflow_hpo.cli.trial import trial
+from mlflow_hpo.cli.views import show, space
 from mlflow_hpo.settings import DEFAULT_ALIAS, OPTIONS, read_settings
 from mlflow_hpo.vocabulary import option_hint
 
@@ -180,7 +181,8 @@ def doctor() -> None:
     examine(_console())
 
 
-cli.add_command(trial)
+for command in (trial, show, space):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ class Progress:
     resumed: int
     seconds: float
     unit_seconds: Mapping[int, float]
+    is_over: bool = False
 
     @classmethod
     def of(cls, study: Study) -> Self:
@@ -49,6 +50,8 @@ class Progress:
     @property
     def time_left(self) -> str:
         """The time left in words, estimated from the trials so far."""
+        if self.is_over:
+            return "ended"
         begun, total = with_results(self.trials), self.info.max_trials
         done = begun - self.resumed
         if not done:

@@ -75,7 +75,7 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
     """
     source = find_source(settings, given)
     model, data = inspector.describe(source.spec, source.name)
-    space = _whole_space(source, given, model)
+    space = whole_space(source, given, model)
     asks = model.asks and source.space is None
     if asks:
         checks.check_without_space(settings)
@@ -113,7 +113,7 @@ def _text(source: Source, model: ModelInfo, space: Space) -> str:
     return dump_space(space) if model.completes_space else source.space_text or model.space_text or "{}"
 
 
-def _whole_space(source: Source, given: Given, model: ModelInfo) -> Space:
+def whole_space(source: Source, given: Given, model: ModelInfo) -> Space:
     """Returns the space that was given, the model's own, or the model's with what was given in its place."""
     if model.asks and source.space is None:  # it asks as it runs
         return Space({})
