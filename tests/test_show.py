@@ -50,5 +50,8 @@ def test_the_space_of_a_model_is_printed_and_nothing_is_trained(job_uri: str, tm
     (tmp_path / "space.yaml").write_text("units: [1, 2]")
     own = hpo(job_uri, "space", f"{tmp_path}/own.py:build", "--space", f"{tmp_path}/space.yaml")
     assert own.stdout.splitlines()[-1] == "# baseline: units=4"
-    assert "brings none" in one_line_error(hpo(job_uri, "space", f"{tmp_path}/own.py:build"))
+    bare = hpo(job_uri, "space", f"{tmp_path}/own.py:build").stdout
+    assert bare == f"# {tmp_path}/own.py:build brings no space: it takes units=4 rate=0.1\n"
+    asks = hpo(job_uri, "space", f"{tmp_path}/own.py:objective").stdout
+    assert asks == f"# {tmp_path}/own.py:objective brings no space: it asks for its hyperparameters as it runs\n"
     assert not Connection(job_uri).client.search_runs(["0", "1"])

@@ -5,6 +5,7 @@ from time import sleep, time
 from rich.console import Console
 from rich.live import Live
 
+from mlflow_hpo.report import summary
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.study_info import info_of
 from mlflow_hpo.settings import Settings
@@ -65,6 +66,11 @@ def show_space(settings: Settings, console: Console) -> None:
             source = find_source(settings, given)
             model, _ = workers.describe(source.spec, source.name)
     space = whole_space(source, given, model)
+    if not space.parameters:
+        takes = " ".join(f"{name}={summary.cell(value)}" for name, value in model.defaults.items())
+        asks = "asks for its hyperparameters as it runs" if model.asks else f"takes {takes or 'none'}"
+        print_line(console, f"# {source.name} brings no space: it {asks}")
+        return
     console.print(_text(space, model.space_text), end="", markup=False, highlight=False, soft_wrap=True)
     print_line(console, f"# baseline: {config_text(model.baseline(space))}")
 
