@@ -53,5 +53,7 @@ def test_the_space_of_a_model_is_printed_and_nothing_is_trained(job_uri: str, tm
     bare = hpo(job_uri, "space", f"{tmp_path}/own.py:build").stdout
     assert bare == f"# {tmp_path}/own.py:build brings no space: it takes units=4 rate=0.1\n"
     asks = hpo(job_uri, "space", f"{tmp_path}/own.py:objective").stdout
-    assert asks == f"# {tmp_path}/own.py:objective brings no space: it asks for its hyperparameters as it runs\n"
+    assert (
+        asks == f"# {tmp_path}/own.py:objective brings no space: it asks for its hyperparameters as it runs\n"
+    )
     assert not Connection(job_uri).client.search_runs(["0", "1"])

@@ -52,6 +52,8 @@ def test_a_study_writes_exactly_the_documented_keys(
         "user_attrs.KEY",
         "mlflow_hpo.source",
         "mlflow_hpo.attempts",
+        "mlflow_hpo.violations",
+        "mlflow_hpo.wish.NAME",
         "mlflow_hpo.beat",  # of a study that is driven by a process of its own
         "mlflow_hpo.claim.NUMBER",
         "mlflow_hpo.process",  # of an extra run
@@ -69,7 +71,7 @@ def test_a_study_writes_exactly_the_documented_keys(
         "mlflow_hpo.replayed",
         "mlflow_hpo.dropped",
     }
-    own = {"study_run", "trial_run", "value", "classes", "compared", "forced", "before.ALIAS"}
+    own = {"study_run", "trial_run", "value", "values", "classes", "compared", "forced", "before.ALIAS"}
     versions = {f"mlflow_hpo.{name}" for name in own}
     assert written == documented() - optional - versions
 
