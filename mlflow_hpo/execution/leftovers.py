@@ -4,6 +4,7 @@ Run as a script it is the guard of a driver: it waits for the driver's end, howe
 every process that has the driver's mark in its environment.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from time import monotonic, sleep
 from uuid import uuid4
 
@@ -18,11 +20,13 @@ import psutil
 
 MARKS = "MLFLOW_HPO_MARKS"  # the environment variable: a driver's marks and a worker's
 SCRIPT = "MLFLOW_HPO_SCRIPT"  # the guard is not to end with all processes that are called mlflow_hpo
+BLANK = 32 * "0"  # in place of a mark that is still to come
 GUARD = f"import os, runpy; runpy.run_path(os.environ.pop('{SCRIPT}'), run_name='__main__')"
 GRACE_SECONDS = 1.5  # between SIGTERM and SIGKILL
 TICK_SECONDS = 0.05
 MOST_ROUNDS = 10  # of SIGKILL: what is being ended may still start others
 SUBREAPER = 36  # of Linux's prctl
+ENVIRONMENT = slice(47, 49)  # of the fields in /proc/self/stat after the name: where the variables lie
 
 
 def new_mark() -> str:
@@ -43,10 +47,8 @@ def marked() -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[MARKS]
-        else:
-            os.environ[MARKS] = before
+        os.environ.pop(MARKS, None)  # what ran here may have taken it away
+        os.environ.update({} if before is None else {MARKS: before})
 
 
 @cache
@@ -74,10 +76,21 @@ _guards: list[subprocess.Popen[bytes]] = []  # their standard input is closed wh
 def adopt_orphans() -> None:
     """Makes the descendants of this process stay so when those between have ended; on Linux."""
     if sys.platform == "linux":
-        import ctypes
-
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+
+
+def fill_blank(mark: str) -> None:
+    """Writes a mark over the blank one among the variables that this process was started with; on Linux.
+
+    Others see these, and what this process forks inherits them; what it sets itself later nobody sees.
+    """
+    with suppress(OSError, ValueError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        first, last = map(int, fields[ENVIRONMENT])
+        place = ctypes.string_at(first, last - first).find(BLANK.encode()) if first else -1
+        if place >= 0:
+            ctypes.memmove(first + place, mark.encode(), len(BLANK))
 
 
 def descendants(pid: int | None) -> list[psutil.Process]:

@@ -21,7 +21,17 @@ from typing import Any
 import psutil
 from typing_extensions import override
 
-from mlflow_hpo.execution.leftovers import MARKS, adopt_orphans, descendants, end, marked, new_mark, with_mark
+from mlflow_hpo.execution.leftovers import (
+    BLANK,
+    MARKS,
+    adopt_orphans,
+    descendants,
+    end,
+    fill_blank,
+    marked,
+    new_mark,
+    with_mark,
+)
 from mlflow_hpo.execution.preload import set_environment
 
 CLEAN_EXIT = 256  # stands for an exit status of 0
@@ -44,6 +54,7 @@ class WorkerProcess(BaseProcess):
     def start(self) -> None:
         with starting, marked(), _interrupts_blocked(), _hidden_main():
             self.environment = {**self.environment, MARKS: with_mark(self._mark)}
+            os.environ[MARKS] = with_mark(BLANK)
             super().start()
 
     @override
@@ -73,6 +84,7 @@ class WorkerProcess(BaseProcess):
     def run(self) -> None:
         """Does its work, in the new process, with the variables that the driver gave it."""
         set_environment(self.environment)
+        fill_blank(self._mark)
         adopt_orphans()
         multiprocessing.set_start_method("spawn", force=True)  # for processes of the user's code
         _end_with_driver()

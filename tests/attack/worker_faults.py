@@ -108,6 +108,22 @@ def daemon(note: Callable[[int], None]) -> None:
         os._exit(0)
 
 
+def forked(note: Callable[[int], None]) -> None:
+    """It has no other program."""
+    if os.fork() == 0:
+        note(os.getpid())
+        time.sleep(600)
+
+
+def forked_daemon(note: Callable[[int], None]) -> None:
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            note(os.getpid())
+            time.sleep(600)
+        os._exit(0)
+
+
 def pool(note: Callable[[int], None]) -> None:
     process = multiprocessing.Process(target=time.sleep, args=(600,))
     process.start()
@@ -116,7 +132,7 @@ def pool(note: Callable[[int], None]) -> None:
 
 
 CHILDREN: list[Callable[[Callable[[int], None]], None]] = [
-    child, child_of_its_own_session, stubborn_child, daemon, pool,
+    child, child_of_its_own_session, stubborn_child, daemon, forked, forked_daemon, pool,
 ]  # fmt: skip
 
 
