@@ -16,6 +16,7 @@ from mlflow_hpo.store import Connection, keys, lease
 from mlflow_hpo.store.claim import Claim
 from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.store.lease import Lease, leased
+from mlflow_hpo.store.registrations import FinalTraining
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State
 
@@ -137,16 +138,24 @@ def test_who_lost_the_lease_writes_nothing_more(start: Callable[..., Study], con
     run = study.run
     with run.driven(print, lambda: None):
         trial = run.trials.create(0, {"x": 1}, seed=0)
+        final = run.extra_runs.create(trial, 0, keys.FINAL, "final")
         Claim(2, host="far", place=FAR).make(connection, run.run_id)
         connection.client.set_tag(run.run_id, keys.BEAT, to_json([2, 0]))
         for write in (
             lambda: run.trials.create(1, {"x": 2}, seed=0),
             lambda: run.trials.end(trial, State.KILLED, "cut"),
             lambda: run.end(State.FAILED, "cut"),
+            lambda: run.show_best("loss", 1.0, 1, "best"),
+            lambda: run.keep_final(FinalTraining(0, final, "models:/m-1")),
+            lambda: run.keep_registrations([], "registered"),
+            lambda: run.keep_load("models:/m-1", ""),
+            run.check_lease,
         ):
             with pytest.raises(SupersededError, match=r"was taken over by process .* on far"):
                 write()
-    assert connection.client.get_run(run.run_id).data.tags[keys.BEAT] == to_json([2, 0])
+        connection.client.set_tag(run.run_id, keys.BEAT, to_json([2, 1]))  # it has been noticed by now
+    assert connection.client.get_run(run.run_id).data.tags[keys.BEAT] == to_json([2, 1])
+    assert not connection.client.get_run(run.run_id).data.tags.keys() & {keys.FINAL, keys.REGISTERED}
     assert [t.state for t in run.trials.load()] == [State.RUNNING]
 
 

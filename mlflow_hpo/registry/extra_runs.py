@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 from mlflow_hpo.errors import HpoError, Interrupted, StudyError
 from mlflow_hpo.execution.executor import answered
-from mlflow_hpo.store import StudyRun, keys
+from mlflow_hpo.store import StudyRun, keys, quick
 from mlflow_hpo.store.registrations import FinalTraining
 from mlflow_hpo.trial import Result, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher
@@ -27,7 +27,8 @@ def train_final(dispatcher: Dispatcher, winner: Trial) -> FinalTraining:
     work = dispatcher.submit_extra(run_id, unit, winner.config, seed, final=True)
     result = result_of(run, run_id, work, f"the final training of trial {winner.number} failed")
     final = FinalTraining(winner.number, run_id, result.model_uri)
-    run.keep_final(final)
+    with ended_at_last(run, [run_id]):
+        run.keep_final(final)
     return final
 
 
@@ -63,6 +64,6 @@ def ended_at_last(run: StudyRun, run_ids: Collection[str]) -> Iterator[None]:
     except BaseException as error:
         failed = isinstance(error, Exception) and not isinstance(error, Interrupted)
         for run_id in run_ids:
-            with suppress(Exception):  # the store may be what failed
+            with suppress(Exception), quick():  # the store may be what failed
                 run.extra_runs.end(run_id, "FAILED" if failed else "KILLED")
         raise

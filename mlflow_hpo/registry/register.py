@@ -107,6 +107,7 @@ class _Attempt:
         if not verdict.moves and not self.request.force:
             raise self._refusal(challenger, verdict)
         name, alias = self.request.name, self.request.alias
+        self.dispatcher.run.check_lease()  # another process may have taken the study during the training
         version = new_version(self.dispatcher, self.trials, challenger, verdict, name, alias)
         self._record(version)
         return version

@@ -7,14 +7,14 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from mlflow_hpo.errors import ConfigError, DamagedError, RunDeletedError, StoreError, StudyError
+from mlflow_hpo.errors import ConfigError, DamagedError, StudyError
 from mlflow_hpo.metric import Metric
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.asked import settled
 from mlflow_hpo.store.claim import claim_in
 from mlflow_hpo.store.connection import Connection, context_tags, to_json
 from mlflow_hpo.store.extra_runs import ExtraRuns
-from mlflow_hpo.store.lease import Lease, leased
+from mlflow_hpo.store.leased_run import LeasedRun
 from mlflow_hpo.store.names import legal
 from mlflow_hpo.store.nested_runs import NestedRuns
 from mlflow_hpo.store.registrations import FinalTraining, Registration
@@ -121,7 +121,7 @@ class RecordedStudy:
         return self.tags.get(keys.STATE, "") + (f": {reason}" if reason else "")
 
 
-class StudyRun(RecordedStudy):
+class StudyRun(RecordedStudy, LeasedRun):
     """The run of one study."""
 
     def __init__(self, connection: Connection, run: Run) -> None:
@@ -130,7 +130,6 @@ class StudyRun(RecordedStudy):
         self.experiment_id = run.info.experiment_id
         self.tags: Mapping[str, str] = run.data.tags
         self.artifacts = StudyArtifacts(connection, run)
-        self.lease: Lease | None = None  # while this process drives it
 
     @property
     def trials(self) -> Trials:
@@ -167,23 +166,10 @@ class StudyRun(RecordedStudy):
         self._tag(_driving(settings, plan))
         self.tags = self.connection.client.get_run(self.run_id).data.tags
 
-    @contextmanager
-    def driven(
-        self, say: Callable[[str], None], check: Callable[[], None], take_over: bool = False
-    ) -> Iterator[None]:
-        """Makes this process the study's driver for the time of the block; see `leased`.
-
-        Raises:
-            StudyError: another process drives it.
-        """
-        with leased(self.connection, self.run_id, say, check, take_over) as self.lease:
-            yield
-        self.lease = None
-
     def show_best(self, metric: str, value: float, results: int, note: str) -> None:
         """Extends the series of the best value so far, and describes the best trial."""
         best = {keys.BEST + metric: value}
-        with _of_study(self.connection, self.run_id):
+        with self._writing():
             self.connection.write(self.run_id, metrics=best, step=results, tags={keys.NOTE: note})
 
     @property
@@ -194,6 +180,7 @@ class StudyRun(RecordedStudy):
 
     def keep_final(self, final: FinalTraining) -> None:
         """Records a final training that ended well."""
+        self.check_lease()
         self.connection.client.set_terminated(final.run_id)
         self._tag({keys.FINAL: to_json(astuple(final))})
 
@@ -253,8 +240,6 @@ class StudyRun(RecordedStudy):
         Raises:
             SupersededError: another process drives it by now.
         """
-        if self.lease:
-            self.lease.check()
         self._tag({keys.STATE: str(state), keys.REASON: reason})
         self.connection.client.set_terminated(self.run_id, state.name)
 
@@ -264,23 +249,6 @@ class StudyRun(RecordedStudy):
         return NestedRuns(
             self.connection, self.run_id, self.experiment_id, self.metrics, inherited, self.lease
         )
-
-    def _tag(self, tags: Mapping[str, str]) -> None:
-        with _of_study(self.connection, self.run_id):
-            self.connection.write(self.run_id, tags=tags)
-        self.tags = {**self.tags, **tags}
-
-
-@contextmanager
-def _of_study(connection: Connection, run_id: str) -> Iterator[None]:
-    """Ends a study whose own run somebody has deleted."""
-    try:
-        with connection.writing(run_id):
-            yield
-    except RunDeletedError as error:
-        raise StoreError(
-            f"study {run_id}: its run was deleted while it ran: restore it and resume, or begin another study"
-        ) from error
 
 
 def _driving(settings: Json, plan: Json) -> dict[str, str]:
