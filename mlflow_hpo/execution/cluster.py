@@ -81,8 +81,10 @@ class ClusterExecutor(Executor):
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self.shutdown()
-        self._engine.close()
+        try:
+            self.shutdown()
+        finally:
+            self._engine.close()
 
     def _dispatch(self) -> None:
         """Gives waiting units to free slots."""

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from mlflow_hpo.errors import StoreError
+
 PREFIX = "mlflow-hpo-"  # how the names of temporary folders begin; the owner's process id follows
 LOCK = "owner.lock"
 _locks: list[IO[bytes]] = []  # held until this process ends, however it does
@@ -22,12 +24,19 @@ def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
 
 
 def process_folder() -> str:
-    """Returns the folder of this process, which is removed when it ends."""
-    folder = _owned(os.getpid()).name
-    if not Path(folder).is_dir():  # whoever cleans up what is old took it away
-        _owned.cache_clear()
+    """Returns the folder of this process, which is removed when it ends.
+
+    Raises:
+        StoreError: no folder can be made: the disk is full, or may not be written to.
+    """
+    try:
         folder = _owned(os.getpid()).name
-    return folder
+        if not Path(folder).is_dir():  # whoever cleans up what is old took it away
+            _owned.cache_clear()
+            folder = _owned(os.getpid()).name
+        return folder
+    except OSError as error:
+        raise StoreError(f"temporary files can be kept nowhere: {error}; name a folder by TMPDIR") from error
 
 
 @cache
@@ -44,7 +53,11 @@ def _owned(pid: int) -> "tempfile.TemporaryDirectory[str]":
 
 def remove_abandoned() -> None:
     """Removes the folders of this user's processes that have ended without doing so."""
-    for file in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+    try:
+        files = list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"))
+    except OSError:  # a full disk, on which nothing can be looked for
+        return
+    for file in files:
         with suppress(OSError):
             if _is_abandoned(file) and file.parent.lstat().st_uid == os.getuid():
                 shutil.rmtree(file.parent, ignore_errors=True)

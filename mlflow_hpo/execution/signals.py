@@ -126,4 +126,5 @@ def _handle(handler: Callable[[int, Any], None]) -> dict[int, Any]:
 
 def _restore(handlers: Mapping[int, Any]) -> None:
     for number, handler in handlers.items():
-        signal.signal(number, handler)
+        if handler is not None:  # else it was none of Python's, and cannot be set again
+            signal.signal(number, handler)

@@ -104,5 +104,5 @@ def _experiment(experiment_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.pop(variables.EXPERIMENT_ID)
+        os.environ.pop(variables.EXPERIMENT_ID, None)
         os.environ.update({name: value for name, value in before.items() if value is not None})

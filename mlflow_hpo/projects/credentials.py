@@ -30,7 +30,7 @@ def bare_address(uri: str) -> Iterator[str]:
         yield urlunsplit(parts._replace(netloc=host))
     finally:
         for name, value in before.items():
-            os.environ.pop(name)
+            os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
 

@@ -8,7 +8,7 @@ It lies at the bottom of MLflow's stack of active runs, of which each thread has
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, cached_property
 from threading import RLock
 from types import FunctionType
@@ -84,19 +84,25 @@ def active_trial(trial: ActiveTrial) -> Iterator[None]:
         yield
         status = "FINISHED"
     finally:
-        _active.remove(trial)
-        _end_open_runs(trial, status)
-        stacks.default_factory = factory
-        stacks.set(outer)
+        with ExitStack() as last:  # all of it, in this order, whatever the store says
+            last.callback(stacks.set, outer)
+            last.callback(setattr, stacks, "default_factory", factory)
+            last.callback(_end_open_runs, trial, status)
+            _active.remove(trial)
 
 
 def _end_open_runs(trial: ActiveTrial, status: str) -> None:
-    for stack in stacks.get_all_thread_values().values():
-        if stack and stack[0] is trial:
-            stacks.set(stack)
-            while len(stack) > 1:
-                mlflow.end_run(status)
-            stack.clear()
+    with ExitStack() as last:
+        for stack in stacks.get_all_thread_values().values():
+            if stack and stack[0] is trial:
+                last.callback(stack.clear)
+                for _ in stack[1:]:
+                    last.callback(_end_newest, stack, status)
+
+
+def _end_newest(stack: list[ActiveRun], status: str) -> None:
+    stacks.set(stack)
+    mlflow.end_run(status)
 
 
 def start_run(*args: Any, **kwargs: Any) -> ActiveRun:

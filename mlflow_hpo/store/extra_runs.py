@@ -1,5 +1,6 @@
 """Extra runs of a study: a trial's config trained once more, on all rows, with another seed or to compare."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
 
 from mlflow.entities import Run
@@ -32,8 +33,9 @@ class ExtraRuns:
 
     def end(self, run_id: str, status: str) -> None:
         """Ends an extra run and those below it."""
-        self._nested.connection.client.set_terminated(run_id, status)
-        self._nested.end_below(run_id, status)
+        with ExitStack() as last:
+            last.callback(self._nested.end_below, run_id, status)
+            self._nested.connection.client.set_terminated(run_id, status)
 
     def retrained(self) -> dict[int, Trial]:
         """Returns the trials that were trained again with another seed, as they came out then, by number."""

@@ -12,6 +12,7 @@ driver that was interrupted, or whose model the gate refused, starts this proces
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from time import monotonic, sleep
 
 import psutil
@@ -21,11 +22,15 @@ LONGEST_WAIT = 120  # seconds
 
 
 def set_status_after(uri: str, run_id: str, status: str) -> None:
-    """Starts a process that sets the run's status once the `mlflow run` above this one has ended."""
+    """Starts a process that sets the run's status once the `mlflow run` above this one has ended.
+
+    Where none can be started the status stays what `mlflow run` makes it, and the command ends as it was to.
+    """
     command = [sys.executable, "-m", __name__, run_id, str(_mlflow_process()), status]
     environment = {**os.environ, MLFLOW_TRACKING_URI.name: uri}
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.Popen(command, env=environment, start_new_session=True, **quiet)  # type: ignore[call-overload]
+    with suppress(OSError):
+        subprocess.Popen(command, env=environment, start_new_session=True, **quiet)  # type: ignore[call-overload]
 
 
 def _mlflow_process() -> int:

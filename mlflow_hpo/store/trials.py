@@ -5,6 +5,7 @@ study that another process drives by now raises `SupersededError`.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 from mlflow.entities import Run, ViewType
@@ -135,11 +136,11 @@ class Trials:
         note = f"**{state}**: {reason}{shown}"
         tags = {keys.STATE: str(state), keys.REASON: reason, keys.NOTE: note}
         tags |= {keys.ENDED_ITSELF: "true"} if trial.ended_itself else {}
-        with self._nested.writing(trial.run_id):
+        with self._nested.writing(trial.run_id), ExitStack() as last:
+            if state in STOPS_BELOW:
+                last.callback(self._nested.end_below, trial.run_id, STATUS[state])
             self._connection.write(trial.run_id, tags=tags)
             self._terminate(trial)
-            if state in STOPS_BELOW:
-                self._nested.end_below(trial.run_id, STATUS[state])
             if traceback:
                 self._connection.client.log_text(trial.run_id, traceback, keys.TRACEBACK_FILE)
         return trial
