@@ -4,10 +4,13 @@
 Each carries one line that names the thing, the value and what would be right.
 """
 
+import os
 import re
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from urllib.parse import unquote
 
 from typing_extensions import override
 
@@ -25,6 +28,20 @@ _ODD_PASSWORD = re.compile(r"""(://[^\s/?#:@"'<>`]*:)(?!\d*[/?#])(?:(?!://)[^\s"
 _QUERY = re.compile(
     r"""(?i)([?&;][\w.-]*(?:password|passwd|pwd|token|secret|api_?key|signature|sig)=)[^\s&;#"'<>`]+"""
 )
+_NAMED = re.compile(  # as in keyword arguments, in JSON, in variables and in the headers of a request
+    r"""((?i:(?:password|passwd|secret|api_?key)(?:\s?=\s?|["']:\s?)|token["']:\s?|"""
+    r"""authorization["']?:\s?["']?\w+ )|_TOKEN=)("[^"]*"|'[^']*'|[^\s"',;&)}\]]+)"""
+)
+# Variables that hold a password, and those that hold an address: the first may change while a process runs.
+PASSWORDS = (
+    *("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD", "DATABRICKS_TOKEN"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCESS_KEY"),
+)
+URI = "MLFLOW_TRACKING_URI"
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+ADDRESSES = ("MLFLOW_REGISTRY_URI", *PROXIES, *(name.upper() for name in PROXIES))
+_LOGIN = re.compile(r"//[^/@:]*:(?!\d*[/?#])(.+)@|^https?://([^/@:]+)@|^([^/@:]+:[^/@]+)@")
+SHORTEST_SECRET = 6  # characters; a shorter one may be part of any word
 HIDDEN = "***"
 
 
@@ -39,7 +56,7 @@ class HpoError(Exception):
 
     @override
     def __str__(self) -> str:
-        return without_passwords(super().__str__())
+        return without_secrets(super().__str__())
 
 
 class ConfigError(HpoError):
@@ -126,7 +143,7 @@ class TrialError(HpoError):
 
     @override
     def __str__(self) -> str:
-        return without_passwords(str(self.args[0]))
+        return without_secrets(str(self.args[0]))
 
 
 class RunDeletedError(TrialError):
@@ -157,14 +174,43 @@ def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> Confi
 def without_passwords(text: str) -> str:
     """Returns a text whose URIs have `***` in place of passwords and tokens.
 
-    Everything that is printed, stored or said in an error goes through here. A token may stand where the user
-    does, so of a web address all before the host is hidden.
+    Everything that is printed, stored or said in an error goes through here, texts for people by way of
+    `without_secrets`. A token may stand where the user does, so of a web address all before the host is
+    hidden.
     """
     if "://" not in text and "=" not in text:
         return text
     text = _ODD_PASSWORD.sub(_without_odd, text)
     text = _USER.sub(_without_user, text)
     return _QUERY.sub(rf"\1{HIDDEN}", text)
+
+
+def without_secrets(text: str, named: bool = True) -> str:
+    """Returns a text for people with `***` in place of passwords and tokens, in addresses and elsewhere.
+
+    They are what the environment has for the store, its artifacts and a proxy.
+
+    Args:
+        named: hide what is called a password or a token, too; in values, a hyperparameter may be called so.
+    """
+    text = without_passwords(text)
+    if named and ("=" in text or ":" in text):
+        text = _NAMED.sub(rf"\1{HIDDEN}", text)
+    known = _known(os.environ.get(URI, ""))
+    return known.sub(HIDDEN, text) if known else text
+
+
+@lru_cache(maxsize=1)
+def _known(uri: str) -> re.Pattern[str] | None:
+    """Returns what finds the secrets that this process's environment has; None if it has none."""
+    addresses = (uri, *(os.environ.get(name, "") for name in ADDRESSES))
+    logins = [
+        group for address in addresses for found in _LOGIN.finditer(address) for group in found.groups()
+    ]
+    secrets = [*(os.environ.get(name, "") for name in PASSWORDS), *(login or "" for login in logins)]
+    both = {text for secret in secrets for text in (secret, unquote(secret)) if len(text) >= SHORTEST_SECRET}
+    words = sorted(map(re.escape, both), key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)") if words else None
 
 
 def _without_user(found: re.Match[str]) -> str:
@@ -188,7 +234,7 @@ def printable(text: str) -> str:
 
     These would steer a terminal; line breaks and tabs stay.
     """
-    text = without_passwords(text)
+    text = without_secrets(text)
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 

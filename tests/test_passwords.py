@@ -18,7 +18,8 @@ from stores import copied, migrated
 from test_mlflow_run import wait_for
 from test_project_git import AWAY, found, repository  # noqa: F401 (a fixture)
 
-from mlflow_hpo.errors import ConfigError, without_passwords
+from mlflow_hpo import errors
+from mlflow_hpo.errors import ConfigError, StoreError, without_passwords, without_secrets
 from mlflow_hpo.projects.credentials import bare_address
 from mlflow_hpo.report.next_commands import see_commands
 
@@ -57,8 +58,43 @@ def test_what_is_secret_in_an_address(text: str, shown: str) -> None:
 
 
 def test_no_long_text_takes_long() -> None:
-    for part in ("a=1://", "://a:b", "a:b@", "?token", "http://x/y?z=1&"):
-        assert without_passwords("://" + part * 100_000)
+    for part in ("a=1://", "://a:b", "a:b@", "?token", "http://x/y?z=1&", "password=", "'token': ", "_TOKEN"):
+        assert without_secrets("://" + part * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("connect(password='s3 cret', x=1)", "connect(password=***, x=1)"),
+        ('{"password": "s3cret", "a": 1}', '{"password": ***, "a": 1}'),
+        ("MLFLOW_TRACKING_TOKEN=s3cret", "MLFLOW_TRACKING_TOKEN=***"),
+        ("{'Authorization': 'Basic s3cret'}", "{'Authorization': 'Basic ***'}"),
+        ("me:pr0xy-s3cret@proxy:3128 refused", "***@proxy:3128 refused"),
+        ("the password s3 cr@et<x of me", "the password *** of me"),
+        ("postgresql://me:s3 cr%40et<x@h/db", "postgresql://me:***@h/db"),
+        ("403: t0ken-s3cret.", "403: ***."),
+        *(
+            (same, same)
+            for same in ("token: expected a list", "pad_token=unk", "a hunter", "t0ken-s3cretive")
+        ),
+    ],
+)
+def test_what_is_secret_in_a_text_for_people(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's address has a password with blanks, as databases take it; and there are others about."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:s3 cr%40et<x@h/db")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken-s3cret")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunt")  # too short to be told from words
+    monkeypatch.setenv("https_proxy", "me:pr0xy-s3cret@proxy:3128")
+    errors._known.cache_clear()
+    assert without_secrets(text) == shown
+    assert without_secrets(shown) == shown
+    assert str(StoreError(text)) == shown
+    errors._known.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["pad_token=unknown", '{"pad_token": "unknown", "secret": "1"}'])
+def test_a_hyperparameter_may_be_called_a_secret(text: str) -> None:
+    assert without_secrets(text, named=False) == text
 
 
 @contextmanager

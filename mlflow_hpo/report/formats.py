@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from mlflow_hpo.errors import ConfigError, printable, unknown, without_passwords
+from mlflow_hpo.errors import ConfigError, printable, unknown, without_secrets
 from mlflow_hpo.report import summary
 from mlflow_hpo.report.summary import escaped
 from mlflow_hpo.trial import State
@@ -38,7 +38,7 @@ def formatted(frame: pd.DataFrame, style: str, top: int | None = None) -> str:
         ConfigError: there is no such format.
     """
     check_format(style)
-    return without_passwords(FORMATS[style](frame, top))
+    return without_secrets(FORMATS[style](frame, top), named=False)
 
 
 def check_format(style: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_hpo import __version__
-from mlflow_hpo.errors import ConfigError, without_passwords
+from mlflow_hpo.errors import ConfigError, without_secrets
 from mlflow_hpo.report import next_commands, summary
 from mlflow_hpo.report.advice import advice, reason_counts
 from mlflow_hpo.report.plots import PLOTS, Plot, several, timeline
@@ -38,7 +38,7 @@ def write_page(run: StudyRun, path: str, more: Sequence[Plot[Any]] = ()) -> None
     """
     html = page(read_snapshot(run), more)  # before the file is opened, which empties it
     try:
-        Path(path).write_text(without_passwords(html), encoding="utf-8")
+        Path(path).write_text(without_secrets(html, named=False), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"html: {path!r} cannot be written: {error.strerror or error}") from error
 

@@ -24,7 +24,14 @@ from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.uri import get_uri_scheme
 
-from mlflow_hpo.errors import HpoError, RunDeletedError, StoreError, one_line, without_passwords
+from mlflow_hpo.errors import (
+    HpoError,
+    RunDeletedError,
+    StoreError,
+    one_line,
+    without_passwords,
+    without_secrets,
+)
 from mlflow_hpo.store import keys, patience
 from mlflow_hpo.store.names import Names, legal, shortened
 
@@ -192,7 +199,8 @@ def checked(tags: dict[str, str]) -> dict[str, str]:
         StoreError: a tag is longer than MLflow keeps.
     """
     tags = {k: v if k.startswith(keys.CONFIG) else without_passwords(v) for k, v in tags.items()}
-    tags |= {key: shortened(tags[key], most) for key, most in keys.FOR_PEOPLE.items() if key in tags}
+    for key in keys.FOR_PEOPLE.keys() & tags.keys():
+        tags[key] = shortened(without_secrets(tags[key]), keys.FOR_PEOPLE[key])
     for key, value in tags.items():
         if len(value) > keys.MAX_TAG:
             raise StoreError(f"tag {key!r} has {len(value)} characters: MLflow keeps {keys.MAX_TAG}")
@@ -200,7 +208,7 @@ def checked(tags: dict[str, str]) -> dict[str, str]:
 
 
 def _for_people(value: str) -> str:
-    return shortened(without_passwords(value), keys.MAX_PARAM)
+    return shortened(without_secrets(value, named=False), keys.MAX_PARAM)
 
 
 def context_tags() -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 import requests
 from mlflow.exceptions import MlflowException
 
-from mlflow_hpo.errors import ConfigError
+from mlflow_hpo.errors import ConfigError, without_secrets
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -68,7 +68,7 @@ def _patience() -> float:
 
 def say_waiting(why: object) -> None:
     """Says that the store does not answer; the driver's words are heard, a worker's are not."""
-    line = without_sql(str(why))
+    line = without_secrets(without_sql(str(why)))
     logger.warning("the tracking store does not answer, and is asked again for some minutes: %s", line)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mlflow.entities import Metric, Run
 
-from mlflow_hpo.errors import without_passwords
+from mlflow_hpo.errors import without_secrets
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
 from mlflow_hpo.store.creation import create_run
@@ -54,7 +54,7 @@ def keep_output(connection: Connection, run_id: str, file: Path) -> None:
     """Stores the file as the run's `output.txt`, without passwords, unless it is empty."""
     assert file.name == keys.OUTPUT_FILE
     if output := file.read_bytes().decode("latin-1"):  # every byte stays as it is
-        file.write_bytes(without_passwords(output).encode("latin-1"))
+        file.write_bytes(without_secrets(output).encode("latin-1"))
         connection.client.log_artifact(run_id, str(file))
 
 

@@ -8,7 +8,7 @@ from mlflow.artifacts import download_artifacts, load_text
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from mlflow_hpo.errors import StudyError, without_passwords, worded
+from mlflow_hpo.errors import StudyError, without_secrets, worded
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection
 
@@ -49,7 +49,7 @@ class StudyArtifacts:
 
     def keep_page(self, html: str) -> None:
         """Keeps the report's page, in place of an earlier one."""
-        self._client.log_text(self._run_id, without_passwords(html), keys.PAGE_FILE)
+        self._client.log_text(self._run_id, without_secrets(html, named=False), keys.PAGE_FILE)
 
     def _text(self, file: str) -> str:
         with self._reading(f"its {file}"):

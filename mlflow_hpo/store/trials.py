@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mlflow.entities import Run, ViewType
 
-from mlflow_hpo.errors import CUT, RunDeletedError, cut, without_passwords
+from mlflow_hpo.errors import CUT, RunDeletedError, cut, without_secrets
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import store_errors, to_json
 from mlflow_hpo.store.deletion import delete_models
@@ -129,7 +129,7 @@ class Trials:
 
     def end(self, trial: Trial, state: State, reason: str, traceback: str = "") -> Trial:
         """Ends a trial that brought no result, with a reason for people."""
-        traceback = without_passwords(traceback)
+        traceback = without_secrets(traceback)
         reason = _cut(reason, trial.run_id if traceback else "")
         trial = replace(trial, state=state, reason=reason)
         shown = f"\n\n```\n{traceback[-TRACEBACK_SHOWN:]}\n```" if traceback else ""
