@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from time import sleep
 
 import psutil
@@ -18,7 +19,7 @@ from mlflow_hpo.store.connection import to_json
 from mlflow_hpo.store.lease import Lease, leased
 from mlflow_hpo.store.registrations import FinalTraining
 from mlflow_hpo.study.driver import Study
-from mlflow_hpo.trial import State
+from mlflow_hpo.trial import State, Unit
 
 FAR = "another machine"
 
@@ -157,6 +158,33 @@ def test_who_lost_the_lease_writes_nothing_more(start: Callable[..., Study], con
     assert connection.client.get_run(run.run_id).data.tags[keys.BEAT] == to_json([2, 1])
     assert not connection.client.get_run(run.run_id).data.tags.keys() & {keys.FINAL, keys.REGISTERED}
     assert [t.state for t in run.trials.load()] == [State.RUNNING]
+
+
+def test_a_worker_of_who_lost_the_lease_writes_nothing_more(
+    start: Callable[..., Study], connection: Connection, tmp_path: Path
+) -> None:
+    """Its driver may be stopped, or cut off from the store: it says nothing to its workers then."""
+    (tmp_path / "slow.py").write_text(
+        "import time\n"
+        "def objective(trial):\n"
+        "    for epoch in range(1, 31):\n"
+        "        trial.report(epoch, {'loss': 1 / epoch})\n"
+        "        time.sleep(0.1)\n"
+    )
+    options = {"model": f"{tmp_path}/slow.py:objective", "metric": "loss", "max_epochs": 30}
+    study = start(options, "x: {type: float, low: 0, high: 1}")
+    run = study.run
+    with run.driven(print, lambda: None):
+        trial = run.trials.create(0, {"x": 1}, seed=0)
+        work = study.dispatcher.submit_unit(trial, Unit(0, 0, 30), None, again=False)
+        while not connection.client.get_metric_history(trial.run_id, "loss"):
+            sleep(0.1)
+        Claim(2, host="far", place=FAR).make(connection, run.run_id)
+        logged = len(connection.client.get_metric_history(trial.run_id, "loss"))
+        with pytest.raises(SupersededError, match=r"was taken over by process .* on far"):
+            work.result()
+    assert len(connection.client.get_metric_history(trial.run_id, "loss")) <= logged + 6  # a write under way
+    assert not connection.client.list_artifacts(trial.run_id, keys.CHECKPOINTS)
 
 
 class Beating:

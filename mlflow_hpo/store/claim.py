@@ -17,6 +17,7 @@ import psutil
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from mlflow_hpo.errors import SupersededError
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, to_json
 from mlflow_hpo.store.tag_reader import TagReader, json_of
@@ -105,6 +106,17 @@ class Claim:
         """
         found: Self = TagReader(run_id, held_in).read_one(key, claim_in)
         return found
+
+
+def check_newest(connection: Connection, run_id: str, number: int) -> None:
+    """Asks the store whether the claim of a number still counts.
+
+    Raises:
+        SupersededError: another process took the study over.
+    """
+    newest = Claim.newest(connection.client.get_run(run_id))
+    if newest and newest.number > number:
+        raise SupersededError(f"study {run_id} was taken over by {newest}, where it goes on")
 
 
 def claim_in(text: str) -> Claim:

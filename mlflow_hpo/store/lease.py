@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from mlflow_hpo.errors import StudyError, SupersededError
 from mlflow_hpo.store import keys
-from mlflow_hpo.store.claim import Claim, beat_of, held
+from mlflow_hpo.store.claim import Claim, beat_of, check_newest, held
 from mlflow_hpo.store.connection import Connection, quick, to_json
 from mlflow_hpo.store.wishes import Wish, wishes_in
 
@@ -45,10 +45,11 @@ class Lease:
         Raises:
             SupersededError: another process took the study over.
         """
-        newest = Claim.newest(self._connection.client.get_run(self._run_id))
-        if newest and newest.number > self.claim.number:
+        try:
+            check_newest(self._connection, self._run_id, self.claim.number)
+        except SupersededError:
             self._stop.set()
-            raise SupersededError(f"study {self._run_id} was taken over by {newest}, where it goes on")
+            raise
 
     def end(self) -> None:
         """Gives the lease up, unless another process took it."""

@@ -1,7 +1,7 @@
 """Writes to a trial's run from its worker: metrics, data set, machine, model."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Self
@@ -14,7 +14,7 @@ from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.utils.time import get_current_time_millis
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.errors import StoreError, without_passwords
+from mlflow_hpo.errors import StoreError, SupersededError, without_passwords
 from mlflow_hpo.space import Asked, dump_asked
 from mlflow_hpo.store import keys
 from mlflow_hpo.store.connection import Connection, in_parts, store_errors, to_json
@@ -35,9 +35,22 @@ class Recorder:
 
     Attributes:
         names: under which metrics are logged; those that were asked for first count.
+        check: raises if nothing may be written any more.
     """
 
-    def __init__(self, connection: Connection, run_id: str, experiment_id: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        run_id: str,
+        experiment_id: str,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Sets up; nothing is written yet.
+
+        Args:
+            check: is called before each write; it raises if nothing may be written any more.
+        """
+        self.check = check
         self.connection, self.run_id, self._experiment_id = connection, run_id, experiment_id
         self.names = Names()
         self._metrics: list[Metric] = []
@@ -53,7 +66,7 @@ class Recorder:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._stop.set()
-        if isinstance(error, StoreError):  # the store was waited for already
+        if isinstance(error, StoreError | SupersededError):  # the store was waited for already
             return
         if self._sampler:
             self._sampler.join()
@@ -88,6 +101,7 @@ class Recorder:
             self._flushed = monotonic()
         try:
             with store_errors(files=False):
+                self.check()
                 if asked:
                     params = {name: value for name, (value, _) in asked.items()}
                     parts = in_parts(keys.ASKED, dump_asked(asked))
@@ -160,6 +174,7 @@ class Recorder:
 
     def model(self, flavor: str, model: Any, epochs: int, **how: Any) -> str:
         """Logs a model and its size; returns its URI. See `log_model` for the arguments."""
+        self.check()
         uri, size = log_model(self.connection, self._experiment_id, self.run_id, flavor, model, epochs, **how)
         self.metrics({keys.MODEL_SIZE: size}, epochs)
         return uri

@@ -36,6 +36,7 @@ class Dispatcher:
             experiment_id=self.run.experiment_id,
             study_id=self.run.run_id,
             trial_timeout=settings.trial_timeout,
+            claim=self.run.lease.claim.number if self.run.lease else 0,
         )
 
     def seed(self, number: int) -> int:

@@ -22,6 +22,7 @@ class Task:
     Attributes:
         target: a loss that ends a unit at once, or None.
         trial_timeout: seconds for a whole trial, or None.
+        claim: the number of the claim by which the driver holds the study; 0: it holds none.
     """
 
     spec: ObjectiveSpec
@@ -32,6 +33,7 @@ class Task:
     experiment_id: str
     study_id: str = ""
     trial_timeout: float | None = None
+    claim: int = 0
 
     @property
     def metric(self) -> Metric:

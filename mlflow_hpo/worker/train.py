@@ -34,13 +34,20 @@ def train(assignment: Assignment) -> Result:
         HpoError: the study cannot go on.
     """
     from mlflow_hpo.store import Recorder
+    from mlflow_hpo.store.claim import check_newest
     from mlflow_hpo.store.connection import connection_to
 
-    connection = connection_to(assignment.task.tracking_uri)
+    task = assignment.task
+    connection = connection_to(task.tracking_uri)
+
+    def check() -> None:
+        if task.claim:
+            check_newest(connection, task.study_id, task.claim)
+
     with (
         connection.writing(assignment.run_id),
         tempfile.TemporaryDirectory(prefix="mlflow-hpo-", ignore_cleanup_errors=True) as folder,
-        Recorder(connection, assignment.run_id, assignment.task.experiment_id) as recorder,
+        Recorder(connection, assignment.run_id, task.experiment_id, check) as recorder,
     ):
         return _Run(assignment, recorder, Path(folder)).result()
 
@@ -72,6 +79,7 @@ class _Run:
             self._objective.train(handle)
         values, progress = self._values(handle), handle.progress
         if self._rests:
+            self._recorder.check()
             checkpoints.put(self._recorder.connection, self._assignment.run_id, handle.reached, self._folder)
         over = handle.ended_itself or handle.reached >= self._task.max_epochs
         return Result(
