@@ -14,7 +14,9 @@ from mlflow_hpo.errors import SpaceError, printable
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.formats import formatted
 from mlflow_hpo.report.summary import escaped
-from mlflow_hpo.space import parse_space
+from mlflow_hpo.space import Space, parse_space
+from mlflow_hpo.space.configs import parse_given
+from mlflow_hpo.space.plain import dump_plain
 from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.study.progress import config_text
 
@@ -59,6 +61,7 @@ def test_a_terminal_is_not_steered() -> None:
         "a: [[1, !!python/name:os.system '']]",
         "a: !own {type: int, low: 1, high: 2}",
         "a: [1, !own {b: {c: [1, 2]}}]",
+        "a: !!set {b, c}",
     ],
 )
 def test_a_tag_is_refused_by_its_name(text: str) -> None:
@@ -81,6 +84,49 @@ def test_of_many_faults_ten_are_listed() -> None:
 def test_what_is_nested_too_deep_is_one_line(text: str) -> None:
     with pytest.raises(SpaceError, match=r"^space:1: .*too deep$"):
         parse_space(text, "space")
+
+
+LISTS = "\n".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))
+MAPPINGS = "\n".join(f"a{i}: &a{i} {{b: *a{i - 1}, c: *a{i - 1}}}" for i in range(1, 60))
+
+
+@pytest.mark.parametrize("text", [f"a0: &a0 [1]\n{LISTS}", f"a0: &a0 {{b: 1}}\n{MAPPINGS}"])
+def test_what_aliases_make_far_too_large_is_one_line(text: str) -> None:
+    larger = "not valid YAML: with its aliases it has more than 500,000 values"
+    with pytest.raises(SpaceError, match=f"^space:1: {larger}$"):
+        parse_space(text, "space")
+    with pytest.raises(SpaceError, match=f"^start: .*{larger.partition(': ')[2]}$"):
+        parse_given(text, "start", Space({}), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<<: {a: [1, 2]}", "the tag !!merge is not read: leave it out"),
+        ("!!set {a, b}", "the tag !!set is not read: leave it out"),
+        ("a: 1" + "0" * 5000, "a: '10000000000000000000… (cut, of 5,001 characters)' is no int, or too long"),
+        ("a: !!bool maybe", "a: 'maybe' is no bool, or too long for one"),
+        ('a: ["\\uD800", b]', r"a[0]: '\ud800' has characters that no store keeps"),
+        ('a: "b\\0"', r"a: 'b\x00' has characters that no store keeps"),
+        ('"\\uD800": [1, 2]', r"'\ud800' is no name for a hyperparameter"),
+    ],
+)
+def test_what_no_value_is_is_refused_in_its_own_words(text: str, said: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        parse_space(text, "space")
+    assert str(caught.value).startswith(f"space:1: {said}")
+
+
+@pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, "- {x: !!bool maybe}"])
+def test_configs_to_begin_with_are_no_yaml(text: str) -> None:
+    with pytest.raises(SpaceError, match=r"^start: not valid YAML: "):
+        parse_given(text, "start", Space({}), {})
+
+
+@pytest.mark.parametrize("space", [{"x": ["\ud800", "b"]}, {"\ud800": [1, 2]}])
+def test_half_a_character_from_python_is_refused(space: dict[str, list[object]]) -> None:
+    with pytest.raises(SpaceError, match=r"^space: '\\ud800' has characters that no store keeps$"):
+        dump_plain(space)
 
 
 MESSAGE = "the beginning " + "é" * 200_000

@@ -63,8 +63,10 @@ def parse_given(
     """
     try:
         configs = yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number or date that does not exist
+    except (yaml.YAMLError, ValueError, LookupError) as error:  # no YAML, or a number that does not exist
         raise SpaceError(f"{source}: not valid YAML: {one_line(error, 200)}") from None
+    except RecursionError:
+        raise SpaceError(f"{source}: not valid YAML: it is too deep") from None
     if not isinstance(configs, list) or not configs or not all(isinstance(c, dict) for c in configs):
         raise SpaceError(f"{source}: expected a list of configs, each as `name: value`")
     if not space.parameters:

@@ -2,10 +2,12 @@
 
 import yaml
 
+from mlflow_hpo.errors import cut
 from mlflow_hpo.space.choices import Fixed, Scalar
 from mlflow_hpo.space.where import WHERE, Where, constraints
 from mlflow_hpo.space.yaml_1_2 import FastLoader, Loader
 
+SHOWN = 20  # characters of a word that is no number
 STANDARD = "tag:yaml.org,2002:"
 PLAIN_TAGS = tuple(STANDARD + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map"))
 
@@ -23,9 +25,11 @@ class Nodes:
         self._source = source
 
     def _name(self, node: yaml.Node, path: str) -> str:
+        if self._is_tagged(node, path):  # `<<`, which merges mappings, has one
+            return ""
         name = self._scalar(node)
         # The store gives it another name if MLflow does not take it; `|` separates the names in a label.
-        if not isinstance(name, str) or not name or "|" in name:
+        if not isinstance(name, str) or not name or "|" in name or _is_unkept(name):
             self._fault(node, path, f"{name!r} is no name for a hyperparameter")
         return str(name)
 
@@ -57,15 +61,15 @@ class Nodes:
         if not isinstance(node, yaml.ScalarNode) or not isinstance(value, bool | int | float | str | None):
             self._fault(node, path, "expected a number, a word, true, false or null")
             return None
-        if isinstance(value, float) and value - value != 0:
-            self._fault(node, path, f"{value} is not a finite number")
+        if fault := _fault_of(node, value):
+            self._fault(node, path, fault)
             return None
         return Fixed(value)
 
     def _scalar(self, node: yaml.Node) -> Scalar:
         try:
             value: Scalar = self._loader.construct_object(node, deep=True)
-        except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        except (yaml.YAMLError, TypeError, ValueError, LookupError, RecursionError):
             return f"<{node.tag}>"
         return value
 
@@ -78,6 +82,22 @@ class Nodes:
     def _fault(self, node: yaml.Node, path: str, message: str) -> None:
         place = f"{path}: " if path else ""
         self.faults.append(f"{self._source}:{node.start_mark.line + 1}: {place}{message}")
+
+
+def _fault_of(node: yaml.ScalarNode, value: Scalar) -> str:
+    """Returns why a value cannot be kept, in words; empty if it can."""
+    if isinstance(value, float) and value - value != 0:
+        return f"{value} is not a finite number"
+    if isinstance(value, str) and node.tag != STANDARD + "str":
+        return f"{cut(node.value, SHOWN)!r} is no {node.tag.removeprefix(STANDARD)}, or too long for one"
+    if isinstance(value, str) and _is_unkept(value):
+        return f"{value!r} has characters that no store keeps"
+    return ""
+
+
+def _is_unkept(text: str) -> bool:
+    """Tells whether a text has characters that cannot be stored: a zero, or halves of others."""
+    return any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
 
 
 def _items(node: yaml.Node) -> list[yaml.Node]:

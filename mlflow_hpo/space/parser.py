@@ -37,6 +37,8 @@ class Parser(Nodes):
         return space
 
     def _space(self, node: yaml.Node, path: str) -> Space | None:
+        if self._is_tagged(node, path):
+            return None
         if not isinstance(node, yaml.MappingNode):
             self._fault(node, path, "expected hyperparameters as `name: values`")
             return None
@@ -56,7 +58,8 @@ class Parser(Nodes):
             above = {".".join(way[:depth]) for depth in range(1, len(way))}
             if twice := sorted(({name} | below) & taken | {name} & below | above & taken | {name} & holders):
                 self._fault(key, where, f"{twice[0]!r} is defined twice where both would be active")
-            taken, holders = taken | {name} | below, holders | above
+            taken |= {name} | below
+            holders |= above
             if parameter:
                 parameters[name] = parameter
         return Space(parameters, paths)
@@ -67,8 +70,10 @@ class Parser(Nodes):
         """Yields what a mapping names, and what mappings in it name, each with its path, name and values."""
         for key, value in node.value:
             name = self._name(key, path)
+            place = f"{path}.{name}" if path else name
             if _is_nested(value):
-                yield from self._named(value, f"{path}.{name}" if path else name, (*way, name))
+                tagged = self._is_tagged(value, place)
+                yield from () if tagged else self._named(value, place, (*way, name))
             else:
                 yield (*way, name), key, value
 

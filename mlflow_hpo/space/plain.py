@@ -111,6 +111,8 @@ def dump_plain(space: Plain) -> str:
         raise SpaceError(
             f"space: {value!r} is of type {type(value).__name__}, no number, word or list"
         ) from None
+    except UnicodeEncodeError as error:
+        raise SpaceError(f"space: {error.object!r} has characters that no store keeps") from None
 
 
 def dump_space(space: Space) -> str:

@@ -9,7 +9,35 @@ from typing_extensions import override
 REPLACED = (":bool", ":float", ":int", ":timestamp")  # what PyYAML takes words for by YAML 1.1
 
 
-class Loader(yaml.SafeLoader):
+MOST_NODES = 500_000  # values, names and lists of a text, counting what an alias repeats
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Returns how many nodes there are in one, those that aliases repeat as often as they do."""
+    if id(node) not in known:
+        below = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for pair in below for part in pair] if isinstance(node, yaml.MappingNode) else below
+        known[id(node)] = 0  # of an alias that holds itself, which is refused later
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
+
+
+class _Bounded:
+    """Refuses a text whose aliases make far more of it than it is."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Returns the text's node.
+
+        Raises:
+            yaml.YAMLError: it is no YAML, or too large.
+        """
+        node: yaml.Node | None = super().get_single_node()  # type: ignore[misc]
+        if node is not None and _size(node, {}) > MOST_NODES:
+            raise yaml.MarkedYAMLError(problem=f"with its aliases it has more than {MOST_NODES:,} values")
+        return node
+
+
+class Loader(_Bounded, yaml.SafeLoader):
     """Loads safely, with YAML 1.2's numbers and booleans, and no dates.
 
     `1e-4` is a float and `010` is ten; `yes`, `no`, `on`, `off`, `16:9` and `2026-01-31` are words.
@@ -22,7 +50,7 @@ class Loader(yaml.SafeLoader):
     }
 
 
-class FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class FastLoader(_Bounded, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Loads as `Loader`, several times as fast; its errors are worded less well."""
 
     yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
