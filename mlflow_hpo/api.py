@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from mlflow_hpo.errors import Interrupted, StudyError, alone
 from mlflow_hpo.execution.folders import temporary_folder
+from mlflow_hpo.study.console import Output
 from mlflow_hpo.study.found import StudyResults
 from mlflow_hpo.study.from_python import (
     check_folds_of_project,
@@ -70,7 +69,7 @@ def tune(
     shown = NotebookDisplay if progress and in_notebook() else None
     if shown:
         without_widgets()
-    console = Console(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
+    console = Output(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     again = {"retry_failed": retry_failed, "take_over": take_over, "trust": trust}
     try:
         with alone():
@@ -135,7 +134,7 @@ def run_project(
     folder = temporary_folder()
     given = with_space(Given(Path(folder.name).resolve()), space)
     named = {"space": str(space)} if isinstance(space, str | Path) else {}
-    study = start(read_settings({**options, **named}), Console(quiet=not progress), given)
+    study = start(read_settings({**options, **named}), Output(quiet=not progress), given)
     return study, given, folder
 
 
@@ -143,7 +142,7 @@ def _driven(
     resume: str | None,
     options: dict[str, Any],
     given: "Given",
-    console: Console,
+    console: Output,
     shown: Any,
     again: dict[str, Any],
 ) -> "Study":
@@ -207,6 +206,6 @@ class TunedStudy(StudyResults):
         request = RegistrationRequest(name, alias or self._info.settings.alias, force, dry_run)
         try:
             with alone(), store_errors():
-                return register_best(self._run, self.trials, request, {}, Console(), self._given)
+                return register_best(self._run, self.trials, request, {}, Output(), self._given)
         except Interrupted as cut:
             raise KeyboardInterrupt(str(cut)) from None

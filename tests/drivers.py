@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 from conftest import COMMAND_SECONDS, PROJECT, environment
@@ -16,11 +17,11 @@ LATE = "mlflow_hpo.store.late_status"
 
 
 @contextmanager
-def begun(command: list[str], uri: str) -> Iterator[subprocess.Popen[str]]:
+def begun(command: list[str], uri: str, folder: Path = PROJECT) -> Iterator[subprocess.Popen[str]]:
     """A command under way, in a process group of its own; whatever is left of it is killed."""
     process = subprocess.Popen(
         command,
-        cwd=PROJECT,
+        cwd=folder,
         env=environment(uri),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from conftest import Recording
+from drivers import begun
 from rich.console import Console
 
 from mlflow_hpo.errors import HpoError, Interrupted, StudyError
@@ -62,6 +64,24 @@ def test_nothing_is_registered_and_a_resume_does_it(
     assert not connection.client.search_registered_models()
     resume(study.run_id, {}, Console(quiet=True))
     assert str(connection.client.get_model_version_by_alias("tree", "champion").version) == "1"
+
+
+def test_a_search_whose_output_is_closed_ends_as_by_a_signal(store: str, tmp_path: Path) -> None:
+    """As in `mlflow-hpo search | head -3`."""
+    (tmp_path / "slow.py").write_text("import time\ndef loss(config):\n    time.sleep(0.2)\n    return 1\n")
+    (tmp_path / "space.yaml").write_text("x: {type: float, low: 0, high: 1}")
+    command = ["search", "--model", "slow.py:loss", "--space", "space.yaml", "--workers", "1"]
+    with begun([sys.executable, "-m", "mlflow_hpo", *command], store, tmp_path) as process:
+        assert process.stdout
+        assert process.stderr
+        [process.stdout.readline() for _ in range(3)]
+        process.stdout.close()
+        assert process.wait() == 128 + signal.SIGPIPE
+        [said] = process.stderr.read().splitlines()
+    study = find_study(Connection(store), LATEST)
+    assert said == f"Error: interrupted by SIGPIPE; go on with: mlflow-hpo resume {study.run_id}"
+    assert study.state == "killed: interrupted by SIGPIPE"
+    assert not list(study.connection.runs(["0"], "attributes.status = 'RUNNING'", "attributes.start_time"))
 
 
 @pytest.mark.parametrize(("sent", "ends_by"), [(True, Interrupted), (False, StudyError)])

@@ -205,9 +205,9 @@ def main() -> None:
 
 
 def _console() -> "Console":
-    from rich.console import Console
+    from mlflow_hpo.study.console import Output
 
-    return Console()
+    return Output()
 
 
 def _fail(message: str, status: int) -> None:

@@ -69,6 +69,13 @@ class Signals:
             raise Stopped(number)
 
 
+def note(number: int) -> bool:
+    """Notes a signal that this process gives to itself; tells whether it is one that notes signals."""
+    for signals in _entered:
+        signals._note(number, None)
+    return bool(_entered)
+
+
 def noted() -> bool:
     """Tells whether a signal was noted that is still to be raised."""
     return any(_entered)
