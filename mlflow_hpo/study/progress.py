@@ -80,7 +80,7 @@ class Progress:
             if trial.number in self.unit_seconds:
                 config = Text(config_text(trial.config), "dim", no_wrap=True, overflow="ellipsis")
                 running.add_row(f"  trial {trial.number}", _clock(self.unit_seconds[trial.number]), config)
-        return Group(bar, *([running] if running.rows else []), Text(self.headline, "bold"))
+        return Group(bar, *([running] if running.rows else []), Text(printable(self.headline), "bold"))
 
     def best_table(self) -> Table:
         """Returns a table of the best trials so far, best first."""

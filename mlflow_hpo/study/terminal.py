@@ -101,7 +101,7 @@ def _line(study: Study, trial: Trial) -> Text:
     line = Text(f"trial {trial.number:>3} ").append(f"{trial.state:<9}", COLOURS.get(trial.state, ""))
     if trial.loss is not None:
         whole = trial.epochs == study.info.max_epochs and trial.best_epoch in (None, trial.epochs)
-        value = values_text(study.info, trial)
+        value = printable(values_text(study.info, trial))
         line.append(f"{value}{'' if whole else f' {summary.when(trial)}'}  {trial.seconds:5.1f} s  ")
     if trial.violation():
         line.append("breaks the constraints  ", "yellow")
