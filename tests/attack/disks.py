@@ -16,7 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from stores import copied, migrated
 
-from attack.light import begin, check_clean, check_whole, command_that_goes_on, ended, search
+from attack.light import (
+    begin,
+    check_clean,
+    check_nothing_left,
+    check_whole,
+    command_that_goes_on,
+    ended,
+    search,
+)
 from attack.score import Score, run
 
 TRIALS, WORKERS = 8, 2
@@ -68,10 +76,12 @@ def go_through(folder: Path, fault: str, what: str, after: float) -> None:
     command = search(folder, TRIALS, WORKERS, size=CHECKPOINT)
     done = ended(begin(with_fault(fault, disk, kept, after, command), uri, folder))
     check_clean(done)
+    check_nothing_left(uri, folder)
     shutil.copytree(kept, disk, dirs_exist_ok=True)
     again = ended(begin(command_that_goes_on(done), uri, folder))
     assert again.returncode == 0, again.stderr
     check_clean(again)
+    check_nothing_left(uri, folder)
     check_whole(uri, TRIALS)
 
 

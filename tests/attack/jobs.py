@@ -65,27 +65,38 @@ class Place:
             Connection(self.uri).runs(["0"], "attributes.status = 'RUNNING'", "attributes.start_time")
         )
 
-    def processes(self) -> list[psutil.Process]:
-        """What still runs and was started for this store, by whomever."""
-        return [p for p in psutil.process_iter() if p.pid != os.getpid() and self._is_of_store(p)]
-
-    def _is_of_store(self, process: psutil.Process) -> bool:
-        try:
-            mine = process.environ().get("MLFLOW_TRACKING_URI") == self.uri
-            return mine and process.status() != psutil.STATUS_ZOMBIE
-        except (psutil.Error, OSError):
-            return False
-
     def check_processes(self) -> None:
         """Asserts that nothing is left of a command that ended."""
-        until(lambda: not self.processes(), GONE_SECONDS)
-        left = [" ".join(p.cmdline())[:80] for p in self.processes()]
-        assert not left, f"left running: {left}"
+        check_processes(self.uri)
 
     def check_folders(self) -> None:
         """Asserts that no temporary folder is left."""
-        left = [file.name for file in self.temporary.iterdir() if not file.name.startswith("db_init_lock")]
-        assert not left, f"left in the temporary folder: {left}"
+        check_folders(self.temporary)
+
+
+def check_processes(uri: str) -> None:
+    """Asserts that nothing runs any more that was started for a store, by whomever."""
+    until(lambda: not _processes(uri), GONE_SECONDS)
+    left = [" ".join(p.cmdline())[:80] for p in _processes(uri)]
+    assert not left, f"left running: {left}"
+
+
+def check_folders(temporary: Path) -> None:
+    """Asserts that nothing is left in a folder for temporary files."""
+    left = [file.name for file in temporary.iterdir() if not file.name.startswith("db_init_lock")]
+    assert not left, f"left in the temporary folder: {left}"
+
+
+def _processes(uri: str) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_of_store(p, uri)]
+
+
+def _is_of_store(process: psutil.Process, uri: str) -> bool:
+    try:
+        is_its = process.environ().get("MLFLOW_TRACKING_URI") == uri
+        return is_its and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
 
 
 @contextmanager

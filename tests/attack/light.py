@@ -9,6 +9,7 @@ from pathlib import Path
 from conftest import environment
 from drivers import study_in, trials_in
 
+from attack.jobs import check_folders, check_processes
 from mlflow_hpo.trial import State
 
 OBJECTIVE = """
@@ -26,7 +27,7 @@ def objective(trial):
         if not trial.report(epoch, {{"loss": (trial.config["x"] - 1) ** 2 + 1 / epoch}}):
             return
 """
-EPOCHS = 4
+EPOCHS, TEMPORARY = 4, "tmp"
 
 
 def search(folder: Path, trials: int, workers: int, seconds: float = 0.3, size: int = 1000) -> list[str]:
@@ -48,6 +49,8 @@ def hpo(*arguments: str) -> list[str]:
 
 
 def begin(command: list[str], uri: str, folder: Path, **more: str) -> "subprocess.Popen[str]":
+    (folder / TEMPORARY).mkdir(exist_ok=True)
+    more = {"TMPDIR": str(folder / TEMPORARY), **more}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment(uri, **more), cwd=folder, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
 
@@ -76,6 +79,12 @@ def check_clean(done: "subprocess.CompletedProcess[str]") -> None:
     """Nothing of SQLAlchemy, MLflow or Python is on the terminal."""
     for word in ("Traceback", "sqlalche.me", "WARNING", "ERROR", "INFO"):
         assert word not in done.stdout + done.stderr, f"{word}: {done.stdout[-500:]} {done.stderr[-1500:]}"
+
+
+def check_nothing_left(uri: str, folder: Path) -> None:
+    """The last steps of a command are done, whatever went wrong before: nothing of it runs or lies about."""
+    check_processes(uri)
+    check_folders(folder / TEMPORARY)
 
 
 def check_whole(uri: str, trials: int) -> None:

