@@ -27,6 +27,13 @@ SAMPLING_SECONDS = 1.0  # MLflow's own 10 would leave a short trial without a sa
 FIRST_SAMPLE_SECONDS = 0.05
 
 
+Check = Callable[[], None]
+
+
+def may_write() -> None:
+    """Allows all writes: there is no driver that could lose the study."""
+
+
 class Recorder:
     """Buffers metrics and writes them in batches; a context that flushes at its end.
 
@@ -35,30 +42,20 @@ class Recorder:
 
     Attributes:
         names: under which metrics are logged; those that were asked for first count.
-        check: raises if nothing may be written any more.
+        check: is called before each write; it raises if nothing may be written any more.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        run_id: str,
-        experiment_id: str,
-        check: Callable[[], None] = lambda: None,
+        self, connection: Connection, run_id: str, experiment_id: str, check: Check = may_write
     ) -> None:
-        """Sets up; nothing is written yet.
-
-        Args:
-            check: is called before each write; it raises if nothing may be written any more.
-        """
-        self.check = check
         self.connection, self.run_id, self._experiment_id = connection, run_id, experiment_id
+        self.check = check
         self.names = Names()
         self._metrics: list[Metric] = []
         self._tags: dict[str, str] = {}
         self._asked: Asked = {}
-        self._lock = threading.Lock()
+        self._lock, self._stop = threading.Lock(), threading.Event()
         self._started = self._flushed = monotonic()
-        self._stop = threading.Event()
         self._sampler: threading.Thread | None = None
 
     def __enter__(self) -> Self:
