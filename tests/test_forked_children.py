@@ -41,6 +41,9 @@ def leave() -> None:
     os._exit(0)
 
 
+HOW = {be_killed: "was killed by SIGKILL", leave: "ended with exit status 0"}
+
+
 @pytest.mark.parametrize(("end", "is_daemon"), [(be_killed, False), (leave, True), (None, False)])
 def test_it_ends_with_its_worker_and_another_worker_goes_on(
     tmp_path: Path, end: Callable[[], None] | None, is_daemon: bool
@@ -50,7 +53,7 @@ def test_it_ends_with_its_worker_and_another_worker_goes_on(
         other = workers.submit(name_yourself, 1.0)
         work = workers.submit(fork, str(file), is_daemon, end)
         if end:
-            with pytest.raises(WorkerLost):
+            with pytest.raises(WorkerLost, match=HOW[end]):
                 work.result(WAIT)
             child = int(file.read_text())
             assert until(lambda: not runs(child), 3)

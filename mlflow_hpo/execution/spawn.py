@@ -64,10 +64,12 @@ class WorkerProcess(BaseProcess):
 
     @property
     def has_ended(self) -> bool:
-        """Tells whether it ended. Does not read its status, which pebble does in a thread."""
-        with suppress(ValueError):  # it has not started yet
-            return bool(wait([self.sentinel], 0))
-        return False
+        """Tells whether it ended. Does not read its status, which pebble does in a thread.
+
+        Once that was read, the sentinel may tell nothing for a moment.
+        """
+        started = vars(self)["_popen"]
+        return started is not None and (started.returncode is not None or bool(wait([started.sentinel], 0)))
 
     def end_leftovers(self) -> None:
         """Ends what the code that ran in it has started, once it has ended."""
