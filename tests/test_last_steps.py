@@ -14,8 +14,7 @@ import pytest
 from conftest import environment
 from mlflow.exceptions import MlflowException
 
-from mlflow_hpo.errors import RunDeletedError, StoreError
-from mlflow_hpo.execution import folders
+from mlflow_hpo.errors import RunDeletedError
 from mlflow_hpo.execution.leftovers import MARKS
 from mlflow_hpo.execution.serial import SerialExecutor
 from mlflow_hpo.registry.extra_runs import ended_at_last
@@ -99,14 +98,17 @@ def test_code_that_empties_the_environment_of_a_search_without_workers_costs_not
     assert dict(os.environ) == before
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_made_is_one_line_and_no_end_of_looking_for_old_ones(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
-    folders._owned.cache_clear()
-    with pytest.raises(StoreError, match=r"temporary files can be kept nowhere: .*; name a folder by TMPDIR"):
-        folders.temporary_folder()
-    folders.remove_abandoned()
-    folders._owned.cache_clear()
+    code = (
+        "import tempfile\nfrom mlflow_hpo.execution import folders\n"
+        f"tempfile.tempdir = {str(tmp_path / 'file')!r}\n"
+        "folders.remove_abandoned()\nfolders.temporary_folder()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("mlflow_hpo.errors.StoreError: temporary files can be kept nowhere: "), said
+    assert said.endswith("; name a folder by TMPDIR")
 
 
 @pytest.mark.parametrize("command", ["report", "search"])
