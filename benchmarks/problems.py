@@ -25,6 +25,13 @@ class Problem:
     loss: Callable[[Config], float]
     optimum: float | None
     noise: float = 0.0
+    noisy: Callable[[Config, np.random.Generator], float] | None = None  # where noise is not merely added
+
+    def seen(self, config: Config, rng: np.random.Generator) -> float:
+        """The loss that a method is shown."""
+        if self.noisy is not None:
+            return self.noisy(config, rng)
+        return self.loss(config) + self.noise * float(rng.normal())
 
 
 BRANIN = """

@@ -42,11 +42,10 @@ class Record:
     losses: Losses = field(default_factory=list)
 
     def __call__(self, config: Config) -> float:
-        loss = self.problem.loss(config)
-        seen = loss + self.problem.noise * float(self.rng.normal())
+        seen = self.problem.seen(config, self.rng)
         better = seen < self.best_seen
         self.best_seen = min(seen, self.best_seen)
-        self.losses.append(loss if better else self.losses[-1])
+        self.losses.append(self.problem.loss(config) if better else self.losses[-1])
         return seen
 
 
@@ -56,7 +55,7 @@ def cell(evaluations: int, place: Place) -> tuple[Place, Losses]:
     record = Record(PROBLEMS[problem], np.random.default_rng([seed, 1]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        METHODS[method](record.problem.space, record, evaluations, seed)
+        METHODS[method](record.problem.space, record, evaluations, seed, 1)
     return place, record.losses
 
 
