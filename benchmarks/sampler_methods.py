@@ -21,7 +21,10 @@ Search = Callable[[Space, Evaluate, int, int, int], None]  # evaluates so many, 
 
 
 def ours(name: str, space: Space, evaluate: Evaluate, evaluations: int, seed: int, at_once: int = 1) -> None:
-    """One of ours; of those that run at once, the one that began first ends first."""
+    """One of ours, from the middle of the space on, as a study without a better baseline begins.
+
+    Of those that run at once, the one that began first ends first.
+    """
     chosen, trials = algorithm(name, seed=seed), list[Trial]()
     for number in range(evaluations + at_once):
         if number >= at_once:
@@ -29,7 +32,7 @@ def ours(name: str, space: Space, evaluate: Evaluate, evaluations: int, seed: in
             results = {"loss": {1: evaluate(ended.config)}}
             trials[number - at_once] = replace(ended, state=State.FINISHED, results=results)
         if number < evaluations:
-            config = propose(chosen, space, trials, number, seed)
+            config = propose(chosen, space, trials, number, seed) if number else space.completed({}, {})
             assert config is not None, f"{name} has nothing left to propose"
             trials.append(Trial(number, "", State.RUNNING, config))
 

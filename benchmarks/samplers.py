@@ -87,9 +87,9 @@ def _cells(places: list[Place], evaluations: int, jobs: int) -> Iterator[tuple[P
 
 def _medians(found: Mapping[Place, Losses], wanted: list[tuple[str, str]], seeds: int, budget: int) -> Table:
     def regrets(problem: str, method: str) -> list[float]:
-        optimum = PROBLEMS[problem].optimum
-        if optimum is None:
-            optimum = min(min(losses) for (p, _, _), losses in found.items() if p == problem)
+        least = PROBLEMS[problem].least
+        seen = (min(losses) for (p, _, _), losses in found.items() if p == problem)
+        optimum = min(seen) if least is None else least()
         return [found[problem, method, seed][budget - 1] - optimum for seed in range(seeds)]
 
     return {(p, m): median(regrets(p, m)) for p, m in wanted}

@@ -113,7 +113,7 @@ class SearchSettings(BaseModel):
     )
     space: Word = _setting(None, "YAML file with the hyperparameters; empty: the model's own.")
     algorithm: str = _setting(
-        "tpe", "tpe, gp, random, anneal, evolution, cmaes, nsga2, grid, optuna:NAME, package.module:function."
+        "auto", "auto, gp, tpe, random, anneal, evolution, cmaes, nsga2, grid, optuna:NAME, module:function."
     )
     scheduler: str = _setting(
         "none", "Which trials get how many epochs: none, asha, hyperband, halving, median, pbt."

@@ -109,6 +109,21 @@ class AlgorithmContract:
         assert space().encode(self.propose(trials, 12)) is not None
 
 
+class LearningContract(AlgorithmContract):
+    """One that does better than chance on a simple function."""
+
+    def test_it_learns(self) -> None:
+        trials = self.history(50)
+        early = [t.losses[10] for t in trials[:10]]
+        late = [t.losses[10] for t in trials[-15:]]
+        assert sum(late) / len(late) < sum(early) / len(early)
+
+    def test_a_running_trial_is_not_proposed_again(self) -> None:
+        trials = self.history(20)
+        running = Trial(20, "", State.RUNNING, propose(self.algorithm, space(), trials, 20, 1) or {})
+        assert propose(self.algorithm, space(), [*trials, running], 21, 1) != running.config
+
+
 def _from_text(text: str) -> Trial:
     fields = json.loads(text)
     results = {name: {int(k): v for k, v in losses.items()} for name, losses in fields["results"].items()}

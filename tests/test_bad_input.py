@@ -13,7 +13,7 @@ SEARCHES = [
     (["--model", "vgg"], "unknown model 'vgg': known are cnn, mlp"),
     (["--space", "nowhere.yaml"], "space 'nowhere.yaml' cannot be read: No such file or directory"),
     (["--colour", "red"], "No such option"),
-    (["--max-trials", "all"], "max-trials: 'all' is for the algorithm grid, not for 'tpe'"),
+    (["--max-trials", "all"], "max-trials: 'all' is for the algorithm grid, not for 'auto'"),
     (
         ["--max-trials", "all", "--algorithm", "grid"],
         "max-trials: the grid has 151,200 combinations, and 'all' is",
@@ -84,5 +84,5 @@ def test_a_bad_value_in_mlflow_run_leaves_no_run_running(own_uri: str) -> None:
     command = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", "-Palgorithm=gpt"]
     done = run_command(command, own_uri)
     assert done.returncode != 0
-    assert "Error: unknown algorithm 'gpt': known are anneal, cmaes" in done.stderr
+    assert "Error: unknown algorithm 'gpt': known are anneal, auto, cmaes" in done.stderr
     assert [r.info.status for r in Connection(own_uri).client.search_runs(["0"])] == ["FAILED"]

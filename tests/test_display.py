@@ -44,7 +44,7 @@ def shown(start: Callable[..., Study], terminal: bool) -> str:
 def test_without_a_terminal_there_is_a_line_for_each_change(start: Callable[..., Study]) -> None:
     lines = shown(start, terminal=False).splitlines()
     assert lines[0].startswith("study [/shown] (")
-    assert lines[0].endswith("): 3 trials of mlp on digits, tpe, 2 epochs each, 1 worker")
+    assert lines[0].endswith("): 3 trials of mlp on digits, auto, 2 epochs each, 1 worker")
     assert lines[1].split() == [
         "trial", "0", "finished", "val_accuracy", "0.9000", "2.0", "s", "units=32", "learning_rate=0.001235",
     ]  # fmt: skip

@@ -27,7 +27,7 @@ PLACES = {  # library -> the only modules that may import it
     "keras": {"objectives/keras", "models", "data"},
     "pebble": {"execution/local"},
     "keras_tuner": {"objectives/keras/tuner", "objectives/keras/tuner_space"},
-    "sklearn": {"data", "algorithms/gp", "objectives/sklearn", "objectives/scoring", "report/importance"},
+    "sklearn": {"data", "objectives/sklearn", "objectives/scoring", "report/importance"},
     "cmaes": {"algorithms/cmaes"},
     "plotly": {"report/plots/base", "report/page"},
     "jinja2": {"report/page"},

@@ -69,7 +69,7 @@ def test_the_parent_holds_the_settings_the_space_and_the_best(job: Job) -> None:
     client = Connection(job.uri).client
     params = job.parent.data.params
     assert {k: params[k] for k in OPTIONS} == OPTIONS
-    assert params["algorithm"] == "tpe"
+    assert params["algorithm"] == "auto"
     best = max(r.data.metrics["val_accuracy"] for r in job.trials)
     series = client.get_metric_history(job.parent.info.run_id, "best_val_accuracy")
     assert [m.value for m in series] == sorted(m.value for m in series)

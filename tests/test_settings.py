@@ -19,7 +19,7 @@ WRONG = [
     ({"data": "iris"}, "unknown data set 'iris': known are cifar10, cifar100, digits, fashion_mnist, mnist"),
     (
         {"algorithm": "gpt"},
-        "unknown algorithm 'gpt': known are anneal, cmaes, evolution, gp, grid, nsga2, optuna:NAME",
+        "unknown algorithm 'gpt': known are anneal, auto, cmaes, evolution, gp, grid, nsga2, optuna:NAME",
     ),
     (
         {"scheduler": "bohb"},

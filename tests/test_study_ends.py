@@ -175,7 +175,7 @@ def test_a_whole_grid_can_be_asked_for_later(start: Start, again: Start, trainin
     more = again(study, max_trials="all")
     more.drive()
     assert sorted(t.config["x"] for t in more.known) == [0.1, 0.2, 0.3, 0.4, 0.5]
-    with pytest.raises(ConfigError, match="max-trials: 'all' is for the algorithm grid, not for 'tpe'"):
+    with pytest.raises(ConfigError, match="max-trials: 'all' is for the algorithm grid, not for 'auto'"):
         again(start({"model": training}, SPACE), max_trials="all")
 
 

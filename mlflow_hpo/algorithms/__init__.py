@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from mlflow_hpo.algorithms.asked import propose_asked
+from mlflow_hpo.algorithms.auto import AUTO, explained
 from mlflow_hpo.algorithms.base import Algorithm, Choose, Point, Raws, seeded
 from mlflow_hpo.algorithms.counts import observed_at, standing
 from mlflow_hpo.algorithms.grid import grid_size, is_on_grid
@@ -14,6 +15,7 @@ from mlflow_hpo.vocabulary import algorithm_hint
 
 __all__ = [
     "ALGORITHMS",
+    "AUTO",
     "GRID",
     "GRID_POINTS",
     "Algorithm",
@@ -22,6 +24,7 @@ __all__ = [
     "Raws",
     "algorithm",
     "check_algorithm",
+    "explained",
     "grid_size",
     "is_on_grid",
     "observed_at",
@@ -38,6 +41,7 @@ GRID_POINTS = 5
 
 # name -> module and function; imported when the algorithm is chosen
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
+    "auto": ("auto", "auto"),
     "tpe": ("hyperopt", "tpe"),
     "random": ("hyperopt", "random"),
     "anneal": ("hyperopt", "anneal"),

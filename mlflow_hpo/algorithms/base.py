@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.errors import StudyError, worded
-from mlflow_hpo.space import Searched, Space, broken, redrawn
+from mlflow_hpo.space import Choice, Searched, Space, broken, redrawn
 
 Raws = Mapping[str, Any]  # label -> raw value, of the active labels
 
@@ -51,15 +51,19 @@ class Algorithm:
         most: how many ended trials it looks at; None: all. The best are kept, and others evenly.
         by_rank: of several metrics it is given each trial's rank; else a loss by weights that change.
         several: it is given the losses of several metrics as well.
+        newest: how many of the newest ended trials it looks at, and at most twice as many; None: all.
         counting: whether it counts the trials to know how far it got, and must see even useless ones.
+        stage: returns the algorithm that proposes in its place, given the number of the trial.
     """
 
     choose: Choose
     check: Callable[[Space], None] = _anything
     most: int | None = None
+    newest: int | None = None
     counting: bool = False
     by_rank: bool = False
     several: bool = False
+    stage: "Callable[[Space, int], Algorithm] | None" = None
 
 
 def seeded(choose: ChooseAtRandom) -> Choose:
@@ -82,11 +86,18 @@ def foreign(name: str, choose: Choose) -> Choose:
     return choose_or_fail
 
 
-def at_random(space: Space, rng: np.random.Generator) -> Raws:
-    """Returns raw values drawn from the space, which keep to its constraints if that can be had."""
+def at_random(space: Space, rng: np.random.Generator, spread: float | None = None) -> Raws:
+    """Returns raw values drawn from the space, which keep to its constraints if that can be had.
+
+    Args:
+        spread: standard deviation of numbers from the middle, as a part of the range; None: even.
+    """
 
     def pick(label: str, parameter: Searched) -> Any:
-        return parameter.from_unit(rng.random())
+        if spread is None or isinstance(parameter, Choice):
+            return parameter.from_unit(rng.random())
+        part = abs(rng.normal(0.5, spread)) % 2  # reflected at the ends
+        return parameter.from_unit(part if part <= 1 else 2 - part)
 
     raws = space.walk(pick)
     if space.where and broken(space, space.config(raws)):

@@ -12,6 +12,7 @@ from mlflow_hpo.space import Choice, Float, Int, Searched, Space
 
 SIGMA = 0.25  # standard deviation of the first generation, as a part of each range
 FEWEST = 2  # dimensions
+LOOKED_AT = 500  # trials at least, from which the path is rebuilt
 
 
 def cma() -> Algorithm:
@@ -19,7 +20,7 @@ def cma() -> Algorithm:
 
     Options of choices are drawn by how often the best third of the trials has them.
     """
-    return Algorithm(seeded(_choose), check=_check)
+    return Algorithm(seeded(_choose), check=_check, newest=LOOKED_AT)
 
 
 def _check(space: Space) -> None:

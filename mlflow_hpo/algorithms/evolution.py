@@ -16,12 +16,12 @@ SPREAD = 0.15  # standard deviation of a mutation, as a part of the range
 
 def evolution() -> Algorithm:
     """Selects by tournament, crosses over uniformly and mutates, on conditional spaces, too."""
-    return Algorithm(seeded(_choose))
+    return Algorithm(seeded(_choose), newest=POPULATION)
 
 
 def nsga2() -> Algorithm:
     """Keeps the best by front and crowding (Deb et al. 2002); with one metric the best by its loss."""
-    return Algorithm(seeded(_choose_of_best), by_rank=True)
+    return Algorithm(seeded(_choose_of_best), most=4 * POPULATION, by_rank=True)  # the best quarter
 
 
 def _choose(space: Space, trials: Sequence[Point], number: int, rng: np.random.Generator) -> Raws:

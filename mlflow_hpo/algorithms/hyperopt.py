@@ -8,7 +8,8 @@ from mlflow_hpo.algorithms.suggest import by_level
 
 STARTUP_TRIALS = 10  # random before TPE's model; Hyperopt's own 20 would leave a default study no model
 GAMMA = 0.25  # Hyperopt's own: ceil(GAMMA * sqrt(trials)) of them, 25 at most, are the good ones
-LOOKED_AT = 400  # TPE's cost grows with its trials, and what the worse ones teach does not
+LOOKED_AT = 400  # the cost grows with the trials, and what the worse ones teach does not
+SHRINK = 0.1  # Hyperopt's own, of anneal
 
 
 def tpe() -> Algorithm:
@@ -36,9 +37,14 @@ def random() -> Algorithm:
 
 def anneal() -> Algorithm:
     """Hyperopt's annealing: near a good trial, ever nearer as trials come in."""
-    from hyperopt import anneal as hyperopt_anneal
+    return Algorithm(by_level(_anneal), most=LOOKED_AT)
 
-    return Algorithm(by_level(hyperopt_anneal.suggest))
+
+def _anneal(new_ids: list[int], domain: Any, trials: Any, seed: int) -> list[dict[str, Any]]:
+    from hyperopt import anneal
+
+    share = max(new_ids[0], 1) / max(len(trials.trials), 1)  # as near as if all trials were looked at
+    return list(anneal.suggest(new_ids, domain, trials, seed, shrink_coef=SHRINK * max(share, 1.0)))
 
 
 def _ended(trials: Any) -> list[dict[str, Any]]:

@@ -31,6 +31,8 @@ def propose(
     Returns:
         None if the algorithm has nothing left to propose.
     """
+    if algorithm.stage:
+        algorithm = algorithm.stage(space, number)
     earlier = sorted((t for t in trials if t.number < number), key=lambda t: t.number)
     rows = {t.number: losses_of(t) for t in earlier} if algorithm.several else {}
     earlier = with_one_loss(earlier, derived_seed(seed, number, WEIGHTS), algorithm.by_rank)
@@ -76,7 +78,7 @@ def _points(
     """
     shown = (
         t
-        for t in _most(trials, counts, algorithm.most)
+        for t in _newest(_most(trials, counts, algorithm.most), counts, algorithm.newest)
         if algorithm.counting or t.number in counts or t.state not in RESTING
     )
     raws = ((t.number, space.raws(t.config)) for t in shown)
@@ -97,3 +99,12 @@ def _most(trials: Sequence[Trial], counts: Counts, most: int | None) -> Sequence
     spread = np.linspace(0, len(rest) - 1, most - len(best))
     kept = {*best, *(rest[int(i)] for i in spread)}
     return [t for t in trials if t.number in kept or t.number not in counts]
+
+
+def _newest(trials: Sequence[Trial], counts: Counts, newest: int | None) -> Sequence[Trial]:
+    """Returns running trials and the newest that ended, from a place that moves once in `newest` trials."""
+    if newest is None or len(counts) < 2 * newest:
+        return trials
+    ended = sorted(number for number, (_, is_rank) in counts.items() if not is_rank)
+    first = ended[max(len(ended) // newest - 1, 0) * newest]
+    return [t for t in trials if t.number >= first or t.number not in counts]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from mlflow_hpo.algorithms import GRID, grid_size, is_on_grid
+from mlflow_hpo.algorithms import AUTO, GRID, explained, grid_size, is_on_grid
 from mlflow_hpo.metric import front, rank
 from mlflow_hpo.report.next_commands import rank_command, register_command
 from mlflow_hpo.report.study_info import StudyInfo
@@ -124,6 +124,7 @@ def plan_lines(info: StudyInfo, space: Space, given: Sequence[Config], plan: Pla
     if not space.leaves:
         return ["nothing to search: one config is trained" if not given else "nothing to search"]
     grid = [grid_line(info, space, given)] if info.settings.algorithm == GRID else []
+    grid += [explained(space, info.max_trials)] if info.settings.algorithm == AUTO else []
     rules = [where_line(space)] if space.where else []
     return rules + grid + ([plan_line(info, plan)] if info.settings.scheduler != "none" else [])
 
