@@ -10,7 +10,7 @@ from mlflow_hpo.algorithms import ALGORITHMS, GRID, algorithm, propose
 from mlflow_hpo.space import Space, parse_space
 from mlflow_hpo.trial import State, Trial
 
-MANY, TRIALS = 10_000, 14
+MANY, TRIALS = 10_000, 20  # more than half of which are proposed by a model
 FLOAT = "{type: float, low: 0.0, high: 1.0}"
 NUMBERS = f"\nx: {FLOAT}\ny: {FLOAT}"
 KINDS = ["plain", "nested"]

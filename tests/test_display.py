@@ -45,10 +45,11 @@ def test_without_a_terminal_there_is_a_line_for_each_change(start: Callable[...,
     lines = shown(start, terminal=False).splitlines()
     assert lines[0].startswith("study [/shown] (")
     assert lines[0].endswith("): 3 trials of mlp on digits, auto, 2 epochs each, 1 worker")
-    assert lines[1].split() == [
+    assert lines[1].startswith("algorithm auto: gp, as up to 300 trials of ")
+    assert lines[2].split() == [
         "trial", "0", "finished", "val_accuracy", "0.9000", "2.0", "s", "units=32", "learning_rate=0.001235",
     ]  # fmt: skip
-    assert "trial   1 failed   loss became [nan] at epoch 1" in lines[2]
+    assert "trial   1 failed   loss became [nan] at epoch 1" in lines[3]
     assert not any("trial   2" in line for line in lines)
     assert not any("\x1b" in line for line in lines)
     assert any("mlflow-hpo report" in line for line in lines)

@@ -6,6 +6,7 @@ from mlflow_hpo.algorithms.base import Algorithm, Point, Raws
 from mlflow_hpo.space import Choice, Space
 
 AUTO = "auto"
+FIRST = "gp"
 MODEL_TRIALS = 300  # from then on a model of at most so many trials misses much of what there is
 FEWEST_NUMBERS = 2  # for cmaes
 
@@ -14,7 +15,7 @@ def auto() -> Algorithm:
     """Asks the algorithm that `stages` names for the trial's number: a resume takes the same."""
     from mlflow_hpo.algorithms import algorithm
 
-    known: dict[str, Algorithm] = {}
+    known = {FIRST: algorithm(FIRST)}  # imported while workers start
 
     def stage(space: Space, number: int) -> Algorithm:
         name = max(begun for begun in stages(space) if begun[0] <= number)[1]
@@ -30,7 +31,7 @@ def auto() -> Algorithm:
 
 def stages(space: Space) -> list[tuple[int, str]]:
     """Returns which algorithm proposes from which trial on: a function of the space alone."""
-    return [(0, "gp"), (MODEL_TRIALS, "cmaes" if _is_for_cmaes(space) else "evolution")]
+    return [(0, FIRST), (MODEL_TRIALS, "cmaes" if _is_for_cmaes(space) else "evolution")]
 
 
 def explained(space: Space, trials: int) -> str:

@@ -58,6 +58,7 @@ _SETTINGS: Mapping[str, str] = {
     "workers=1, where each takes a whole GPU": "resources_per_trial gpus gpus_per_trial num_gpus n_gpus",
 }
 _ALGORITHMS: Mapping[str, str] = {  # ours -> ours, and bare names of others
+    "auto": "auto default",
     "tpe": "tpe hyperopt treestructuredparzenestimator parzen",
     "gp": "gp bayesian bayes bo gaussianprocess skopt gpei smac",
     "random": "random rand randomized uniform",
