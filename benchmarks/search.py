@@ -1,5 +1,6 @@
-"""How well the search works, in six parts.
+"""How well the search works, in seven parts.
 
+    python benchmarks/search.py public      # mean ranks on recorded trainings and COCO's functions
     python benchmarks/search.py samplers    # regret of every algorithm, beside Hyperopt's and Optuna's own
     python benchmarks/search.py growth      # seconds for a proposal after 100, 1,000 and 10,000 trials
     python benchmarks/search.py choices     # what a choice of 10,000 options costs beside one of 10
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 PARTS = {
+    "public": ("public.py",),
     "samplers": ("samplers.py", "--part", "regret"),
     "growth": ("samplers.py", "--part", "growth"),
     "choices": ("choices.py",),
