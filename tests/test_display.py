@@ -45,7 +45,7 @@ def test_without_a_terminal_there_is_a_line_for_each_change(start: Callable[...,
     lines = shown(start, terminal=False).splitlines()
     assert lines[0].startswith("study [/shown] (")
     assert lines[0].endswith("): 3 trials of mlp on digits, auto, 2 epochs each, 1 worker")
-    assert lines[1].startswith("algorithm auto: gp, as up to 300 trials of ")
+    assert lines[1].startswith("algorithm auto: gp, as with ")
     assert lines[2].split() == [
         "trial", "0", "finished", "val_accuracy", "0.9000", "2.0", "s", "units=32", "learning_rate=0.001235",
     ]  # fmt: skip

@@ -39,7 +39,7 @@ def explained(space: Space, trials: int) -> str:
     (_, first), (begin, later) = stages(space)
     count = len(space.leaves)
     named = f"{count} hyperparameter{'' if count == 1 else 's'}"
-    text = f"algorithm auto: {first}, as up to {begin} trials of {named} a model of all of them finds most"
+    text = f"algorithm auto: {first}, as with {named} a model finds most in up to {begin} trials"
     if trials <= begin:
         return text
     why = "there are only numbers" if later == "cmaes" else "there are choices"
