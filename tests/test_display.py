@@ -20,7 +20,7 @@ from mlflow_hpo.trial import State, Trial
 
 CONFIG = {"units": 32, "learning_rate": 0.00123456}
 TRIALS = [
-    Trial(0, "a", State.FINISHED, CONFIG, {"loss": {2: -0.9}}, 2.0, model_uri="models:/m-1"),
+    Trial(0, "a", State.FINISHED, CONFIG, {"val_accuracy": {2: -0.9}}, 2.0, model_uri="models:/m-1"),
     Trial(1, "b", State.FAILED, CONFIG, reason="loss became [nan] at epoch 1"),
     Trial(2, "c", State.RUNNING, CONFIG),
 ]
@@ -116,7 +116,7 @@ def test_without_a_result_there_is_no_best() -> None:
 
 def test_a_notebook_shows_the_same_and_the_five_best_without_a_script() -> None:
     config = {"units": 32, "[red]": "<script>"}
-    trials = [Trial(n, "r", State.FINISHED, config, {"loss": {2: n / 10 - 1}}) for n in range(6)]
+    trials = [Trial(n, "r", State.FINISHED, config, {"val_accuracy": {2: n / 10 - 1}}) for n in range(6)]
     block = as_html(replace(PROGRESS, trials=[*trials, replace(TRIALS[2], number=6)], unit_seconds={6: 5}))
     assert "<script" not in block
     lines = html.unescape(re.sub("<[^>]+>", "", block)).strip().splitlines()
