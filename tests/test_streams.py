@@ -10,10 +10,11 @@ import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
+from mlflow import MlflowClient
 from units import Logging, reported, unit
 
 from mlflow_hpo import tune
-from mlflow_hpo.data import Data, DataSpec, load_data, save_data, whole
+from mlflow_hpo.data import Data, DataSpec, load_data, save_data, streams, whole
 from mlflow_hpo.data.sources.values import raw_data_of
 from mlflow_hpo.data.split import folds
 from mlflow_hpo.data.streams import RawStreams
@@ -189,11 +190,113 @@ def test_what_needs_rows_in_memory_is_refused_by_name(given: Callable[..., Data]
         given(dataset(0), class_weight="balanced")
     with pytest.raises(ConfigError, match="streams are for Keras models, and this is an estimator"):
         SklearnObjective(keras).describe("svc", data)
-    with pytest.raises(ConfigError, match=r"final: the PyDatasets .* cannot be joined"):
-        whole(data)
-    joined = whole(given(FORMS["tf.data"]())).streams
-    assert joined is not None
-    assert sum(len(part) for part in joined["train"].parts()) == 2 * SIZE
+
+
+def weighted(seed: int) -> Any:
+    return tf.data.Dataset.from_tensor_slices((*rows(seed), np.full(SIZE, 2, "float32"))).batch(BATCH)
+
+
+class WeightedBatches(Batches):
+    def __getitem__(self, number: int) -> tuple[Any, ...]:  # type: ignore[override]
+        return (*super().__getitem__(number), np.full(BATCH, 2, "float32"))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [(dataset, dataset), (Batches, Batches), (weighted, dataset), (Batches, WeightedBatches)],
+    ids=["tf.data", "PyDataset", "weights", "weights of PyDatasets"],
+)
+def test_a_final_training_has_the_validation_rows_after_the_others(
+    pair: tuple[Callable[[int], Any], Callable[[int], Any]], given: Callable[..., Data], tmp_path: Path
+) -> None:
+    data = given((pair[0](0), pair[1](1)))
+    both = whole(data).streams
+    assert both is not None
+    assert "validation" not in both
+    apart = [part for stream in (data.streams or {}).values() for part in stream.parts()]
+    joined = list(both["train"].parts())
+    assert all(np.array_equal(one.x, other.x) for one, other in zip(joined, apart, strict=True))
+    weights = {weight for part in joined if part.weights is not None for weight in part.weights}
+    assert weights == ({1, 2} if pair[0] != pair[1] else set())
+    KerasObjective(Keywords(build)).train(unit(tmp_path / "unit", data=whole(data)))
+
+
+def test_streams_that_cannot_be_joined_are_refused_before_the_search(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"max_trials": 2, "workers": 0, "progress": False}
+    with pytest.raises(ConfigError, match=r"final: .* being of another kind: give final=false"):
+        tune(build, {"units": [4, 8]}, (dataset(0), Batches(1)), final=True, **options)
+    with pytest.raises(
+        ConfigError, match=r"one stream alone has no rows for val_accuracy: give \(train, val"
+    ):
+        tune(build, {"units": [4, 8]}, dataset(0), **options)
+    assert not MlflowClient(store).search_runs(["0"])
+
+
+def test_one_stream_alone_is_tuned_by_a_metric_of_its_training_rows(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_model, "END_SECONDS", 0)
+    options: dict[str, Any] = {"max_trials": 1, "max_epochs": 1, "workers": 0, "progress": False}
+    study = tune(build, {"units": [4, 8]}, dataset(0), metric="accuracy", **options)
+    assert 0 <= study.best_value <= 1
+
+
+def few(seed: int) -> Any:
+    return tf.data.Dataset.from_tensor_slices(rows(seed))
+
+
+def autoencoder() -> Any:
+    x, _ = rows(0)
+    return tf.data.Dataset.from_tensor_slices((x, x))
+
+
+ROWS_OR_BATCHES: list[tuple[Callable[[], Any], int | None]] = [
+    (autoencoder, 32),
+    (lambda: autoencoder().shuffle(9).map(lambda x, y: (x, y)).prefetch(1), 32),
+    (lambda: autoencoder().batch(BATCH, drop_remainder=True).cache(), BATCH),
+    (lambda: autoencoder().batch(BATCH).unbatch(), 32),
+    (lambda: autoencoder().padded_batch(BATCH).repeat(2).take(3), BATCH),
+    (lambda: tf.data.Dataset.from_tensors(rows(0)), SIZE),
+    (lambda: generated_of((4,), (4,)), None),
+    (lambda: generated_of((4,), ()), 32),
+    (lambda: generated_of((None, 4), (None,)), 1),
+]
+
+
+def generated_of(*shapes: tuple[int | None, ...]) -> Any:
+    def elements() -> Iterator[Any]:
+        for _ in range(SIZE):
+            yield tuple(np.ones([size or 1 for size in shape], "float32") for shape in shapes)
+
+    return tf.data.Dataset.from_generator(
+        elements, output_signature=tuple(tf.TensorSpec(shape, tf.float32) for shape in shapes)
+    )
+
+
+@pytest.mark.parametrize(("make", "batch"), ROWS_OR_BATCHES)
+def test_rows_are_told_from_batches(
+    make: Callable[[], Any], batch: int | None, given: Callable[..., Data]
+) -> None:
+    if batch is None:
+        with pytest.raises(DataError, match=r"is a row or a batch cannot be told: batch\(32\) rows"):
+            given(make)
+        return
+    for value in (make,) if "generated_of" in make.__code__.co_names else (make, make()):
+        streams = given(value, task="regression").streams
+        assert streams is not None
+        assert len(next(streams["train"].parts())) == batch
+
+
+def test_streams_with_other_rows_have_another_digest(given: Callable[..., Data]) -> None:
+    def shuffled(seed: int, noise: float = 0) -> Any:
+        added = dataset(seed).map(lambda x, y: (x + noise * tf.random.uniform(tf.shape(x)), y))
+        return added.shuffle(BATCH)
+
+    makers = (dataset, few, Batches, weighted, shuffled, lambda seed: shuffled(seed, 1))
+    digests = [[given(make(seed)).digest for seed in (0, 0, 1)] for make in makers]
+    assert all(same == again != other for same, again, other in digests)
 
 
 def generated() -> Any:
@@ -208,6 +311,12 @@ def generated() -> Any:
     ("value", "problem"),
     [
         (lambda: dataset(0).repeat(), r"gave a tf\.data\.Dataset without an end"),
+        (lambda: lambda: generated().repeat().prefetch(1), r"gave a tf\.data\.Dataset without an end"),
+        (lambda: dataset(0).repeat().filter(lambda x, y: True), r"gave a tf\.data\.Dataset without an end"),
+        (lambda: (dataset(0), dataset(0).repeat().filter(lambda x, y: True)), "without an end"),
+        (lambda: Batches(0, 10**18), "gave a PyDataset without an end: let it have as many batches"),
+        (lambda: Batches(0, None), "gave a PyDataset without an end"),  # type: ignore[arg-type]
+        (lambda: Batches(0, "x"), "does not say how many batches it has"),  # type: ignore[arg-type]
         (lambda: dataset(0).take(0), "its stream is empty"),
         (lambda: tf.data.Dataset.range(3), r"a stream gives pairs \(x, y\) or triples"),
         (lambda: (dataset(0), rows(1)), "expected"),
@@ -224,6 +333,27 @@ def test_what_is_no_stream_of_rows_is_refused(
         given(value())
     if value is generated:
         assert given(generated).rows == SIZE
+
+
+def test_a_stream_that_does_not_end_in_time_is_refused(
+    given: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "COUNT_SECONDS", 0.5)
+
+    def endless() -> Iterator[Any]:
+        while True:
+            yield rows(0)
+
+    signature = (tf.TensorSpec((None, 4), tf.float32), tf.TensorSpec((None,), tf.int64))
+
+    def make() -> Any:
+        return tf.data.Dataset.from_generator(endless, output_signature=signature)
+
+    for value in (make, lambda: (dataset(0), make())):
+        with pytest.raises(DataError, match=r"not ended after [\d,]+ rows in 0\.5 s: take\(\) as much as an"):
+            given(value)
+    length = tf.data.experimental.assert_cardinality(3)
+    assert given(lambda: make().take(3).apply(length)).rows == 3 * SIZE
 
 
 def test_an_augmented_stream_travels_too() -> None:

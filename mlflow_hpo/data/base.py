@@ -13,7 +13,7 @@ from mlflow_hpo.data.weights import training_weights
 from mlflow_hpo.user_code import data_title
 
 if TYPE_CHECKING:
-    from mlflow_hpo.data.streams import Stream
+    from mlflow_hpo.data.stream import Stream
 
 Array = NDArray[Any]
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
@@ -54,7 +54,7 @@ class DataSpec:
         class_weight: how much each class counts in training, see `class_weight_text`; or empty.
         read_options: of pandas, as a JSON object, for a table in a file; or empty.
         splits: the digest of the folds that Python gave (`splits.Splits`); or empty.
-        known: of a stream that was read already, the number of classes and of training rows.
+        known: of streams that were read already, their classes, training rows and digest (`streams.Counted`).
     """
 
     name: str
@@ -75,7 +75,7 @@ class DataSpec:
         """What begins a message about the data."""
         return data_title(self.name)
 
-    known: tuple[int, int] | None = None
+    known: tuple[int, int, str] | None = None
 
     @property
     def columns(self) -> dict[str, str]:

@@ -92,7 +92,9 @@ def load_data(spec: DataSpec) -> Data:
     raw = _kind(spec.name).source.load(spec)
     if isinstance(raw, RawStreams):
         data = streamed(spec, raw, shown_data(spec.name))
-        return replace(data, positive=_positive(spec.positive, tuple(map(str, range(data.classes)))))
+        return replace(
+            data, positive=_positive(spec.positive, data.labels or tuple(map(str, range(data.classes))))
+        )
     try:
         return _split(spec, raw)
     except DataError as error:

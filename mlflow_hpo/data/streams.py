@@ -1,215 +1,86 @@
-"""Rows that are read batch by batch, each time they are wanted: `tf.data.Dataset`s and Keras's `PyDataset`s.
+"""Data whose rows are read as streams. Their parts hold a few rows, from which shapes and types are told."""
 
-The parts of their `Data` hold a few rows, from which shapes and types are told. No framework is imported
-before a stream is read.
-"""
-
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
-from mlflow_hpo.data.base import CLASSIFICATION, REGRESSION, Data, DataSpec, Part
-from mlflow_hpo.data.structure import each, is_several, shape_of
-from mlflow_hpo.errors import ConfigError, DataError, HpoError, one_line
+from mlflow_hpo.data.base import CLASSIFICATION, REGRESSION, Data, DataSpec, Part, digest
+from mlflow_hpo.data.joining import joined
+from mlflow_hpo.data.stream import HEAD_ROWS, UNKNOWN, Stream, stream_of
+from mlflow_hpo.data.structure import is_several
+from mlflow_hpo.errors import ConfigError, DataError
 from mlflow_hpo.user_code import data_title
 
-HEAD_ROWS = 32  # that are looked at
-BATCH = 32  # rows, where a stream gives single ones
-ENDLESS, UNKNOWN = -1, -2  # cardinalities of a tf.data.Dataset
 PARTS = ("train", "validation", "test")
-KEEP_STATE = 1  # TensorFlow's number for: what is at random begins again where a graph is read
-EXPECTED = "pairs (x, y) or triples (x, y, weights)"
+COUNT_SECONDS = 300.0  # in which a stream of unknown length has to end
 
 
-@dataclass(frozen=True, eq=False)
-class Stream:
-    """A part's rows.
+@dataclass(frozen=True)
+class Counted:
+    """What is known of streams once the training rows were read.
 
     Attributes:
-        source: a tf.data.Dataset or a PyDataset.
-        name: of the data, for errors.
+        classes: how many, 0 for values.
+        rows: to train on.
+        digest: see `Data.digest`.
     """
 
-    source: Any
-    name: str
-
-    def __reduce__(self) -> Any:
-        """Pickles a tf.data.Dataset as its graph; a PyDataset as itself."""
-        if self.is_own:
-            return Stream, (self.source, self.name)
-        return _from_graph, (self._graph(), self.source.element_spec, self.name)
-
-    @property
-    def is_own(self) -> bool:
-        """Tells whether it is a PyDataset, whose batches are the user's."""
-        return not hasattr(self.source, "element_spec")
-
-    @cached_property
-    def batched(self) -> Any:
-        """The source, in batches: single rows have no first dimension that all their members share."""
-        if self.is_own:
-            return self.source
-        shapes = [spec.shape for spec in _leaves(self._elements) if spec.shape.rank is not None]
-        single = any(not len(shape) or shape[0] != shapes[0][0] for shape in shapes)
-        return self.source.batch(BATCH) if single else self.source
-
-    def fitted(self, batch: int | None = None) -> Any:
-        """Returns what `fit` takes.
-
-        Args:
-            batch: rows in a batch; None: as the stream has them.
-
-        Raises:
-            ConfigError: a PyDataset makes its own batches.
-        """
-        if batch is None:
-            return self.batched
-        if self.is_own:
-            raise ConfigError(
-                f"batch_size: {data_title(self.name)} is a PyDataset, which makes its own batches"
-            )
-        return self.batched.rebatch(batch)
-
-    def parts(self) -> Iterator[Part]:
-        """Yields the rows of each batch as arrays.
-
-        Raises:
-            DataError: they cannot be read, or are no pairs or triples.
-        """
-        batches = self._elements_read()
-        while True:
-            try:
-                element = next(batches, None)
-            except HpoError:
-                raise
-            except Exception as error:  # whatever the user's code raises
-                raise DataError(
-                    f"{data_title(self.name)}: its stream cannot be read: {one_line(error)}"
-                ) from error
-            if element is None:
-                return
-            if not isinstance(element, tuple | list) or len(element) not in (2, 3):
-                raise self._unexpected()
-            x, y, *weights = (_arrays(column) for column in element)
-            yield Part(x, y, *weights)
-
-    @cached_property
-    def head(self) -> Part:
-        """The first rows.
-
-        Raises:
-            DataError: there are none, or they cannot be read, never end or are words.
-        """
-        self._check_end()
-        first = next(self.parts(), None)
-        if first is None or not len(first):
-            raise DataError(f"{data_title(self.name)}: its stream is empty")
-        if not is_several(first.y) and first.y.dtype.kind in "OSU":
-            raise DataError(
-                f"{data_title(self.name)}: the y of a stream holds words: give classes by their numbers"
-            )
-        return first.rows(slice(HEAD_ROWS))
-
-    @property
-    def shape(self) -> str:
-        """Describes its elements and how many there are, the same in every process."""
-        head, columns = self.head, (self.head.x, self.head.y)
-        kinds = [each(lambda column: str(column.dtype), column) for column in columns]
-        length = self.source.num_batches if self.is_own else int(self.source.cardinality())
-        return repr((*map(shape_of, columns), *kinds, head.weights is None, length))
-
-    @property
-    def _elements(self) -> Any:
-        elements = self.source.element_spec
-        if not isinstance(elements, tuple) or len(elements) not in (2, 3):
-            raise self._unexpected()
-        return elements
-
-    def _elements_read(self) -> Iterator[Any]:
-        if not self.is_own:
-            yield from self.batched.as_numpy_iterator()
-            return
-        yield from (self.source[number] for number in range(self.source.num_batches))
-
-    def _check_end(self) -> None:
-        endless = (
-            self.source.num_batches is None if self.is_own else int(self.source.cardinality()) == ENDLESS
-        )
-        if endless:
-            kind = "PyDataset" if self.is_own else "tf.data.Dataset"
-            raise DataError(
-                f"{data_title(self.name)} gave a {kind} without an end: take() as much as an epoch has"
-            )
-
-    def _unexpected(self) -> DataError:
-        return DataError(f"{data_title(self.name)}: a stream gives {EXPECTED}")
-
-    def _graph(self) -> bytes:
-        import tensorflow as tf
-
-        graph: bytes = tf.raw_ops.DatasetToGraphV2(
-            input_dataset=tf.data.experimental.to_variant(self.source),
-            external_state_policy=KEEP_STATE,
-            strip_device_assignment=True,
-        ).numpy()
-        if b"PyFunc" in graph:
-            raise ConfigError(
-                "data: this tf.data.Dataset calls Python, as from_generator does, and cannot be sent to the "
-                "workers: give a function that makes it"
-            )
-        return graph
+    classes: int
+    rows: int
+    digest: str
 
 
 @dataclass(frozen=True)
 class RawStreams:
-    """The streams that a source brings, by part."""
+    """The streams that a source brings, by part.
+
+    Attributes:
+        labels: names of the classes, if the source knows them.
+        counted: what the source knows without reading the rows.
+    """
 
     source: str
     parts: dict[str, Stream]
-
-
-def is_stream(value: Any) -> bool:
-    """Tells whether it is a tf.data.Dataset or a PyDataset."""
-    is_tf = hasattr(value, "as_numpy_iterator") and hasattr(value, "cardinality")
-    return is_tf or any(c.__name__ == "PyDataset" for c in type(value).__mro__)
+    labels: tuple[str, ...] = ()
+    counted: Counted | None = None
 
 
 def raw_streams(values: list[Any], spec: DataSpec) -> RawStreams:
     """Names streams by their number: train, validation and test."""
-    streams = [Stream(value, spec.name) for value in values]
+    streams = [stream_of(value, spec.name) for value in values]
     return RawStreams(spec.name, dict(zip(PARTS, streams, strict=False)))
 
 
 def streamed(spec: DataSpec, raw: RawStreams, name: str) -> Data:
     """Returns data that are read as streams.
 
-    The training stream is read once, to count its rows and the classes, unless the spec has them.
+    The training stream is read once, to count its rows and the classes, unless spec or source know them.
 
     Raises:
         ConfigError: something is asked for that needs rows in memory.
         DataError: a stream cannot be read.
     """
-    _check(spec, name)
-    streams = {part: Stream(stream.source, name) for part, stream in raw.parts.items()}
+    if raw.counted is None:
+        _check(spec, name)
+    streams = {part: replace(stream, name=name) for part, stream in raw.parts.items()}
     heads = {part: stream.head for part, stream in streams.items()}
     nothing = heads["train"].rows(slice(0))
-    classes, rows = spec.known or _counted(streams["train"], spec.task)
-    text = repr([(part, stream.shape) for part, stream in streams.items()])
+    counted = raw.counted or (Counted(*spec.known) if spec.known else _count(streams, spec.task))
     return Data(
         name=name,
         source=raw.source,
-        digest=sha256(text.encode()).hexdigest()[:12],
-        classes=classes,
-        labels=(),
+        digest=counted.digest,
+        classes=counted.classes,
+        labels=raw.labels,
         train=heads["train"],
         validation=heads.get("validation", nothing),
         test=heads.get("test", nothing),
         streams=streams,
-        rows=rows,
+        rows=counted.rows,
     )
 
 
@@ -239,15 +110,11 @@ def joined_streams(data: Data) -> dict[str, Stream]:
     """Returns the streams with the validation rows after the training rows.
 
     Raises:
-        ConfigError: they are PyDatasets, which cannot be joined.
+        ConfigError: see `joined`.
     """
     streams = dict(data.streams or {})
-    train, held_out = streams["train"], streams.pop("validation", None)
-    if held_out is None:
-        return streams
-    if train.is_own or held_out.is_own:
-        raise ConfigError(f"final: the PyDatasets of {data.title} cannot be joined: give final=false")
-    return streams | {"train": Stream(train.batched.concatenate(held_out.batched), train.name)}
+    held_out = streams.pop("validation", None)
+    return streams if held_out is None else streams | {"train": joined(streams["train"], held_out)}
 
 
 def _check(spec: DataSpec, name: str) -> None:
@@ -259,42 +126,72 @@ def _check(spec: DataSpec, name: str) -> None:
         raise ConfigError(f"class-weight: is for arrays: let {data_title(name)} give (x, y, weights)")
 
 
-def _counted(stream: Stream, task: str) -> tuple[int, int]:
-    """Returns the number of classes, 0 for values, and of the rows."""
-    y, rows, most = stream.head.y, 0, -1
+def _count(streams: dict[str, Stream], task: str) -> Counted:
+    """Reads the training rows once; the others, too, if they may have no end."""
+    y, rows, of_class = streams["train"].head.y, 0, np.zeros(0, np.int64)
     one_hot = not is_several(y) and y.ndim == 2 and y.shape[1] > 1 and _is_one_hot(y)
     whole = not is_several(y) and y.dtype.kind in "biu" and (y.ndim == 1 or y.shape[1:] == (1,))
-    is_class = task != REGRESSION and (one_hot or whole or task == CLASSIFICATION)
-    if is_several(y):
-        is_class = False
-    for part in stream.parts():
+    is_class = task != REGRESSION and not is_several(y) and (one_hot or whole or task == CLASSIFICATION)
+    for part in _ending(streams["train"]):
         rows += len(part)
-        if is_class and not one_hot:
-            most = max(most, int(part.y.max()))
-    if not is_class:
-        return 0, rows
-    return (y.shape[1] if one_hot else max(most + 1, 2)), rows
+        if is_class:
+            of_class = _added(of_class, part.y.argmax(axis=1) if one_hot else part.y.ravel())
+    for stream in [*streams.values()][1:]:
+        if stream.length == UNKNOWN:
+            any(False for _ in _ending(stream))
+    classes = 0 if not is_class else y.shape[1] if one_hot else max(len(of_class), 2)
+    return Counted(classes, rows, _digest(streams, of_class))
+
+
+def _ending(stream: Stream) -> Iterator[Part]:
+    """Yields the parts of a stream, whose length may have to show within some time.
+
+    Raises:
+        DataError: it has not ended by then.
+    """
+    start, rows = time.monotonic(), 0
+    for part in stream.parts():
+        yield part
+        rows += len(part)
+        if stream.length == UNKNOWN and time.monotonic() - start > COUNT_SECONDS:
+            raise DataError(
+                f"{data_title(stream.name)}: its stream has not ended after {rows:,} rows in "
+                f"{COUNT_SECONDS:g} s: take() as much as an epoch has, or say how much that is with "
+                "tf.data.experimental.assert_cardinality"
+            )
+
+
+def _added(counts: Any, classes: Any) -> Any:
+    """Returns the number of rows of each class, with those of a batch."""
+    if classes.dtype.kind == "f" and not (classes == classes.astype(np.int64)).all():
+        raise DataError(
+            f"task: classification is for whole numbers, and y has {classes[classes % 1 != 0][0]:g}"
+        )
+    if classes.size and classes.min() < 0:
+        raise DataError(f"y has the class {int(classes.min())}: the classes of a stream are numbers from 0")
+    more = np.bincount(classes.astype(np.int64), minlength=len(counts))
+    more[: len(counts)] += counts
+    return more
+
+
+def _digest(streams: dict[str, Stream], of_class: Any) -> str:
+    """Returns `Data.digest`: of the shapes, the classes and, where they are not at random, the first rows."""
+    sha = sha256(repr([(part, stream.shape) for part, stream in streams.items()]).encode())
+    sha.update(np.asarray(of_class).tobytes())
+    for stream in streams.values():
+        first, again = (digest(_first_rows(stream)) for _ in range(2))
+        sha.update(first.encode() if first == again else b"")
+    return sha.hexdigest()[:12]
+
+
+def _first_rows(stream: Stream) -> Part:
+    """Returns as many rows as are looked at, of several batches if these are small."""
+    batches = stream.parts()
+    rows = next(batches)
+    while len(rows) < HEAD_ROWS and (more := next(batches, None)) is not None:
+        rows = rows.and_then(more)
+    return rows.rows(slice(HEAD_ROWS))
 
 
 def _is_one_hot(y: Any) -> bool:
     return bool((((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)).all())
-
-
-def _arrays(column: Any) -> Any:
-    """Returns tensors of any framework as arrays; a list of them as a tuple."""
-    return each(np.asarray, tuple(column) if isinstance(column, list) else column)
-
-
-def _leaves(column: Any) -> list[Any]:
-    if isinstance(column, dict):
-        column = list(column.values())
-    return (
-        [leaf for part in column for leaf in _leaves(part)] if isinstance(column, list | tuple) else [column]
-    )
-
-
-def _from_graph(graph: bytes, elements: Any, name: str) -> Stream:
-    import tensorflow as tf
-
-    variant = tf.raw_ops.DatasetFromGraph(graph_def=graph)
-    return Stream(tf.data.experimental.from_variant(variant, elements), name)

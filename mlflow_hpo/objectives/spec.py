@@ -17,6 +17,7 @@ class DataInfo:
         rows: to train on, of a stream; else 0.
         digest: of their content.
         validates: whether there are rows to validate on, or folds are to be cut.
+        apart: why streams cannot be joined for a final training; or empty.
     """
 
     task: str = ""
@@ -24,6 +25,7 @@ class DataInfo:
     rows: int = 0
     digest: str = ""
     validates: bool = True
+    apart: str = ""
 
 
 @dataclass(frozen=True)

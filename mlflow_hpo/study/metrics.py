@@ -137,6 +137,18 @@ def _check_known(name: str, reported: Collection[str] | None) -> None:
         raise SetupError(f"{unknown('metric', name, reported)}{_alike(name)}")
 
 
+def check_without_validation(asked: Collection[str], is_stream: bool) -> None:
+    """Raises ConfigError for data without validation rows, but for a stream whose metrics need none."""
+    if not is_stream:
+        raise ConfigError("part-column: no row is in the part validation: name one, or give folds")
+    for name in asked:
+        if reported_name(name).startswith("val_"):
+            raise ConfigError(
+                f"data: one stream alone has no rows for {name}: give (train, validation), as a tuple, or "
+                f"{name.removeprefix('val_')} as the metric, on the training rows"
+            )
+
+
 def _alike(name: str) -> str:
     """Returns what follows the metrics of a training, if one of scikit-learn's was meant; else nothing."""
     from mlflow_hpo.objectives.sklearn import scorers_like

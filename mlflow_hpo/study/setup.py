@@ -89,7 +89,7 @@ def plan(settings: Settings, given: Given, inspector: Inspector) -> StudyPlan:
         checks.check_room(info, len(first))
     spec = replace(source.spec, metric=info.metric, at_best=info.at_best)
     if data.rows:  # of a stream, which other workers need not count again
-        spec = replace(spec, data=replace(spec.data, known=(data.classes, data.rows)))
+        spec = replace(spec, data=replace(spec.data, known=(data.classes, data.rows, data.digest)))
     inspector.start(spec, info.worker_count)  # before the algorithm, whose libraries take long to import
     proposes = algorithm(settings.algorithm, settings.grid_points, settings.seed)
     if not asks:
@@ -143,10 +143,12 @@ def _filled_in(
     """
     if model.needs_data and not data.task:
         raise ConfigError(f"data: model {model.name!r} is trained on data: name a data set")
-    if not data.validates:
-        raise ConfigError("part-column: no row is in the part validation: name one, or give folds")
+    if settings.wants_final and data.apart:
+        raise ConfigError(data.apart)
     record, named = given.record, metrics.asked(settings)
     named = named or [(model.metric.get(data.task, FALLBACK_METRIC), settings.direction)]
+    if not data.validates:
+        metrics.check_without_validation([name for name, _ in named], is_stream=data.rows > 0)
     return StudyInfo(
         settings=settings,
         metrics=record.metrics if record else tuple(metrics.presumed_metric(*one) for one in named),

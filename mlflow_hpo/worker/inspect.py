@@ -37,8 +37,19 @@ def _data_info(data: Data | None, folds: int) -> DataInfo:
 
     if data is None:
         return DataInfo()
-    validates = folds > 1 or bool(data.streams) or len(data.validation) > 0
-    return DataInfo(data.task, data.classes, data.rows, data.digest, validates)
+    validates = folds > 1 or len(data.validation) > 0
+    return DataInfo(data.task, data.classes, data.rows, data.digest, validates, _apart(data))
+
+
+def _apart(data: Data) -> str:
+    from mlflow_hpo.data import whole
+    from mlflow_hpo.errors import ConfigError
+
+    try:
+        _ = whole(data) if data.streams else None
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 @user_errors("the model cannot be built with its baseline: ", SetupError)

@@ -6,7 +6,8 @@ from mlflow_hpo.data.base import DataSpec
 from mlflow_hpo.data.sources.base import RawData, RawRows, in_parts
 from mlflow_hpo.data.sources.tables import rows_of
 from mlflow_hpo.data.sources.tracked import unwrapped
-from mlflow_hpo.data.streams import RawStreams, is_stream, raw_streams
+from mlflow_hpo.data.stream import is_stream
+from mlflow_hpo.data.streams import RawStreams, raw_streams
 from mlflow_hpo.data.structure import each, is_table
 from mlflow_hpo.errors import ConfigError, DataError
 

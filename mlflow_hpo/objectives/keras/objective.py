@@ -85,7 +85,7 @@ class KerasObjective(Objective):
             answers = model(x)
             model.compute_loss(x=x, y=y, y_pred=answers)
             names = [*model.compute_metrics(x, y, answers)]
-            names += [f"val_{name}" for name in names]
+            names += [f"val_{name}" for name in names if len(rows.data.validation)]
         except Exception as error:
             raise _misfit(rows.data, error) from error
         is_sure = not self.builder.has_own_fit

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data import Data, Part
-from mlflow_hpo.data.streams import Stream, for_scores
+from mlflow_hpo.data.stream import Stream
+from mlflow_hpo.data.streams import for_scores
 from mlflow_hpo.data.structure import count, joined, taken
 from mlflow_hpo.objectives.scoring import Predictions, read_predictions
 from mlflow_hpo.objectives.sklearn import MetricScorer
