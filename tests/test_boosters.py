@@ -18,6 +18,7 @@ from mlflow_hpo import tune
 from mlflow_hpo.data import Data, DataSpec, load_data, whole
 from mlflow_hpo.data.preprocess import flattened
 from mlflow_hpo.errors import NotFiniteError
+from mlflow_hpo.metric import Metric
 from mlflow_hpo.objectives.sklearn import SklearnObjective, boosters
 from mlflow_hpo.study import first_model
 from mlflow_hpo.trial import Config
@@ -129,6 +130,32 @@ def test_its_own_early_stopping_ends_a_trial_between_rungs(data: Data, tmp_path:
     assert 3 < trial.reached < ROUNDS
     assert trial.ended_itself
     assert trial.reason == f"ended by itself at epoch {trial.reached} of 90"
+
+
+@pytest.mark.parametrize("estimator", STOPPING, ids=range(len(STOPPING)))
+def test_of_a_scheduler_s_rounds_the_best_ones_count(estimator: Any, data: Data, tmp_path: Path) -> None:
+    objective, metric = SklearnObjective(estimator, "auto"), Metric("val_accuracy", True)
+    trial = unit(tmp_path / "unit", 0, ROUNDS, data=data, metric=metric, max_epochs=ROUNDS)
+    objective.train(trial)
+    best = boosters.best_rounds(trial.reporter.model)  # type: ignore[attr-defined]
+    assert trial.best_epoch == best <= trial.reached - 3
+    final = unit(tmp_path / "final", 0, best, data=whole(data), max_epochs=ROUNDS)
+    objective.train(final)
+    assert boosters.rounds_asked(final.reporter.model) == best  # type: ignore[attr-defined]
+
+
+def test_the_final_training_of_a_study_boosts_the_best_rounds(
+    data: Data, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_model, "END_SECONDS", 0)
+    model = XGBClassifier(n_estimators=ROUNDS, early_stopping_rounds=3, n_jobs=1)
+    rows = (flattened(data).train.x, data.train.y)
+    options: dict[str, Any] = {"max_trials": 2, "scheduler": "asha", "algorithm": "random", "final": True}
+    study = tune(model, {"max_depth": [2, 3]}, rows, workers=0, progress=False, **options)
+    winner = study.best_trial
+    assert winner.best_epoch is not None
+    assert winner.best_epoch < winner.epochs
+    assert study.best_model().get_booster().num_boosted_rounds() == winner.best_epoch
 
 
 def test_a_config_may_ask_for_fewer_rounds_than_a_scheduler_would_give(data: Data, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from processes import WAIT, answer, leave
 
 from mlflow_hpo.errors import ConfigError, HpoError, StudyError
 from mlflow_hpo.execution.executor import Executor, WorkerLost, answered
+from mlflow_hpo.execution.leftovers import MARKS, marked
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.serial import SerialExecutor
 from mlflow_hpo.worker.startup import user_errors
@@ -192,3 +193,25 @@ def test_nothing_heavy_is_imported_to_run_units() -> None:
     code = f"import sys\nfrom mlflow_hpo.execution import {modules}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "pandas", "mlflow", "tensorflow", "pydantic"} & set(done.stdout.split())
+
+
+def test_threads_that_mark_at_a_time_leave_the_mark_to_the_last() -> None:
+    inside, goes = threading.Event(), threading.Event()
+
+    def mark() -> None:
+        with marked():
+            inside.set()
+            goes.wait(WAIT)
+
+    thread = threading.Thread(target=mark)
+    with marked():
+        thread.start()
+        inside.wait(WAIT)
+    assert MARKS in os.environ
+    goes.set()
+    thread.join()
+    with marked():
+        value = os.environ[MARKS]
+        with marked():
+            assert os.environ[MARKS] == value
+        assert os.environ[MARKS] == value

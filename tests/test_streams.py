@@ -197,7 +197,7 @@ def weighted(seed: int) -> Any:
 
 
 class WeightedBatches(Batches):
-    def __getitem__(self, number: int) -> tuple[Any, ...]:  # type: ignore[override]
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
         return (*super().__getitem__(number), np.full(BATCH, 2, "float32"))
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -41,14 +42,22 @@ def with_mark(mark: str) -> str:
 
 @contextmanager
 def marked() -> Iterator[None]:
-    """Gives what this process starts its mark for a while, and sees to it that all of that ends with it."""
-    before = os.environ.get(MARKS)
-    os.environ[MARKS] = with_mark(_guard(os.getpid()))
+    """Gives what this process starts its mark for a while, and sees to it that all of that ends with it.
+
+    Several threads may do so at a time: the last one takes the mark back.
+    """
+    with _marking:
+        _before.append(os.environ.get(MARKS))
+        if len(_before) == 1:
+            os.environ[MARKS] = with_mark(_guard(os.getpid()))
     try:
         yield
     finally:
-        os.environ.pop(MARKS, None)  # what ran here may have taken it away
-        os.environ.update({} if before is None else {MARKS: before})
+        with _marking:
+            before = _before.pop()
+            if not _before:
+                os.environ.pop(MARKS, None)  # what ran here may have taken it away
+                os.environ.update({} if before is None else {MARKS: before})
 
 
 @cache
@@ -70,6 +79,8 @@ def _guard(pid: int) -> str:
     return mark
 
 
+_marking = threading.Lock()
+_before: list[str | None] = []  # one for each thread that marks; the first: what the variable was
 _guards: list[subprocess.Popen[bytes]] = []  # their standard input is closed when this process ends
 
 

@@ -122,6 +122,7 @@ class SklearnObjective(Objective):
                 break
         keep(trial, estimator, continues)
         estimator = best.of(estimator)
+        resource.note_best(estimator, trial)
         log(trial, estimator, inputs, self.packages)
         trial.log_cost(estimator.predict, inputs.data.train.x)
 

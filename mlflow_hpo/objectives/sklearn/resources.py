@@ -35,6 +35,9 @@ class Resource(Protocol):
     def advance(self, estimator: Any, data: Data, trial: Handle, epoch: int) -> tuple[Any, int]:
         """Trains to an epoch; returns the estimator, and the epoch where its training ended."""
 
+    def note_best(self, estimator: Any, trial: Handle) -> None:
+        """Notes the epoch whose model a trained estimator predicts with, if that is not its last."""
+
 
 class Once(Resource):
     """Fits all rows, whatever the epoch."""
@@ -56,6 +59,10 @@ class Once(Resource):
         self.set_budget(estimator, epoch)
         boosters.fit(estimator, data, seed=trial.seed)
         return estimator, epoch
+
+    @override
+    def note_best(self, estimator: Any, trial: Handle) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,14 @@ class Rounds(Param):
             }
             trial.reporter.on_report(done + number + 1, {n: v for n, v in values.items() if n not in OURS})
         return new, done + boosters.rounds_boosted(new, epoch - done)
+
+    @override
+    def note_best(self, estimator: Any, trial: Handle) -> None:
+        """Notes the best round of a booster that watches for it: a final training boosts no more."""
+        metric, reached = trial.context.metric, trial.reached
+        if metric is not None and trial.best_epoch is None and boosters.stops_early(estimator):
+            loss = metric.loss(trial.progress.value(metric.name, reached))
+            trial.progress.best = (min(boosters.best_rounds(estimator), reached), loss)
 
 
 def resource_of(name: str, estimator: Any) -> Resource:
