@@ -144,20 +144,6 @@ def test_of_a_scheduler_s_rounds_the_best_ones_count(estimator: Any, data: Data,
     assert boosters.rounds_asked(final.reporter.model) == best  # type: ignore[attr-defined]
 
 
-def test_the_final_training_of_a_study_boosts_the_best_rounds(
-    data: Data, store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(first_model, "END_SECONDS", 0)
-    model = XGBClassifier(n_estimators=ROUNDS, early_stopping_rounds=3, n_jobs=1)
-    rows = (flattened(data).train.x, data.train.y)
-    options: dict[str, Any] = {"max_trials": 2, "scheduler": "asha", "algorithm": "random", "final": True}
-    study = tune(model, {"max_depth": [2, 3]}, rows, workers=0, progress=False, **options)
-    winner = study.best_trial
-    assert winner.best_epoch is not None
-    assert winner.best_epoch < winner.epochs
-    assert study.best_model().get_booster().num_boosted_rounds() == winner.best_epoch
-
-
 def test_a_config_may_ask_for_fewer_rounds_than_a_scheduler_would_give(data: Data, tmp_path: Path) -> None:
     config = {"n_estimators": 5}
     trial = unit(tmp_path / "unit", 0, 9, data=data, config=config, max_epochs=9)
