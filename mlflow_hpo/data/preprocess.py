@@ -20,7 +20,8 @@ class ModelInputs:
     Attributes:
         data: arrays, or raw columns if the model does its own preprocessing. None: it needs no data.
         raw: the data as they were loaded.
-        transformer: makes `data` of `raw`, fitted on the training part; None if `raw` was not a table.
+        transformer: makes `data` of `raw`, fitted on the training part; of several inputs a dict with one for
+            each; None if `raw` was not a table.
     """
 
     data: Data | None
@@ -45,7 +46,7 @@ def model_inputs(data: Data | None, preprocess: str) -> ModelInputs:
         return ModelInputs(arrays, data, transformer)
     if reason := needs_preprocessing(data):
         raise SetupError(f"{data.title} cannot be trained on as they are: {reason}; give preprocess: auto")
-    return ModelInputs(_as_arrays(data), data)
+    return as_they_are(data)
 
 
 def needs_preprocessing(data: Data) -> str:
@@ -94,6 +95,55 @@ def _transformed(part: Part, transformer: Any, width: int) -> Part:
 
 
 @lru_cache(maxsize=2)
+def as_columns(data: Data, names: tuple[str, ...]) -> ModelInputs:
+    """Turns columns of a table into arrays of shape (rows, 1): several inputs, or the only one.
+
+    Raises:
+        SetupError: a column holds neither numbers nor strings, or strings are missing.
+    """
+    from sklearn.preprocessing import FunctionTransformer
+
+    kinds = {name: _kind(data, name) for name in names}
+    made = {
+        name: FunctionTransformer(np.asarray, kw_args={"dtype": kind}).fit(data.train.x[[name]])
+        for name, kind in kinds.items()
+    }
+    transformer = made if len(made) > 1 else made[names[0]]
+
+    def arrays(part: Part) -> Part:
+        columns = {name: one.transform(part.x[[name]]) for name, one in made.items()}
+        return replace(part, x=columns if len(columns) > 1 else columns[names[0]])
+
+    return ModelInputs(data.mapped(arrays), data, transformer)
+
+
+def _kind(data: Data, name: str) -> Any:
+    """Returns the type of the array that a column becomes."""
+    from pandas.api.types import infer_dtype, is_integer_dtype, is_numeric_dtype
+
+    columns = [part.x[name] for part in (data.train, data.validation, data.test)]
+    missing = sum(int(column.isna().sum()) for column in columns)
+    if all(is_numeric_dtype(column) for column in columns):
+        whole = not missing and all(is_integer_dtype(column) for column in columns)
+        return np.int64 if whole else np.float32
+    if any(infer_dtype(column, skipna=True) not in ("string", "empty") for column in columns):
+        raise SetupError(f"column {name!r} of {data.title} holds neither numbers nor strings: make one of it")
+    if missing:
+        raise SetupError(f"column {name!r} has {missing} missing values: fill them, or leave the rows out")
+    return object
+
+
+@lru_cache(maxsize=2)
+def as_they_are(data: Data) -> ModelInputs:
+    """Turns a table of numbers into an array."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    transformer = FunctionTransformer(np.asarray, kw_args={"dtype": np.float32}).fit(data.train.x)
+    arrays = data.mapped(lambda part: replace(part, x=np.asarray(part.x, np.float32)))
+    return ModelInputs(arrays, data, transformer)
+
+
+@lru_cache(maxsize=2)
 def as_strings(data: Data, complete: bool) -> ModelInputs:
     """Turns a table of one column into a Series, as what makes features of text takes it.
 
@@ -124,11 +174,6 @@ def is_column_of_strings(data: Data) -> bool:
 
     one = data.is_table and len(data.train.x.columns) == 1
     return one and infer_dtype(data.train.x.iloc[:, 0], skipna=True) == "string"
-
-
-@lru_cache(maxsize=2)
-def _as_arrays(data: Data) -> Data:
-    return data.mapped(lambda part: replace(part, x=np.asarray(part.x, np.float32)))
 
 
 @lru_cache(maxsize=4)

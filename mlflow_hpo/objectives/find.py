@@ -13,7 +13,7 @@ from mlflow_hpo.objectives.function import KEYWORD_FORM, FunctionObjective, form
 from mlflow_hpo.objectives.keras import BuiltIn, KerasObjective, Keywords, Tuner, is_filled, is_hypermodel
 from mlflow_hpo.objectives.keras.callbacks import Callbacks
 from mlflow_hpo.objectives.keras.tuner_estimator import HyperEstimator, is_keras_code
-from mlflow_hpo.objectives.keras.wrapped import is_wrapper, unwrapped
+from mlflow_hpo.objectives.keras.wrapped import Wrapped, is_wrapper, unwrapped
 from mlflow_hpo.objectives.sklearn import MetricScorer, SklearnObjective, is_estimator
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.user_code import load_code, load_reference, shown_name
@@ -55,8 +55,12 @@ def _single(spec: ObjectiveSpec) -> Objective:
     if kind == "estimator":
         return SklearnObjective(target, spec.resource, spec.preprocess, metric, scorer, spec.others)
     if kind == "keras":
-        callbacks = Callbacks(spec.callbacks, spec.callbacks_code)
-        return KerasObjective(target, spec.preprocess, MetricScorer(metric, scorer, spec.others), callbacks)
+        of_model, class_weight = (
+            (target.given, target.class_weight) if isinstance(target, Wrapped) else ((), "")
+        )
+        callbacks = Callbacks(spec.callbacks, spec.callbacks_code, of_model)
+        scores = MetricScorer(metric, scorer, spec.others)
+        return KerasObjective(target, spec.preprocess, scores, callbacks, class_weight)
     if scorer is not None:
         raise ConfigError(
             f"metric: a scorer is for models, and {shown_name(spec.model)!r} is a function: name a metric"
@@ -77,7 +81,7 @@ def _classified(model: str, code: str) -> tuple[str, Any]:
     if is_hypermodel(target):
         return _classified_hypermodel(target)
     if is_wrapper(target):
-        return "keras", Keywords(unwrapped(target))
+        return "keras", unwrapped(target)
     if is_estimator(target):
         return "estimator", target
     if not callable(target) or inspect.isclass(target):

@@ -83,7 +83,7 @@ def _task(study: Study) -> str:
     each = info.settings.scheduler == "none" and (study.trains_each or info.settings.max_epochs)
     epochs = f", {info.max_epochs} epochs" + (" each" if each else " at most")
     return (
-        f"{info.max_trials} trials of {info.model}{f' on {info.data}' if info.data else ''}, "
+        f"{info.max_trials} trial{'' if info.max_trials == 1 else 's'} of {info.model}{f' on {info.data}' if info.data else ''}, "
         f"{info.settings.algorithm}{epochs if info.max_epochs > 1 else ''}, "
         f"{_where(info)}"
     )

@@ -121,13 +121,16 @@ class Keywords(Builder):
 
     @override
     def fit(self, model: Any, config: Config, fit: Fit, rows: Mapping[str, Any]) -> Any:
-        default = keyword_defaults(self.function).get(BATCH_SIZE, train_defaults()[BATCH_SIZE])
         given = {EPOCHS: config[EPOCHS]} if EPOCHS in config and not self._takes(EPOCHS) else {}
-        return fit(**rows, batch_size=config.get(BATCH_SIZE, default), **given)
+        return fit(**rows, batch_size=self._batch(config), **given)
 
     @override
     def callbacks(self, config: Config, max_epochs: int) -> list[Any]:
         return []
+
+    def _batch(self, config: Config) -> Any:
+        default = keyword_defaults(self.function).get(BATCH_SIZE, train_defaults()[BATCH_SIZE])
+        return config.get(BATCH_SIZE, default)
 
     @cached_property
     def _parameters(self) -> Mapping[str, inspect.Parameter]:

@@ -25,10 +25,12 @@ class Callbacks:
     Attributes:
         reference: names a list of them, or a function that returns one; empty: there are none.
         code: the digest of what was given from Python instead (`user_code.load_code`); or empty.
+        of_model: those that the model brings itself.
     """
 
     reference: str = ""
     code: str = ""
+    of_model: tuple[Any, ...] = ()
 
     def made(self, trial: Handle) -> list[Any]:
         """Returns new callbacks for a training, whose files lie in folders of its own.
@@ -36,17 +38,20 @@ class Callbacks:
         Raises:
             SetupError: they are no Keras callbacks, or one of them would interfere with the study.
         """
+        callbacks = [*deepcopy(self.of_model), *self._of_study()]
+        for callback in callbacks:
+            _check(callback)
+            _separate(callback, trial)
+        return callbacks
+
+    def _of_study(self) -> list[Any]:
         if not self.reference:
             return []
         target = (
             load_code(self.code, "callbacks") if self.code else load_reference(self.reference, "callbacks")
         )
         made = target() if callable(target) else deepcopy(target)
-        callbacks = [*made] if isinstance(made, list | tuple) else [made]
-        for callback in callbacks:
-            _check(callback)
-            _separate(callback, trial)
-        return callbacks
+        return [*made] if isinstance(made, list | tuple) else [made]
 
 
 NO_CALLBACKS = Callbacks()

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from typing_extensions import override
 
 from mlflow_hpo.data import Data
-from mlflow_hpo.data.preprocess import model_inputs
+from mlflow_hpo.data.preprocess import ModelInputs
 from mlflow_hpo.data.streams import in_memory
 from mlflow_hpo.data.structure import taken
-from mlflow_hpo.errors import SetupError, main_line
+from mlflow_hpo.data.weights import check_class_weight
+from mlflow_hpo.errors import ConfigError, SetupError, main_line
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
@@ -28,6 +30,7 @@ from mlflow_hpo.objectives.keras.held import (
     prepared,
     with_weights,
 )
+from mlflow_hpo.objectives.keras.inputs import inputs_for
 from mlflow_hpo.objectives.keras.rehearsal import FEW_ROWS, short_fit
 from mlflow_hpo.objectives.keras.rows import batches, targets
 from mlflow_hpo.objectives.keras.save import log, weights_of
@@ -47,12 +50,14 @@ class KerasObjective(Objective):
         preprocess: `auto`: tables are preprocessed, as part of the model; `none`: they are taken as they are.
         scorer: computes the study's metric where that is a scorer that training does not report.
         callbacks: those that the study was given.
+        class_weight: of the model itself, see `class_weight_text`; it counts if the study has none.
     """
 
     builder: Builder
     preprocess: str = "auto"
     scorer: MetricScorer = NO_SCORER
     callbacks: Callbacks = NO_CALLBACKS
+    class_weight: str = ""
     packages: tuple[str, ...] = ("tensorflow", "keras", "numpy")
 
     @override
@@ -72,7 +77,7 @@ class KerasObjective(Objective):
     def dry_run(self, trial: Handle) -> tuple[str, ...] | None:
         """Runs one forward pass, which traces nothing."""
         self.callbacks.made(trial)
-        rows = model_inputs(trial.data, self.preprocess)
+        rows = self._inputs(trial)
         model = built(self.builder, trial, rows)
         if rows.data is None:
             return None
@@ -98,7 +103,7 @@ class KerasObjective(Objective):
 
     @override
     def train(self, trial: Handle) -> None:
-        rows = model_inputs(trial.data, self.preprocess)
+        rows = self._inputs(trial)
         model, counted = prepared(self.builder, trial, rows)
         is_own, callbacks = self.builder.has_own_fit, self.builder.callbacks(trial.config, trial.max_epochs)
         given = self.callbacks.made(trial)
@@ -124,10 +129,16 @@ class KerasObjective(Objective):
         Args:
             example: rows that it takes, if the study has no data that tell.
         """
-        model = assembled(self.builder, trial, model_inputs(trial.data, self.preprocess))
+        model = assembled(self.builder, trial, self._inputs(trial))
         if example is not None:
             make_weights(model, example)
         return with_weights(model, weights_of(trial.checkpoint))
+
+    def _inputs(self, trial: Handle) -> ModelInputs:
+        rows = inputs_for(self.builder, trial.config, trial.data, self.preprocess)
+        if rows.data is None or not self.class_weight or rows.data.class_weight:
+            return rows
+        return replace(rows, data=weighted(rows.data, self.class_weight))
 
     @override
     def evaluate(self, load: Callable[[str], Any], data: Data) -> dict[str, float]:
@@ -139,6 +150,20 @@ class KerasObjective(Objective):
             return scores(read_predictions(load("pyfunc").predict(part.x), data, part), data, part)
         rows = batches(part.x, targets(model, data, part), part.weights)
         return scalars(model.evaluate(rows, verbose=0, return_dict=True))
+
+
+@lru_cache(maxsize=8)
+def weighted(data: Data, class_weight: str) -> Data:
+    """Returns data whose classes count as a model says; the last results are kept, as are their tensors.
+
+    Raises:
+        DataError: there are no such classes.
+        ConfigError: the rows are streams.
+    """
+    if data.streams:
+        raise ConfigError(f"class-weight: is for arrays: let {data.title} give (x, y, weights)")
+    check_class_weight(class_weight, data.labels or tuple(map(str, range(data.classes))))
+    return replace(data, class_weight=class_weight)
 
 
 def _has_own_steps(model: Any) -> bool:

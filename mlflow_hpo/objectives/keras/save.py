@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from mlflow_hpo.data.preprocess import ModelInputs
-from mlflow_hpo.data.structure import count, each, is_several
+from mlflow_hpo.data.structure import count, each, is_several, taken
 from mlflow_hpo.hardware import versions
 from mlflow_hpo.objectives.handle import Handle
-from mlflow_hpo.objectives.keras.held import FILE, symbols
+from mlflow_hpo.objectives.keras.held import FILE, dtype_of, symbols
+from mlflow_hpo.objectives.keras.inputs import input_names
 from mlflow_hpo.objectives.keras.portable import can_be_compiled, can_be_loaded, uncompiled
 from mlflow_hpo.objectives.keras.rows import first_rows
 
@@ -36,7 +37,7 @@ def log(trial: Handle, model: Any, rows: ModelInputs, trained_on: Any = None) ->
         return
     example = _example(model, rows, trained_on)
     answers = None if example is None else _answers(model, example)
-    inputs = _by_name(example, _input_names(model), "input")
+    inputs = _by_name(example, input_names(model), "input")
     described = {} if example is None else {"inputs": inputs, "outputs": answers}
     if isinstance(inputs, dict) or isinstance(answers, dict):
         described["loader"] = SERVING
@@ -66,7 +67,7 @@ def _log_with_table(trial: Handle, model: Any, rows: ModelInputs) -> None:
 
     assert rows.raw is not None
     assert rows.data is not None
-    example = rows.data.train.x[:EXAMPLE_ROWS]
+    example = taken(rows.data.train.x, slice(EXAMPLE_ROWS))
     with TemporaryDirectory() as folder:
         files = {
             "model": _saved(model, example, Path(folder)),
@@ -94,8 +95,17 @@ def _saved(model: Any, example: Any, folder: Path) -> Path:
             model.save(folder / "model.keras")
         return folder / "model.keras"
     with redirect_stdout(StringIO()):
-        served.export(folder / "model", verbose=False)
+        served.export(folder / "model", verbose=False, input_signature=_signature(example))
     return folder / "model"
+
+
+def _signature(example: Any) -> list[Any]:
+    """Returns the shapes and types of the inputs, one by one: Keras may take all for numbers."""
+    import keras
+
+    specs = list[Any]()
+    each(lambda x: specs.append(keras.InputSpec(shape=(None, *x.shape[1:]), dtype=dtype_of(x))), example)
+    return specs
 
 
 def _as_served(model: Any, example: Any) -> Any:
@@ -153,15 +163,6 @@ def _by_name(values: Any, names: Sequence[str], word: str) -> Any:
     return dict(zip(names, values, strict=True))
 
 
-def _input_names(model: Any) -> list[str]:
-    """Returns what a functional model, once it is loaded, calls its inputs: as their layers."""
-    import keras
-
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)]
-    names = {id(layer.output): layer.name for layer in layers}
-    return [names[id(tensor)] for tensor in getattr(model, "inputs", None) or [] if id(tensor) in names]
-
-
 def _classes(rows: ModelInputs) -> dict[str, Any] | None:
     """Returns the names of the classes, which are the columns of the predictions, if they have names."""
     return {CLASS_NAMES: list(rows.raw.labels)} if rows.raw and rows.raw.labels else None
@@ -172,7 +173,7 @@ def _answers(model: Any, example: Any) -> Any:
     shape = getattr(model, "output_shape", None)
     if isinstance(shape, tuple):
         return np.zeros((count(example), *shape[1:]), np.float32)
-    return _by_name(model.predict(example, verbose=0), getattr(model, "output_names", []), "output")
+    return _by_name(model.predict_on_batch(example), getattr(model, "output_names", []), "output")
 
 
 def _requirements(*more: str) -> list[str]:

@@ -26,7 +26,7 @@ class RawRows(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         """Predictions for a DataFrame of raw rows; those of several outputs by their names."""
-        return _arrays(self.answer(self.preprocess.transform(model_input)), self.outputs)
+        return _arrays(self.answer(_prepared(self.preprocess, model_input)), self.outputs)
 
 
 class Several:
@@ -68,16 +68,30 @@ def _arrays(answers: Any, names: list[str]) -> Any:
     return np.asarray(answers)
 
 
+def _prepared(preprocess: Any, table: pd.DataFrame) -> Any:
+    """Returns rows as the model takes them; where each column is an input, a transformer is kept for each."""
+    if not isinstance(preprocess, dict):
+        return _tensor(preprocess.transform(table))
+    return {name: _tensor(one.transform(table[[name]])) for name, one in preprocess.items()}
+
+
 def _loaded(path: str) -> Callable[[Any], Any]:
     if Path(path).is_dir():
         import tensorflow as tf
 
         graph = tf.saved_model.load(path)
-        return lambda rows: graph.serve(tf.constant(rows, tf.float32))
+        return lambda rows: graph.serve(*(rows.values() if isinstance(rows, dict) else [rows]))
     import keras
 
     model = keras.saving.load_model(path)
     return lambda rows: model.predict(rows, verbose=0)
+
+
+def _tensor(rows: Any) -> Any:
+    """Returns an array as the model takes it; Keras makes no tensors of strings."""
+    import tensorflow as tf
+
+    return tf.constant(rows, tf.float32 if rows.dtype.kind == "f" else None)
 
 
 mlflow.models.set_model(RawRows())
