@@ -23,7 +23,14 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 PLACES = {  # library -> the only modules that may import it
     "hyperopt": {"space", "algorithms"},
     "mlflow": {"store", "registry", "objectives/keras/served_keras", "projects", "plugin"},
-    "tensorflow": {"objectives/keras", "models", "data/joining", "data/steps", "data/stream"},
+    "tensorflow": {
+        "objectives/keras",
+        "models",
+        "data/joining",
+        "data/sources/images",
+        "data/steps",
+        "data/stream",
+    },
     "keras": {"objectives/keras", "models", "data"},
     "pebble": {"execution/local"},
     "keras_tuner": {"objectives/keras/tuner", "objectives/keras/tuner_space"},

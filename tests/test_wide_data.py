@@ -145,6 +145,11 @@ class TestWeights:
         [
             (Y, '{"2": 3}', "class-weight: '2' is no class: they are 0, 1"),
             (X[:, 0], "balanced", "class-weight: balanced is for classes, and there are values"),
+            (
+                np.stack([Y, Y], axis=1),
+                "balanced",
+                "class-weight: balanced is for one target, and there are several",
+            ),
         ],
     )
     def test_a_class_that_is_not_there_is_named(

@@ -136,7 +136,7 @@ def _split(spec: DataSpec, raw: RawData) -> Data:
     task = raw.task if spec.task == AUTO else spec.task
     parts, labels, classes = cleaned(raw, task)
     names = labels or tuple(map(str, range(classes)))
-    check_class_weight(spec.class_weight, names)
+    check_class_weight(spec.class_weight, names, parts["train"].y)
     (train, validation, test), cuts = in_parts(spec, parts, raw.train.part, labels)
     return Data(
         name=shown_data(spec.name),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_hpo.data.structure import is_several
 from mlflow_hpo.errors import DataError
 
 BALANCED = "balanced"  # each class counts as much as any other, whatever its rows
@@ -55,10 +56,19 @@ def training_weights(text: str, y: Any, weights: Any, classes: Sequence[str]) ->
     return of_rows if weights is None else of_rows * weights
 
 
-def check_class_weight(text: str, classes: Sequence[str]) -> None:
-    """Raises DataError if there are no classes, or none of a name."""
+def check_class_weight(text: str, classes: Sequence[str], y: Any) -> None:
+    """Raises DataError if there are no classes, or none of a name.
+
+    Args:
+        y: the targets.
+    """
     if text and not classes:
-        raise DataError(f"class-weight: {text} is for classes, and there are values")
+        several = is_several(y) or y.ndim > 1
+        raise DataError(
+            f"class-weight: {text} is for one target, and there are several: give (x, y, weights)"
+            if several
+            else f"class-weight: {text} is for classes, and there are values"
+        )
     named = {} if text in ("", BALANCED) else json.loads(text)
     if strange := [name for name in named if name not in classes]:
         raise DataError(f"class-weight: {strange[0]!r} is no class: they are {', '.join(classes)}")

@@ -82,8 +82,9 @@ def _task(study: Study) -> str:
     info = study.info
     each = info.settings.scheduler == "none" and (study.trains_each or info.settings.max_epochs)
     epochs = f", {info.max_epochs} epochs" + (" each" if each else " at most")
+    trials = f"{info.max_trials} trial" + ("" if info.max_trials == 1 else "s")
     return (
-        f"{info.max_trials} trial{'' if info.max_trials == 1 else 's'} of {info.model}{f' on {info.data}' if info.data else ''}, "
+        f"{trials} of {info.model}{f' on {info.data}' if info.data else ''}, "
         f"{info.settings.algorithm}{epochs if info.max_epochs > 1 else ''}, "
         f"{_where(info)}"
     )

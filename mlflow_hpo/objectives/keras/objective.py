@@ -162,7 +162,7 @@ def weighted(data: Data, class_weight: str) -> Data:
     """
     if data.streams:
         raise ConfigError(f"class-weight: is for arrays: let {data.title} give (x, y, weights)")
-    check_class_weight(class_weight, data.labels or tuple(map(str, range(data.classes))))
+    check_class_weight(class_weight, data.labels or tuple(map(str, range(data.classes))), data.train.y)
     return replace(data, class_weight=class_weight)
 
 
