@@ -6,6 +6,7 @@ import numpy as np
 
 from mlflow_hpo.data.base import Array, Part
 from mlflow_hpo.data.numbers import as_array, as_floats, as_weights
+from mlflow_hpo.data.odd_columns import dense, plain_columns
 from mlflow_hpo.data.roles import as_groups, as_times
 from mlflow_hpo.data.sources.base import RawData, RawRows
 from mlflow_hpo.data.structure import count, each, is_several, is_table, members, names
@@ -82,6 +83,7 @@ def _one_input(x: Any, part: str) -> Any:
         x = x.to_frame(TEXT if x.name is None else x.name)
     elif is_text(x):
         x = _column(x)
+    x = dense(x, part)
     return _table(x, part) if is_table(x) else _array(x, part)
 
 
@@ -107,7 +109,7 @@ def _array_of_several(x: Any, part: str) -> Any:
     from pandas.api.types import is_numeric_dtype
 
     if not is_table(x):
-        return _array(x, part, strings=True)
+        return _array(dense(x, part), part, strings=True)
     for name, kind in x.dtypes.items():
         if not is_numeric_dtype(kind):
             raise DataError(
@@ -118,7 +120,7 @@ def _array_of_several(x: Any, part: str) -> Any:
 
 
 def _table(x: Any, part: str) -> Any:
-    x = x.rename(columns=str).reset_index(drop=True)
+    x = plain_columns(x, part)
     if not len(x.columns):
         raise DataError(f"{part} part: there is no column beside the target")
     for name in x.columns[x.columns.duplicated()]:

@@ -36,7 +36,7 @@ def _as_array(y: Any, part: str, task: str) -> Array:
     if array.ndim > 1 and array.dtype.kind not in "biuf":
         raise DataError(
             f"{part} part: y has shape {array.shape} and holds no numbers: "
-            "expected one value for each row, or numbers"
+            "expected one value for each row, or numbers (scikit-learn's OrdinalEncoder makes some)"
         )
     _check_complete(array, part)
     return array if array.ndim == 1 else as_floats(array)

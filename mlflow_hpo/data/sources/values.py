@@ -28,6 +28,8 @@ def raw_data_of(value: Any, spec: DataSpec) -> RawData | RawStreams:
     value, spec = unwrapped(value, spec)
     if hasattr(value, "to_pandas"):
         value = value.to_pandas()
+    if isinstance(value, dict) and {"data", "target"} <= {*value}:  # a Bunch, as scikit-learn's loaders give
+        value = value["data"], value["target"]
     if is_table(value):
         return RawData(spec.name, rows_of(value, spec))
     for option, name in spec.columns.items():
