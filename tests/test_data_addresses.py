@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,10 @@ def test_data_sets_of_mlflows_are_their_rows_or_their_source(run: Any, tmp_path:
         ("mlflow-artifacts:/table.csv", "cannot be fetched: When an mlflow-artifacts URI was supplied"),
         ("nowhere://bucket/table.csv", "cannot be fetched: Could not find a registered artifact repository"),
         ("{web}/none.csv", "cannot be fetched: 404 Client Error"),
+        pytest.param(
+            *("s3://bucket/table.csv", "cannot be fetched without boto3: pip install boto3"),
+            marks=pytest.mark.skipif(find_spec("boto3") is not None, reason="boto3 is here"),
+        ),
     ],
 )
 def test_what_cannot_be_fetched_is_one_line(run: Any, web: str, address: str, problem: str) -> None:

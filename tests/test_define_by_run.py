@@ -221,3 +221,8 @@ def test_a_trial_that_prunes_itself_unasked_is_stopped_with_its_last_value(tmp_p
 def test_a_grid_is_refused_before_anything_runs(store: str) -> None:
     with pytest.raises(ConfigError, match="give a space"):
         tune(branching, max_trials="all", algorithm="grid")
+
+
+def test_what_there_is_none_of_here_is_said_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match=r"trial\.study is not here: patience, target, timeout"):
+        asking(tmp_path).study.stop()

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from conftest import printed
+from optuna.distributions import CategoricalDistribution
 
 from mlflow_hpo.errors import SpaceError
 from mlflow_hpo.space import Choice, Float, Int, Option, Parameter, parse_space, space_text
+from mlflow_hpo.space.convert.python import converted
 
 tune = pytest.importorskip("ray.tune")
 
@@ -57,3 +59,25 @@ def test_what_a_space_cannot_say_is_refused_by_name(given: Any, message: str) ->
         space_text({"a": given})
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_options_are_as_they_were_given_however_deep() -> None:
+    for given in (
+        tune.choice([(1, 2), (3,)]),
+        tune.grid_search([(1, 2), (3,)]),
+        CategoricalDistribution(((1, 2), (3,))),
+    ):
+        _, options = converted({"a": {"b": given}})
+        assert [options.restored({"a.b": option}) for option in ([1, 2], [3])] == [
+            {"a.b": (1, 2)},
+            {"a.b": (3,)},
+        ]
+
+
+def test_what_belongs_to_an_option_is_written_as_the_line_says() -> None:
+    options: list[Any] = [{"name": "sgd", "momentum": tune.uniform(0, 1)}, {"name": "adam"}]
+    for given in (tune.choice(options), options):
+        with pytest.raises(SpaceError, match=r"space: a\[0\]: the option .* holds a distribution: write an"):
+            space_text({"a": given})
+    space = parse_space(space_text({"a": [{"sgd": {"momentum": tune.uniform(0, 1)}}, "adam"]}), "space")
+    assert space.names() == {"a", "momentum"}

@@ -37,6 +37,7 @@ SETTINGS = {
     "refit": "final=true",
     "random_state": "seed=1",
     "tuner": "algorithm=tpe",
+    "steps_per_epoch": "an epoch is as long as its stream",
     "max_trial": "did you mean max_trials",
 }
 

@@ -25,6 +25,15 @@ class Suggestions:
     asked: dict[str, tuple[Any, Parameter]]
     user_attrs: dict[str, Any]
 
+    @property
+    def study(self) -> Any:
+        """Optuna's study, which there is none of.
+
+        Raises:
+            TrialError: always.
+        """
+        raise TrialError("trial.study is not here: patience, target, timeout and max_trials end a study")
+
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:

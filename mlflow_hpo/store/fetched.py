@@ -46,6 +46,11 @@ def fetched(uri: str, folder: Path) -> str:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         try:
             file = Path(_downloaded(uri, place))
+        except ModuleNotFoundError as error:
+            name = "boto3" if uri.startswith("s3:") else error.name
+            raise ConfigError(
+                f"data {shown!r} cannot be fetched without {name}: pip install {name}"
+            ) from None
         except Exception as error:  # whatever a store's client raises
             raise ConfigError(f"data {shown!r} cannot be fetched: {one_line(error)}") from None
         if not file.is_file():

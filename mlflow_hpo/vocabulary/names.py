@@ -52,6 +52,9 @@ _SETTINGS: Mapping[str, str] = {
     "data=((x, y), (x_val, y_val), (x_test, y_test))": (
         "validation_split validation_data test_size train_size x_val y_val x_test y_test"
     ),
+    "nothing: an epoch is as long as its stream, which take() makes shorter": (
+        "steps_per_epoch validation_steps"
+    ),
     "data=(x, y)": "x y x_train y_train train_data dataset",
     "a hyperparameter: put it into the space, or into the model": "batch_size learning_rate optimizer loss",
     "retries=2": "max_retries_per_trial max_failures max_consecutive_failed_trials",

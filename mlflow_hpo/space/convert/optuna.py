@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlflow_hpo.space.plain import Plain, number, plain, refused
+from mlflow_hpo.space.plain import Plain, number, refused
 
 TAKEN = "FloatDistribution, IntDistribution and CategoricalDistribution"
 
@@ -20,7 +20,7 @@ def from_optuna(name: str, value: Any) -> Plain:
     """
     kinds = [kind.__name__ for kind in type(value).__mro__]
     if "CategoricalDistribution" in kinds:
-        return plain(value.choices)
+        return list(value.choices)
     if "FloatDistribution" in kinds:
         return number("float", value.low, value.high, step=value.step, log=value.log)
     if "IntDistribution" in kinds:

@@ -106,18 +106,38 @@ class _Converter:
 
     def _option(self, path: str, name: str, value: Any) -> Plain:
         """Converts an option: a value, or `{option: hyperparameters}`."""
-        if any(is_foreign(value) for is_foreign, _ in FOREIGN):
+        if _is_foreign(value):
             raise SpaceError(f"space: {path}: {value!r:.100} is a distribution, and an option is one value")
         if not isinstance(value, Mapping) or len(value) != 1:
-            return self.options.word(name, value)
+            return self._word(path, name, value)
         ((key, below),) = value.items()
         if not isinstance(below, Mapping):
-            return self.options.word(name, value)
+            return self._word(path, name, value)
         return {self.options.word(name, key): self._below(f"{path}.{key}", below)}
+
+    def _word(self, path: str, name: str, value: Any) -> Plain:
+        if _holds_distribution(value):
+            raise SpaceError(
+                f"space: {path}: the option {value!r:.100} holds a distribution: write an option and what "
+                "belongs to it as {option: {name: distribution}}"
+            )
+        return self.options.word(name, value)
 
     def _below(self, path: str, space: Mapping[Any, Any], prefix: str = "") -> Plain:
         before = f"{path}." if path else ""
         return {_name(k): self._parameter(f"{before}{k}", f"{prefix}{k}", v) for k, v in space.items()}
+
+
+def _is_foreign(value: Any) -> bool:
+    return any(is_foreign(value) for is_foreign, _ in FOREIGN)
+
+
+def _holds_distribution(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    return isinstance(value, list | tuple) and any(
+        _is_foreign(member) or _holds_distribution(member) for member in value
+    )
 
 
 def _name(name: Any) -> str:

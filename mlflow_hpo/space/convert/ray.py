@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlflow_hpo.space.plain import Plain, multiples, number, plain, refused
+from mlflow_hpo.space.plain import Plain, multiples, number, refused
 
 TAKEN = "uniform, loguniform, quniform, randint, lograndint, qrandint, randn, qrandn, choice and grid_search"
 
@@ -21,10 +21,10 @@ def from_ray(name: str, value: Any) -> Plain:
         SpaceError: it is unbounded, a function, or has steps on a log scale.
     """
     if isinstance(value, dict):
-        return plain(value["grid_search"])
+        return list(value["grid_search"])
     kind = type(value).__name__
     if kind == "Categorical":
-        return plain(value.categories)
+        return list(value.categories)
     sampler = value.sampler
     q = getattr(sampler, "q", None)
     distribution = type(getattr(sampler, "sampler", sampler)).__name__.strip("_")
