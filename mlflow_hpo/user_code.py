@@ -1,7 +1,8 @@
 """A user's own code: by a reference such as `path/to/file.py:NAME`, or by its content.
 
-What is given from Python travels by content. Each process keeps contents as files in a folder, named by
-their digest; the driver and each worker are told their folder by `use_contents`.
+What is given from Python travels by content: a zip archive of its pickle and, where that refers to the user's
+modules, of these: other machines import them from there. Each process keeps contents as files in a folder,
+named by their digest; the driver and each worker are told their folder by `use_contents`.
 """
 
 import os
@@ -10,20 +11,23 @@ import re
 import site
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 from mlflow_hpo.errors import ConfigError, worded
 
 GIVEN = "given:"  # begins the name of a model or of data that were given from Python
 GIVEN_DATA, FROM_PYTHON = f"{GIVEN}data", "data from Python"  # their name, and how people are told it
 FORMS = "package.module:NAME or path/to/file.py:NAME"
+PICKLE = "pickle"  # the member of a content that is no module
 _folders: list[Path] = []  # of contents, the newest first
 
 
@@ -86,10 +90,7 @@ def read_content(digest: str, what: str) -> bytes:
     Raises:
         ConfigError: no folder of this process has it, or it is not what the digest says.
     """
-    content = content_file(digest, what).read_bytes()
-    if sha256(content).hexdigest() != digest:
-        raise ConfigError(f"{what} is not what was given from Python: its digest differs from {digest[:12]}")
-    return content
+    return _verified(digest, what).read_bytes()
 
 
 def content_file(digest: str, what: str) -> Path:
@@ -98,6 +99,74 @@ def content_file(digest: str, what: str) -> Path:
     if file is None:
         raise ConfigError(f"{what} is not at hand any more: give it again from Python")
     return file
+
+
+def save_pickle(value: Any, folder: Path) -> str:
+    """Writes an object, and the user's modules if it refers to some, as content; returns the digest.
+
+    Raises:
+        Exception: it cannot be pickled.
+    """
+    import cloudpickle
+
+    content = cloudpickle.dumps(value)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    new = folder / uuid4().hex
+    new.touch(0o600)
+    with zipfile.ZipFile(new, "w") as archive:  # members have one date, so that equal ones give one digest
+        archive.writestr(zipfile.ZipInfo(PICKLE), content)
+        for name, file in sorted(_modules_of(content).items()):
+            archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
+    digest = _digest(new)
+    new.replace(folder / digest)
+    return digest
+
+
+def load_pickle(digest: str, what: str) -> Any:
+    """Returns what `save_pickle` wrote.
+
+    Raises:
+        ConfigError: as `read_content`.
+        Exception: what importing the user's modules raises.
+    """
+    file = _verified(digest, what)
+    with zipfile.ZipFile(file) as archive:
+        content, has_modules = archive.read(PICKLE), len(archive.namelist()) > 1
+    if has_modules and str(file) not in sys.path:
+        sys.path.append(str(file))  # the last: a module that this machine has is taken from there
+    return pickle.loads(content)
+
+
+def read_pickle(digest: str, what: str) -> bytes:
+    """Returns the pickle in a content; raises as `read_content`."""
+    with zipfile.ZipFile(_verified(digest, what)) as archive:
+        return archive.read(PICKLE)
+
+
+def _verified(digest: str, what: str) -> Path:
+    """Returns the file of content that is what its digest says."""
+    file = content_file(digest, what)
+    if _digest(file) != digest:
+        raise ConfigError(f"{what} is not what was given from Python: its digest differs from {digest[:12]}")
+    return file
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return file_digest(opened, "sha256").hexdigest()
+
+
+def _modules_of(content: bytes) -> dict[str, Path]:
+    """Returns the user's modules, by their paths for an import, if a pickle names one of them."""
+    files, modules = dict[str, Path](), users_modules()
+    is_named = any(module.__name__.encode() in content for module in modules)
+    for module in modules if is_named else ():
+        file, path = Path(str(module.__file__)), module.__name__.replace(".", "/")
+        if file.name != "__init__.py":
+            files[path + file.suffix] = file
+        else:  # with those that are not imported yet
+            files |= {f"{path}/{f.relative_to(file.parent).as_posix()}": f for f in file.parent.rglob("*.py")}
+    return {name: file for name, file in files.items() if file.suffix == ".py" and file.is_file()}
 
 
 def save_code(code: Any, folder: Path, what: str) -> str:
@@ -109,26 +178,21 @@ def save_code(code: Any, folder: Path, what: str) -> str:
     Raises:
         ConfigError: it cannot be pickled.
     """
-    import cloudpickle
-
     try:
-        content = cloudpickle.dumps(code)
+        return save_pickle(code, folder)
     except Exception as error:  # whatever the object raises
         raise ConfigError(f"{what} {code!r} cannot be sent to the workers: {error}") from None
-    return save_content(content, folder)
 
 
 @contextmanager
 def pickled_by_value() -> Iterator[bool]:
     """Makes cloudpickle put the user's modules into what it pickles for a while; gives whether there are any.
 
-    They are the loaded modules that are not installed: where a model is served they cannot be imported.
+    Where a model is served they cannot be imported.
     """
     import cloudpickle
 
-    installed = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
-    folders = tuple(folder + os.sep for folder in installed)
-    modules = [module for name, module in [*sys.modules.items()] if _is_users(name, module, folders)]
+    modules = users_modules()
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -136,6 +200,13 @@ def pickled_by_value() -> Iterator[bool]:
     finally:
         for module in modules:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+def users_modules() -> list[ModuleType]:
+    """Returns the loaded modules that are not installed."""
+    installed = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
+    folders = tuple(folder + os.sep for folder in installed)
+    return [module for name, module in [*sys.modules.items()] if _is_users(name, module, folders)]
 
 
 def _is_users(name: str, module: Any, installed: tuple[str, ...]) -> bool:
@@ -151,9 +222,10 @@ def load_code(digest: str, what: str) -> Any:
     Raises:
         ConfigError: it is not at hand, or cannot be loaded.
     """
-    content = read_content(digest, what)
     try:
-        return pickle.loads(content)
+        return load_pickle(digest, what)
+    except ConfigError:
+        raise
     except Exception as error:  # whatever importing the user's modules raises
         raise ConfigError(f"{what} cannot be loaded: {worded(error)}") from error
 

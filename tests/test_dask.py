@@ -1,5 +1,6 @@
 """Units and studies on a real Dask cluster of this machine, whose workers are under nannies."""
 
+import importlib
 import os
 import signal
 import sys
@@ -147,15 +148,33 @@ def test_hosts_that_share_no_disk_are_sent_code_and_data(
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "served")
         study = search()
         assert [trial.loss for trial in study.trials] == [65, 66]
-        given = tune(lambda trial: beside(trial), {"x": [1, 2]}, **how | {"target": None})
-        assert [trial.loss for trial in given.trials] == [3, 4]
+        (here / "code/mine.py").write_text(MINE)
+        monkeypatch.syspath_prepend(here / "code")
+        mine = importlib.import_module("mine")
+        names: dict[str, Any] = {"target": None, "metric": mine.score, "max_trials": 1}
+        given = tune(mine.model, {"strategy": ["mean", "median"]}, mine.rows, **how | names)
+        how.pop("executor")  # the study's
+        again = tune(mine.model, None, mine.rows, resume=given.run_id, **how | names | {"max_trials": 2})
+        assert [trial.config["strategy"] for trial in again.trials] == ["mean", "median"]
+        assert again.best_value == -1
+        assert mlflow.get_run(again.trials[1].run_id).data.tags[f"{keys.MACHINE}host"] == "node1"
         machines = {trial.run_id: mlflow.get_run(trial.run_id).data.tags for trial in study.trials}
         assert {tags[f"{keys.MACHINE}host"] for tags in machines.values()} == {"node1"}
 
 
-def beside(trial: Any) -> float:
-    """Of a module that the host does not have."""
-    return float(trial.config["x"] + 2)
+MINE = """
+from functools import lru_cache
+import beside
+import numpy as np
+from sklearn.dummy import DummyRegressor
+def model(strategy="mean"):
+    return DummyRegressor(strategy=strategy)
+@lru_cache
+def rows():
+    return np.arange(40.0).reshape(20, 2), np.ones(20)
+def score(estimator, x, y):
+    return -beside.value(float(estimator.predict(x)[0]))
+"""
 
 
 REFUSED = {
@@ -175,7 +194,7 @@ def test_a_name_of_no_executor_is_refused_in_a_line(executor: str, job_uri: str)
 
 def test_a_slot_that_fits_nowhere_is_refused_with_what_there_is(job_uri: str, client: Client) -> None:
     with pytest.raises(ConfigError) as caught:
-        tune(beside, {"x": [1]}, executor=client, trial_gpus=0.5, progress=False)
+        tune(print, {"x": [1]}, executor=client, trial_gpus=0.5, progress=False)
     assert str(caught.value) == (
         "executor: no Dask worker has room for 1 CPU and 0.5 GPU: they have 1 threads and no resource GPU"
     )

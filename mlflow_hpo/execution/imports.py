@@ -9,7 +9,7 @@ from pathlib import Path
 from mlflow_hpo.models import is_builtin
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.projects import variables
-from mlflow_hpo.user_code import GIVEN, is_reference, read_content
+from mlflow_hpo.user_code import GIVEN, is_reference, read_pickle
 
 ALWAYS = tuple(
     f"mlflow_hpo.{name}"
@@ -43,7 +43,7 @@ def libraries(spec: ObjectiveSpec) -> list[str]:
     always = [*ALWAYS, next(module for form, module in STORES.items() if uri.startswith(form))]
     if spec.project:
         return [*always, "mlflow_hpo.objectives.project.objective"]
-    text = (read_content(spec.code, "model") if spec.code else _text(spec.model)) + _text(spec.data.name)
+    text = (read_pickle(spec.code, "model") if spec.code else _text(spec.model)) + _text(spec.data.name)
     if any(setter in text for setter in SETTERS):  # what a library reads when it is imported: it must wait
         return always
     keras = is_builtin(spec.model) or b"keras" in text or b"tensorflow" in text

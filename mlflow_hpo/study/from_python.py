@@ -1,7 +1,6 @@
 """Turns what Python gives, such as functions and DataFrames, into settings and contents."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +25,8 @@ def given_content(
         folder: where contents go.
     """
     from mlflow_hpo.data import is_mlflows, save_data
-    from mlflow_hpo.settings import LOCAL
     from mlflow_hpo.study.source import Given
-    from mlflow_hpo.user_code import GIVEN, GIVEN_DATA, pickled_by_value, save_code
+    from mlflow_hpo.user_code import GIVEN, GIVEN_DATA, save_code
 
     if is_mlflows(data):
         from mlflow_hpo.store.fetched import addressed  # imports MLflow
@@ -38,8 +36,7 @@ def given_content(
     roles = _role_values(settings)
     given = with_space(Given(folder), space)
     if not isinstance(model, str):
-        with nullcontext() if settings.get("executor", LOCAL) == LOCAL else pickled_by_value():
-            given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
+        given = replace(given, code=save_code(_with_structure(model, space), folder, "model"))
         names["model"] = GIVEN + getattr(model, "__name__", type(model).__name__)
     names |= {f"{role}_column": getattr(values, "name", None) or role for role, values in roles.items()}
     if data is not None and not isinstance(data, str | Path):

@@ -1,6 +1,5 @@
 """Data that were given from Python: a pickle that our own driver writes, found by its digest."""
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from mlflow_hpo.data.sources.functions import called
 from mlflow_hpo.data.sources.values import raw_data_of
 from mlflow_hpo.data.streams import RawStreams
 from mlflow_hpo.errors import ConfigError, DataError, HpoError, one_line, worded
-from mlflow_hpo.user_code import read_content, save_content
+from mlflow_hpo.user_code import load_pickle, save_pickle
 
 
 def save_data(data: Any, folder: Path, spec: DataSpec, roles: Mapping[str, Any] | None = None) -> str:
@@ -26,13 +25,11 @@ def save_data(data: Any, folder: Path, spec: DataSpec, roles: Mapping[str, Any] 
     Raises:
         ConfigError, DataError: see `raw_data_of`.
     """
-    import cloudpickle
-
     given = data if callable(data) else raw_data_of(data, spec)
     for role, values in (roles or {}).items():
         given = _with_role(given, role, values)
     try:
-        return save_content(cloudpickle.dumps(given), folder)
+        return save_pickle(given, folder)
     except HpoError:
         raise
     except Exception as error:  # whatever a user's PyDataset raises
@@ -67,9 +64,10 @@ def load(spec: DataSpec) -> RawData | RawStreams:
         ConfigError: it is not at hand.
         DataError: it cannot be read.
     """
-    content = read_content(spec.content, spec.title)
     try:
-        raw: Any = pickle.loads(content)
+        raw: Any = load_pickle(spec.content, spec.title)
+    except ConfigError:
+        raise
     except Exception as error:  # whatever the user's own classes raise
         raise DataError(f"data given from Python cannot be read: {worded(error)}") from None
     given: RawData | RawStreams = called(raw, spec) if callable(raw) else raw
