@@ -8,8 +8,9 @@ import platform
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 import psutil
 
 HOST = "MLFLOW_HPO_HOST"  # the environment variable that names a host whose own name does not tell it
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+GPU_MEMORY = "MLFLOW_HPO_GPU_MEMORY"  # MiB that a worker may take of its part of a GPU
 
 
 def host_name() -> str:
@@ -36,7 +39,7 @@ def machine() -> dict[str, str]:
         "memory_gb": f"{psutil.virtual_memory().total / 2**30:.1f}",
         "python": platform.python_version(),
     }
-    return description | _gpus()
+    return description | _gpu_facts()
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -52,6 +55,53 @@ def usable_cores() -> int:
     """Counts the cores that this process may run on."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU, or one of the parts that NVIDIA's MIG makes of it.
+
+    Attributes:
+        name: what `CUDA_VISIBLE_DEVICES` calls it: its UUID, or what a user wrote there.
+        model: for people.
+        memory_bytes: 0 if it does not tell.
+    """
+
+    name: str
+    model: str = ""
+    memory_bytes: int = 0
+    is_part: bool = False
+
+    def __str__(self) -> str:
+        return self.model + (f" ({self.memory_bytes / 2**30:.0f} GB)" if self.memory_bytes else "")
+
+
+def visible_gpus() -> tuple[Gpu, ...]:
+    """Returns the GPUs that this process may use."""
+    return narrowed(_gpus(), os.environ.get(VISIBLE_GPUS))
+
+
+def narrowed(gpus: Sequence[Gpu], visible: str | None) -> tuple[Gpu, ...]:
+    """Returns those of a machine's GPUs that a list of devices names, as CUDA reads it.
+
+    Args:
+        visible: numbers, or beginnings of UUIDs, up to the first that names no GPU; None: all.
+    """
+    if visible is None:
+        return tuple(gpus)
+    kept = list[Gpu]()
+    for entry in map(str.strip, visible.split(",")):
+        numbered = [replace(gpu, name=entry) for n, gpu in enumerate(gpus) if str(n) == entry]
+        meant = numbered or [gpu for gpu in gpus if entry and gpu.name.startswith(entry)]
+        if not meant:
+            break
+        kept += meant[:1]
+    return tuple(kept)
+
+
+def gpu_room(gpus: Sequence[Gpu], share: float) -> int:
+    """Returns how many workers there is room for, each of which takes so many GPUs, or a part of one."""
+    return len(gpus) // int(share) if share >= 1 else len(gpus) * int(1 / share + 1e-6)
 
 
 class Usage:
@@ -138,24 +188,45 @@ def _nvml() -> Iterator[Any]:
         pynvml.nvmlShutdown()
 
 
-def _gpus() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def _gpus() -> tuple[Gpu, ...]:
+    """Returns the GPUs of this machine, each part of one that is divided; looked up once a process."""
     with _nvml() as nvml:
-        if nvml is None:
-            return {}
-        gpus = {}
-        with suppress(nvml.NVMLError):
-            gpus["gpu"] = ", ".join(_gpu(nvml, i) for i in range(nvml.nvmlDeviceGetCount()))
-        with suppress(nvml.NVMLError):
-            gpus["gpu_driver"] = str(nvml.nvmlSystemGetDriverVersion())
-        return gpus
+        found = list[Gpu]()
+        for index in range(nvml.nvmlDeviceGetCount() if nvml else 0):
+            with suppress(nvml.NVMLError):  # one that has failed
+                found += _parts(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
+        return tuple(found)
 
 
-def _gpu(nvml: Any, index: int) -> str:
-    device = nvml.nvmlDeviceGetHandleByIndex(index)
-    name = str(nvml.nvmlDeviceGetName(device))
+def _parts(nvml: Any, device: Any) -> list[Gpu]:
+    """Returns a GPU, or its parts if it is divided."""
+    divided, parts = False, list[Gpu]()
+    with suppress(nvml.NVMLError):  # this model cannot be
+        divided = nvml.nvmlDeviceGetMigMode(device)[0] == nvml.NVML_DEVICE_MIG_ENABLE
+    for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(device) if divided else 0):
+        with suppress(nvml.NVMLError):  # there may be fewer
+            parts.append(_gpu(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex(device, index), is_part=True))
+    return parts if divided else [_gpu(nvml, device)]
+
+
+def _gpu(nvml: Any, device: Any, is_part: bool = False) -> Gpu:
+    memory = 0
     with suppress(nvml.NVMLError):  # a part of a GPU may not tell its memory
-        name += f" ({nvml.nvmlDeviceGetMemoryInfo(device).total / 2**30:.0f} GB)"
-    return name
+        memory = int(nvml.nvmlDeviceGetMemoryInfo(device).total)
+    return Gpu(str(nvml.nvmlDeviceGetUUID(device)), str(nvml.nvmlDeviceGetName(device)), memory, is_part)
+
+
+def _gpu_facts() -> dict[str, str]:
+    """Describes the GPUs that this process may use."""
+    gpus, facts = visible_gpus(), dict[str, str]()
+    if gpus:
+        facts |= {"gpu": ", ".join(map(str, gpus)), "gpu_device": ",".join(gpu.name for gpu in gpus)}
+    with _nvml() as nvml:
+        if nvml is not None:
+            with suppress(nvml.NVMLError):
+                facts["gpu_driver"] = str(nvml.nvmlSystemGetDriverVersion())
+    return facts
 
 
 def _gpu_memory(nvml: Any, index: int) -> int | None:

@@ -150,12 +150,12 @@ class SearchSettings(BaseModel):
     )
     workers: WorkerCount = _setting(
         "auto",
-        "Worker processes; auto: one for each core; 0: train in this process, for a debugger.",
+        "Worker processes; auto: one for each GPU, or core; 0: train in this process, for a debugger.",
         resumable=True,
     )
     executor: str = _setting(LOCAL, "local, ray, dask, ray://host:port or dask://host:port.", resumable=True)
     trial_cpus: Count = _setting(None, "Cores of a trial; empty: all, shared by workers.", resumable=True)
-    trial_gpus: Share = _setting(None, "An engine's GPUs for a trial, or a part of one.", resumable=True)
+    trial_gpus: Share = _setting(None, "GPUs of a trial, or a part of one; empty: all.", resumable=True)
     timeout: Seconds = _setting(None, "Seconds for the search; then trials are ended.", resumable=True)
     trial_timeout: Seconds = _setting(None, "Seconds for one trial; empty: none.", resumable=True)
     retries: int = _setting(

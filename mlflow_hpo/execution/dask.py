@@ -58,7 +58,7 @@ class DaskEngine(Engine):
 
     @override
     def start(self, place: Any) -> "DaskSlot":
-        return DaskSlot(self._client, place[0], self._resources)
+        return DaskSlot(self._client, place[0], self._resources, place[2])
 
     @override
     def shortage(self) -> str:
@@ -100,7 +100,7 @@ def connect(address: "str | Client", resources: Resources, slots: int) -> DaskEn
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the terminal is the display's
     cluster = LocalCluster(
         n_workers=1,
-        threads_per_worker=slots * resources.cpus,
+        threads_per_worker=max(1, slots) * resources.cpus,
         resources={GPU: slots * resources.gpus} if resources.gpus else None,
         memory_limit=0,
         dashboard_address=":0",
@@ -121,13 +121,14 @@ def _client(place: str) -> Client:
 class DaskSlot(Slot):
     """A slot beside a Dask worker."""
 
-    def __init__(self, client: Client, address: str, resources: Resources) -> None:
-        """Starts it.
+    def __init__(self, client: Client, address: str, resources: Resources, number: int) -> None:
+        """Starts it; `number` tells it from the others of its Dask worker.
 
         Raises:
             ConfigError: its worker cannot.
             TimeoutError: its worker is gone.
         """
+        self.number = number
         self._client, self._address, self._name = client, address, f"mlflow-hpo-{uuid4().hex[:12]}"
         self._takes = {GPU: resources.gpus} if resources.gpus else None
         self._works: dict[int, DaskFuture[bytes]] = {}

@@ -76,6 +76,7 @@ class Order:
             used where the host is the driver's.
         digests: the contents that other hosts are sent.
         archive: that of them which holds files of the working folder; or empty.
+        gpus: of the worker, or a part of one; None: those that the slot sees.
         probe: is called once in a worker of each host, and raises if the study cannot run there.
     """
 
@@ -88,11 +89,18 @@ class Order:
     contents: str = ""
     digests: tuple[str, ...] = ()
     archive: str = ""
+    gpus: float | None = None
     probe: Callable[[], None] | None = None
 
 
 class Slot(Protocol):
-    """A slot that runs. What it raises when it or its host has died is any exception."""
+    """A slot that runs. What it raises when it or its host has died is any exception.
+
+    Attributes:
+        number: which it is, from 0, of those that share GPUs; the same for all if the engine deals them out.
+    """
+
+    number: int
 
     def ask(self, method: str, *args: Any) -> Any:
         """Calls a method of its `SlotServer`, and waits for the answer."""

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_hpo.errors import StudyError
+from mlflow_hpo.execution.devices import environment
 from mlflow_hpo.execution.engine import About, Order, about
 from mlflow_hpo.execution.folders import process_folder
 from mlflow_hpo.execution.local import LocalExecutor
+from mlflow_hpo.hardware import visible_gpus
 
 KEPT_SECONDS = 7 * 24 * 3600.0  # a host forgets what no study has used for so long
 
@@ -52,12 +54,13 @@ class SlotServer:
         if is_last:
             part.replace(part.with_name(digest))
 
-    def open(self, order: bytes, is_here: bool) -> None:
+    def open(self, order: bytes, is_here: bool, number: int) -> None:
         """Begins to start the worker.
 
         Args:
             order: an `Order`, pickled.
             is_here: the host is the driver's.
+            number: see `Slot`.
         """
         asked: Order = pickle.loads(order)
         os.environ.update(asked.environment)
@@ -67,7 +70,9 @@ class SlotServer:
         if is_here:
             sys.path[:] = asked.path
         own = (process_folder(), str(contents)) if asked.initializer else ()
-        executor = LocalExecutor(1, asked.initializer, (*asked.initargs, *own), loaded=asked.loaded)
+        initargs, gpus = (*asked.initargs, *own), asked.gpus
+        variables = {} if gpus is None else environment(visible_gpus(), number, gpus)
+        executor = LocalExecutor(1, asked.initializer, initargs, loaded=asked.loaded, variables=[variables])
         self._executor = executor.start()
 
     def run(self, number: int, payload: bytes, timeout_s: float | None) -> bytes:

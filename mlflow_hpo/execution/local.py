@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -38,17 +38,22 @@ class LocalExecutor(Executor):
         initargs: tuple[Any, ...] = (),
         growth_bytes: int = GROWTH_BYTES,
         loaded: Preload | None = None,
+        variables: Sequence[Mapping[str, str]] = (),
     ) -> None:
         """Sets up; each worker starts with its first unit, or at `start`, and calls the initializer once.
 
         Args:
+            variables: of the environment, each worker's own, as `devices.environments` gives them.
             loaded: what the process loads that workers are forked from, if this is the first executor of
                 this process. Workers load what it has not, and all of it where they cannot be forked.
         """
         self.workers = workers
-        starter = partial(_starter, _environment(), loaded or Preload())
-        new_worker = partial(_Worker, starter, initializer, initargs)
-        self._new_slot = partial(_Slot, new_worker, growth_bytes)
+        new_worker = partial(_Worker, initializer=initializer, initargs=initargs)
+        starters = [
+            partial(_starter, _environment() | own, loaded or Preload())
+            for own in [*map(dict, variables)] or [{}] * workers
+        ]
+        self._new_slot = [partial(_Slot, partial(new_worker, starter), growth_bytes) for starter in starters]
         self._slots = self._new_slots()
 
     def start(self) -> "LocalExecutor":
@@ -76,7 +81,7 @@ class LocalExecutor(Executor):
                 stack.callback(slot.end)  # all of them before the first is waited for
 
     def _new_slots(self) -> "list[_Slot]":
-        return [self._new_slot() for _ in range(self.workers)]
+        return [new() for new in self._new_slot]
 
     def __enter__(self) -> "LocalExecutor":
         return self

@@ -111,7 +111,7 @@ class Opener:
         with held:
             if not is_here:
                 _send(remote, order)
-            remote.ask("open", cloudpickle.dumps(order), is_here)
+            remote.ask("open", cloudpickle.dumps(order), is_here, remote.number)
             if order.probe and host.machine not in self._probed:
                 outcome(remote.send(PROBE, packed(order.probe, ()), None).result())
                 self._probed.add(host.machine)

@@ -117,6 +117,8 @@ class RaySlot(Slot):
         has_ended: somebody has ended it, or given it up.
     """
 
+    number = 0  # Ray gives each its GPUs
+
     def __init__(self, resources: Resources) -> None:
         """Starts it, as soon as a node has room."""
         self.has_ended = False

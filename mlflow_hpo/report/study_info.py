@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from mlflow_hpo.hardware import usable_cores
+from mlflow_hpo.hardware import gpu_room, usable_cores, visible_gpus
 from mlflow_hpo.metric import Constraint, Metric, parse_constraints
 from mlflow_hpo.schedulers import Budget, Plan, Scheduler, scheduler
 from mlflow_hpo.settings import LOCAL, PROJECT_GRACE, Settings, read_settings
@@ -165,7 +165,12 @@ def worker_count(settings: Settings, max_trials: int) -> int:
         return min(settings.workers, max_trials)
     if settings.executor != LOCAL:  # the cluster tells
         return max_trials
-    return min(max(1, usable_cores() // (settings.trial_cpus or 1)), max_trials)
+    by_cores = usable_cores() // (settings.trial_cpus or 1)
+    gpus, share = visible_gpus(), settings.trial_gpus
+    if not gpus or share == 0:
+        return min(max(1, by_cores), max_trials)
+    count = gpu_room(gpus, share or 1.0)
+    return min(max(1, min(count, by_cores) if settings.trial_cpus else count), max_trials)
 
 
 def info_of(run: "StudyRun") -> StudyInfo:

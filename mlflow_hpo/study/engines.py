@@ -16,7 +16,7 @@ from mlflow_hpo.execution.engine import Engine, Order, Resources
 from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.leftovers import MARKS
 from mlflow_hpo.execution.preload import Preload
-from mlflow_hpo.hardware import HOST, usable_cores
+from mlflow_hpo.hardware import HOST, VISIBLE_GPUS, gpu_room, usable_cores, visible_gpus
 from mlflow_hpo.objectives.spec import ObjectiveSpec
 from mlflow_hpo.settings import LOCAL, Settings
 from mlflow_hpo.user_code import save_content
@@ -38,11 +38,11 @@ OWN = (MARKS, HOST, "MLFLOW_HPO_PRELOAD", "MLFLOW_HPO_SCRIPT")
 def check_executor(settings: Settings) -> None:
     """Raises ConfigError if the settings name no executor, or one that is not installed or cannot do it."""
     engine, _, address = settings.executor.partition("://")
+    share = settings.trial_gpus or 0.0
+    if share > 1 and share % 1:
+        raise ConfigError(f"trial-gpus: {share:g} is no number of GPUs, and no part of one")
     if engine == LOCAL and not address:
-        if settings.trial_gpus:
-            raise ConfigError(
-                f"trial-gpus: {settings.trial_gpus:g} is for engines, which know their GPUs: name an executor"
-            )
+        _check_gpus(settings)
         return
     if engine not in LIBRARIES or settings.executor.endswith("://"):
         forms = ", ".join(f"{name}, {name}://HOST:PORT" for name in LIBRARIES)
@@ -53,6 +53,29 @@ def check_executor(settings: Settings) -> None:
         )
     if settings.workers == 0:
         raise ConfigError(f"workers: 0 trains in this process, and {settings.executor!r} in others: give one")
+
+
+def _check_gpus(settings: Settings) -> None:
+    """Raises ConfigError if this machine does not have the GPUs that trials are to take."""
+    share, workers = settings.trial_gpus, settings.workers
+    if not share:
+        return
+    if workers == 0:
+        raise ConfigError(
+            f"trial-gpus: {share:g} is a worker's, and workers is 0: give one, or leave it open"
+        )
+    gpus, visible = visible_gpus(), os.environ.get(VISIBLE_GPUS)
+    why = "" if visible is None else f" ({VISIBLE_GPUS} is {visible!r})"
+    if not gpus:
+        raise ConfigError(f"trial-gpus: {share:g} needs a GPU, and this machine has none{why}: give 0")
+    most = 1 if any(gpu.is_part for gpu in gpus) else len(gpus)
+    if share > most:
+        raise ConfigError(f"trial-gpus: {share:g} is more than a trial can have here, {most}{why}")
+    room = gpu_room(gpus, share)
+    if workers != "auto" and workers > room:
+        raise ConfigError(
+            f"workers: {workers} with trial-gpus {share:g} are more than there is room for, {room}{why}"
+        )
 
 
 @dataclass(frozen=True)
@@ -90,6 +113,7 @@ class Cluster:
             folder=str(Path.cwd()),
             path=tuple(entry for entry in sys.path if isinstance(entry, str)),
             contents=str(self.contents),
+            gpus=self.settings.trial_gpus,
         )
         return ClusterExecutor(self._engine(most), order, most, self.say, partial(self._elsewhere, spec))
 
@@ -98,6 +122,8 @@ class Cluster:
         resources = Resources(settings.trial_cpus or 1, settings.trial_gpus or 0.0)
         asked = None if settings.workers == "auto" else settings.workers
         here = max(1, min(asked or usable_cores() // resources.cpus, most))
+        if resources.gpus:
+            here = min(here, gpu_room(visible_gpus(), resources.gpus))
         if settings.executor.startswith("ray"):
             from mlflow_hpo.execution import ray
 

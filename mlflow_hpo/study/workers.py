@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mlflow_hpo.execution.cluster import ClusterExecutor
+from mlflow_hpo.execution.devices import environments
 from mlflow_hpo.execution.executor import Executor, answered
 from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.execution.imports import libraries
 from mlflow_hpo.execution.local import LocalExecutor
 from mlflow_hpo.execution.preload import Preload
 from mlflow_hpo.execution.serial import SerialExecutor
-from mlflow_hpo.hardware import usable_cores
+from mlflow_hpo.hardware import usable_cores, visible_gpus
 from mlflow_hpo.models import ModelInfo, find_model
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo, worker_count
@@ -84,7 +85,8 @@ class StudyWorkers:
         if self._executor is None:
             made: AbstractContextManager[Executor]
             if self._settings.executor == LOCAL:
-                made = study_workers(spec, count, self._folder, self._settings.trial_cpus)
+                cores, gpus = self._settings.trial_cpus, self._settings.trial_gpus
+                made = study_workers(spec, count, self._folder, cores, gpus)
             else:
                 use_contents(self._folder)
                 made = self._cluster.executor(spec, count)
@@ -131,7 +133,7 @@ def study_folder() -> Iterator[Path]:
 
 @contextmanager
 def study_workers(
-    spec: ObjectiveSpec, count: int, contents: Path, cores: int | None = None
+    spec: ObjectiveSpec, count: int, contents: Path, cores: int | None = None, gpus: float | None = None
 ) -> Iterator[Executor]:
     """Makes worker processes on this machine; with a count of 0, units run in this process.
 
@@ -139,6 +141,7 @@ def study_workers(
 
     Args:
         cores: that a trial may use; None: those of this machine are shared among the workers.
+        gpus: likewise; or a part of one.
     """
     use_contents(contents)
     if not count:
@@ -147,8 +150,8 @@ def study_workers(
         return
     threads = cores or max(1, usable_cores() // count)
     preload = Preload(libraries(spec), environment(spec, threads))
-    with (
-        temporary_folder() as folder,
-        LocalExecutor(count, warm_up, (spec, threads, folder, str(contents)), loaded=preload) as workers,
-    ):
-        yield workers
+    devices = environments(visible_gpus(), count, gpus)
+    with temporary_folder() as folder:
+        initargs = (spec, threads, folder, str(contents))
+        with LocalExecutor(count, warm_up, initargs, loaded=preload, variables=devices) as workers:
+            yield workers

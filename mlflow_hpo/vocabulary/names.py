@@ -58,7 +58,7 @@ _SETTINGS: Mapping[str, str] = {
     "data=(x, y)": "x y x_train y_train train_data dataset",
     "a hyperparameter: put it into the space, or into the model": "batch_size learning_rate optimizer loss",
     "retries=2": "max_retries_per_trial max_failures max_consecutive_failed_trials",
-    "workers=1, where each takes a whole GPU": "resources_per_trial gpus gpus_per_trial num_gpus n_gpus",
+    "trial_gpus=0.5, and trial_cpus": "resources_per_trial gpus gpus_per_trial num_gpus n_gpus",
 }
 _ALGORITHMS: Mapping[str, str] = {  # ours -> ours, and bare names of others
     "auto": "auto default",

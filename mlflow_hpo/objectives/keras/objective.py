@@ -1,5 +1,6 @@
 """Trains Keras models. TensorFlow is imported only when a worker warms up."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from mlflow_hpo.data.streams import in_memory
 from mlflow_hpo.data.structure import taken
 from mlflow_hpo.data.weights import check_class_weight
 from mlflow_hpo.errors import ConfigError, SetupError, main_line
+from mlflow_hpo.hardware import GPU_MEMORY
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.base import Objective
 from mlflow_hpo.objectives.handle import Handle
@@ -62,12 +64,15 @@ class KerasObjective(Objective):
 
     @override
     def warm_up(self) -> None:
-        """Imports TensorFlow and lets it take GPU memory as it needs it, not all at once."""
+        """Imports TensorFlow and lets it take GPU memory as it needs it, up to this worker's part."""
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # it warns of the retracing that other models bring
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
+            if limit := os.environ.get(GPU_MEMORY):
+                part = tf.config.LogicalDeviceConfiguration(memory_limit=int(limit))
+                tf.config.set_logical_device_configuration(gpu, [part])
 
     @override
     def describe(self, name: str, data: Data | None) -> ModelInfo:
