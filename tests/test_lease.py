@@ -16,7 +16,7 @@ from mlflow_hpo.errors import StudyError, SupersededError
 from mlflow_hpo.store import Connection, keys, lease
 from mlflow_hpo.store.claim import Claim
 from mlflow_hpo.store.connection import to_json
-from mlflow_hpo.store.lease import Lease, leased
+from mlflow_hpo.store.lease import FRESH_SECONDS, Lease, leased
 from mlflow_hpo.store.registrations import FinalTraining
 from mlflow_hpo.study.driver import Study
 from mlflow_hpo.trial import State, Unit
@@ -142,6 +142,7 @@ def test_who_lost_the_lease_writes_nothing_more(start: Callable[..., Study], con
         final = run.extra_runs.create(trial, 0, keys.FINAL, "final")
         Claim(2, host="far", place=FAR).make(connection, run.run_id)
         connection.client.set_tag(run.run_id, keys.BEAT, to_json([2, 0]))
+        sleep(FRESH_SECONDS)
         for write in (
             lambda: run.trials.create(1, {"x": 2}, seed=0),
             lambda: run.trials.end(trial, State.KILLED, "cut"),

@@ -118,7 +118,7 @@ def test_a_config_reads_back_whole_however_long_its_values(
 
 def test_a_long_note_or_reason_is_shortened(start: Callable[..., Study], connection: Connection) -> None:
     study = start()
-    study.run.show_best("val@1", 0.5, 1, "n" * 9000)
+    study.run.show_best("val@1", {1: 0.5}, "n" * 9000)
     tags = connection.client.get_run(study.run.run_id).data
     assert len(tags.tags[keys.NOTE]) == 5000
     assert tags.metrics["best_val_at_1"] == 0.5

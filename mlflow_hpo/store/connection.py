@@ -103,14 +103,22 @@ class Connection:
         *,
         metrics: Mapping[str, float] | None = None,
         step: int = 0,
+        series: Mapping[str, Mapping[int, float]] | None = None,
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Writes to one run in one call: names as MLflow takes them, and what is for people shortened."""
+        """Writes to one run in one call: names as MLflow takes them, and what is for people shortened.
+
+        Args:
+            metrics: at one step.
+            series: metrics at several steps.
+        """
         now, names = get_current_time_millis(), Names().of(params or ())
+        values = [(name, step, value) for name, value in (metrics or {}).items()]
+        values += [(name, at, value) for name, each in (series or {}).items() for at, value in each.items()]
         self.client.log_batch(
             run_id,
-            metrics=[Metric(legal(k), v, now, step) for k, v in (metrics or {}).items()],
+            metrics=[Metric(legal(name), value, now, at) for name, at, value in values],
             params=[Param(names[k], _for_people(str(v))) for k, v in (params or {}).items()],
             tags=[RunTag(k, v) for k, v in checked(dict(tags or {})).items()],
         )

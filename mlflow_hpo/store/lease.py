@@ -20,6 +20,7 @@ from mlflow_hpo.store.wishes import Wish, wishes_in
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 30.0  # without a new beat: then its process is taken for dead
 LOOK_SECONDS = 1.0
+FRESH_SECONDS = 1.0  # a driver of many workers writes many times in that time
 
 
 class Lease:
@@ -33,7 +34,7 @@ class Lease:
         self.claim = claim
         self.wishes: list[Wish] = []
         self._connection, self._run_id = connection, run_id
-        self._stop, self._beats = threading.Event(), 0
+        self._stop, self._beats, self._checked = threading.Event(), 0, monotonic()
         self._thread = threading.Thread(target=self._renew, daemon=True, name="lease")
         held.add(claim.owner)
         self._write(0)
@@ -45,11 +46,18 @@ class Lease:
         Raises:
             SupersededError: another process took the study over.
         """
+        asked = monotonic()
         try:
             check_newest(self._connection, self._run_id, self.claim.number)
+            self._checked = asked
         except SupersededError:
             self._stop.set()
             raise
+
+    def check_lately(self) -> None:
+        """Asks the store as `check` does, unless that was done within the last second."""
+        if self._stop.is_set() or monotonic() - self._checked > FRESH_SECONDS:
+            self.check()
 
     def end(self) -> None:
         """Gives the lease up, unless another process took it."""

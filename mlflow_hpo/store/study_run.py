@@ -166,11 +166,10 @@ class StudyRun(RecordedStudy, LeasedRun):
         self._tag(_driving(settings, plan))
         self.tags = self.connection.client.get_run(self.run_id).data.tags
 
-    def show_best(self, metric: str, value: float, results: int, note: str) -> None:
-        """Extends the series of the best value so far, and describes the best trial."""
-        best = {keys.BEST + metric: value}
+    def show_best(self, metric: str, values: Mapping[int, float], note: str) -> None:
+        """Extends the series of the best value so far, by the number of results; describes the best trial."""
         with self._writing():
-            self.connection.write(self.run_id, metrics=best, step=results, tags={keys.NOTE: note})
+            self.connection.write(self.run_id, series={keys.BEST + metric: values}, tags={keys.NOTE: note})
 
     @property
     def final(self) -> FinalTraining | None:

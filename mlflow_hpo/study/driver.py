@@ -1,5 +1,6 @@
 """The driver of a study: asks the deciders, hands units to workers, writes down what comes back."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from time import sleep
@@ -10,6 +11,7 @@ from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.store import StudyRun, quick
 from mlflow_hpo.store.names import Names
+from mlflow_hpo.store.together import WRITERS
 from mlflow_hpo.study.by_hand import ByHand
 from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
@@ -99,9 +101,7 @@ class Study:
         if self.known:
             self.run.extra_runs.end_abandoned()
         self._observer.began(self)
-        names = Names()
-        names.of(self.space.names())
-        self.ledger.renames.say("hyperparameter", names.renamed)
+        self.ledger.renames.say("hyperparameter", Names().of(self.space.names()))
         self.ledger.make_room()
         while True:
             self._signals.check()
@@ -109,39 +109,41 @@ class Study:
                 return
             ended = self._units.wait(TICK_SECONDS)
             self._signals.check()  # what ended with it was cut, it did not fail
-            for future, trial in ended:
-                self._tell(future, trial)
+            self._tell(ended)
             self._by_hand.heed()
             self._observer.tick()
 
     def _submit(self) -> bool:
         """Gives every free worker a unit; tells whether any was given."""
-        given = False
-        while len(self._units) < self._capacity() and not self._signals:
-            unit = self._next_unit()
-            if unit is None:
+        capacity, given = self._executor.workers if self._is_sure() else 1, False
+        while (free := capacity - len(self._units)) > 0 and not self._signals:
+            if not self._units.start(self._next_unit, min(free, WRITERS)):
                 break
-            given |= self._units.start(unit)
+            given = True
         return given
-
-    def _capacity(self) -> int:
-        return self._executor.workers if self._is_sure() else 1
 
     def _is_sure(self) -> bool:
         """Tells whether training is known to report the metric; until then one unit runs at a time."""
-        return self._metric_is_sure or bool(self.ledger.losses)
+        return self._metric_is_sure or any(True for _ in self.ledger.losses)
 
     def _next_unit(self) -> Unit | None:
         seen = self.ledger.seen
         more = not (self._proposer.is_exhausted or self.rules.is_out_of_patience(seen))
         return self._scheduler.next(seen, more) or self._baseline_unit()
 
-    def _tell(self, future: "Future[Result]", trial: Trial) -> None:
+    def _tell(self, ended: "Sequence[tuple[Future[Result], Trial]]") -> None:
+        """Writes down what came back; results before failures, which may be all there is."""
+        self.ledger.record([(trial, future.result()) for future, trial in ended if not future.exception()])
+        for future, trial in ended:
+            if future.exception():
+                self._tell_failure(future, trial)
+
+    def _tell_failure(self, future: "Future[Result]", trial: Trial) -> None:
         try:
-            result = future.result()
+            future.result()
         except TimeoutError:
-            limit = self.info.settings.trial_timeout
-            self.ledger.fail(trial, f"took longer than the trial_timeout of {limit:g} s")
+            seconds = f"{self.info.settings.trial_timeout:g} s"
+            self.ledger.fail(trial, f"took longer than the trial_timeout of {seconds}")
         except WorkerLost as lost:
             self._wait_for_signals()
             self.ledger.lose(trial, lost)
@@ -152,12 +154,11 @@ class Study:
                 self.ledger.end(trial, State.FAILED, str(error))
                 raise  # the next trial would meet it as well
             self.ledger.fail(trial, str(error))
-        else:
-            self.ledger.record(trial, result)
 
     def _cut(self, reason: str, state: State) -> None:
         with ExitStack() as stack:
             stack.callback(self.run.end, state, reason)  # also if a trial cannot be ended
+            stack.callback(self.ledger.best.write, at_once=True)
             self._units.cut(reason)
 
     def _stop_reason(self) -> str:

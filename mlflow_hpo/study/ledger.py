@@ -1,6 +1,7 @@
 """Keeps a study's trials in memory, writes each change to the store and tells the observer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,9 @@ from mlflow_hpo.report.winner import ordered
 from mlflow_hpo.report.winner import winner as winner_of
 from mlflow_hpo.schedulers import PBT, Plan
 from mlflow_hpo.store import StudyRun
+from mlflow_hpo.store.together import together
 from mlflow_hpo.store.trials import given_up
+from mlflow_hpo.study.best_so_far import BestSoFar
 from mlflow_hpo.study.judging import judged
 from mlflow_hpo.study.retention import to_drop
 from mlflow_hpo.study.setup import StudyPlan
@@ -76,10 +79,10 @@ class KnownTrials:
         return [t for t in self.known if t.state is State.RUNNING]
 
     @property
-    def losses(self) -> list[float]:
+    def losses(self) -> Iterator[float]:
         """Every loss of the trials that did not fail."""
-        sound = [t for t in self.known if t.state is not State.FAILED]
-        return [loss for t in sound for epoch, loss in t.losses.items() if not t.violation(epoch)]
+        sound = (trial for trial in self.trials.values() if trial.state is not State.FAILED)
+        return (loss for t in sound for epoch, loss in t.losses.items() if not t.violation(epoch))
 
     @property
     def first_failure(self) -> str:
@@ -110,9 +113,9 @@ class Renames:
 
         Args:
             kind: what they name.
-            renamed: names that MLflow does not take, with those in their place.
+            renamed: names, with those that MLflow takes in their place.
         """
-        new = {name: short for name, short in renamed.items() if (kind, name) not in self._said}
+        new = {n: short for n, short in renamed.items() if n != short and (kind, n) not in self._said}
         self._said |= {(kind, name) for name in new}
         if new:
             pairs = ", ".join(f"{name!r} as {short!r}" for name, short in new.items())
@@ -126,6 +129,7 @@ class Ledger(KnownTrials):
         resumed: how many trials had results when this driver began.
         begun: number of a trial -> `monotonic()` when its last unit began.
         renames: what is said of names that MLflow does not take.
+        best: what the study's run says of the best trial so far.
     """
 
     def __init__(self, run: StudyRun, plan: StudyPlan, observer: Observer) -> None:
@@ -133,6 +137,7 @@ class Ledger(KnownTrials):
         self.resumed, self.begun = 0, dict[int, float]()
         self._run, self._observer = run, observer
         self.renames = Renames(observer)
+        self.best = BestSoFar(run, plan.info, self.describe)
         asked = plan.info.settings
         single = asked.folds == asked.repeats == 1  # several would train from rung to rung
         rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
@@ -174,28 +179,25 @@ class Ledger(KnownTrials):
         """Ends a trial otherwise than by a result."""
         self._written(trial, lambda: self._run.trials.end(trial, state, reason, traceback))
 
-    def record(self, trial: Trial, result: Result) -> None:
-        """Records the result of a unit."""
-        self.renames.say("metric", result.renamed)
-        result = judged(self._info, trial, result)
-        if not self._written(trial, lambda: self._run.trials.record(trial, result)):
-            return
-        self._show()
-        if self._info.settings.kept_models is not None and trial.losses:
-            self._run.trials.drop_superseded(self.trials[trial.number], trial.model_uri)
-        self.make_room()
+    def record(self, results: Sequence[tuple[Trial, Result]]) -> None:
+        """Records the results of units, each of another trial; and now and then what is best so far."""
+        record = self._run.trials.record
+        calls = [partial(record, trial, judged(self._info, trial, result)) for trial, result in results]
+        writes = together(self._run.connection.uri, calls)
+        for (trial, result), write in zip(results, writes, strict=True):
+            self.renames.say("metric", result.renamed)
+            if not self._written(trial, write.result):
+                continue
+            self.best.note(self.known)
+            if self._info.settings.kept_models is not None and trial.losses:
+                self._run.trials.drop_superseded(self.trials[trial.number], trial.model_uri)
+            self.make_room()
+        self.best.write()
 
     def describe(self) -> str:
         """Returns the study's description, for the MLflow UI."""
         run = self._run
         return summary.describe(self._info, run.run_id, self.known, run.registrations, run.loads.values())
-
-    def _show(self) -> None:
-        winner = winner_of(self._info, self.known)
-        if winner is None or winner.loss is None:
-            return
-        results, metric = sum(t.result_count for t in self.known), self._info.metric
-        self._run.show_best(metric.name, metric.value(winner.loss), results, self.describe())
 
     def fail(self, trial: Trial, reason: str, traceback: str = "") -> None:
         """Ends a trial that failed.
@@ -237,7 +239,8 @@ class Ledger(KnownTrials):
         if not winner:
             raise StudyError(f"no trial finished; {self.first_failure}")
         self._run.set_twins_aside(self.known, self._observer.say)
-        self._show()
+        self.best.note(self.known)
+        self.best.write(at_once=True)
         # Copies begin from checkpoints, if a study that ended before its time is resumed.
         self.make_room(ended=not (reason and self._info.settings.scheduler == PBT))
         self._run.end(State.FINISHED, reason)

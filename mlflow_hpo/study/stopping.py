@@ -1,6 +1,6 @@
 """Decides when a study ends: by its timeout, its target or its patience."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from operator import le
 from time import monotonic
@@ -21,7 +21,7 @@ class StopRules:
         self._info = info
         self.started = monotonic()
 
-    def reason(self, losses: Sequence[float]) -> str:
+    def reason(self, losses: Iterable[float]) -> str:
         """Returns why the study ends at once, with what runs; empty while it does not."""
         settings, metric = self._info.settings, self._info.metric
         limit, target = settings.timeout, settings.target

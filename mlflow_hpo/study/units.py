@@ -1,17 +1,36 @@
 """The units of a study that workers train now."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from itertools import count
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count, zip_longest
+from typing import Any
 
 from mlflow_hpo.errors import RunDeletedError
+from mlflow_hpo.store.together import together
 from mlflow_hpo.study.ledger import Ledger
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.study.setup import StudyPlan
 from mlflow_hpo.trial import Dropped, Result, State, Trial, Unit
 from mlflow_hpo.worker.dispatch import Dispatcher
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A unit whose run is still to be written.
+
+    Attributes:
+        number: its trial's.
+        before: the trial; None: it is a new one.
+        write: creates the run, or sets it to RUNNING again.
+    """
+
+    unit: Unit
+    number: int
+    before: Trial | None
+    write: Callable[[], Trial]
 
 
 class RunningUnits:
@@ -20,48 +39,71 @@ class RunningUnits:
     def __init__(self, dispatcher: Dispatcher, ledger: Ledger, proposer: Proposer, plan: StudyPlan) -> None:
         """Nothing runs yet."""
         self._dispatcher, self._ledger, self._proposer = dispatcher, ledger, proposer
-        self._constants, self._asks = plan.model.constants, plan.asks
+        self._asks = plan.asks
+        self._how: dict[str, Any] = {"constants": plan.model.constants, "asks": plan.asks}
         self._numbers: dict[Future[Result], int] = {}
+        self._drafts: list[_Draft] = []
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._numbers) + len(self._drafts)
 
-    def start(self, unit: Unit) -> bool:
-        """Starts a unit; tells whether it could: the algorithm may have nothing left to propose for it."""
-        before = None if unit.trial is None else self._ledger.trials[unit.trial]
+    def start(self, next_unit: Callable[[], Unit | None], most: int) -> int:
+        """Starts units while there are any, at most so many; returns how many. Writes their runs together.
+
+        Args:
+            next_unit: gives the next; the algorithm may have nothing left to propose for it.
+        """
+        drafts = self._drafts
+        writes = list[Future[Trial]]()
         try:
-            trial = self._new_trial(unit) if before is None else self._restarted(before)
+            while len(drafts) < most and (unit := next_unit()) is not None:
+                if draft := self._draft(unit):
+                    drafts.append(draft)
+            writes = together(self._dispatcher.run.connection.uri, [draft.write for draft in drafts])
+        finally:
+            self._drafts = []
+            for draft, write in zip_longest(drafts, writes):
+                if draft.before is None and (write is None or write.exception()):  # it has no run
+                    del self._ledger.trials[draft.number]
+        for draft, write in zip(drafts, writes, strict=True):
+            self._begin(draft, write)
+        return len(drafts)
+
+    def _draft(self, unit: Unit) -> "_Draft | None":
+        """Decides what a unit trains; from now on its trial counts as running."""
+        trials, store = self._ledger.trials, self._dispatcher.run.trials
+        number = next(n for n in count() if n not in trials) if unit.trial is None else unit.trial
+        seed, before = self._dispatcher.seed(number), trials.get(number)
+        if before is not None:
+            trials[number] = replace(before, state=State.RUNNING)
+            return _Draft(unit, number, before, partial(store.restart, before, seed, **self._how))
+        config = self._proposer.config(number, unit.source, trials, self._ledger.seen)
+        if config is None:
+            return None
+        trials[number] = Trial(number, "", State.RUNNING, config, start=unit.start, source=unit.source)
+        write = partial(store.create, number, config, seed, unit.start, unit.source, **self._how)
+        return _Draft(unit, number, None, write)
+
+    def _begin(self, draft: "_Draft", write: "Future[Trial]") -> None:
+        """Sends a unit to a worker, once its run was written."""
+        unit, before = draft.unit, draft.before
+        try:
+            trial = write.result()
         except RunDeletedError:
             assert before is not None
             self._ledger.give_up(before)
-            return True
-        if trial is None:
-            return False
+            return
         cut = before is not None and (before.state is State.KILLED or before.dropped is Dropped.ALL)
         self._ledger.changed(trial)
         thresholds = self._ledger.with_scored_epochs(unit, trial)
         unit = replace(unit, trial=trial.number, thresholds=thresholds)
         source = None if unit.source is None else self._ledger.trials[unit.source].run_id
         self._numbers[self._dispatcher.submit_unit(trial, unit, source, cut)] = trial.number
-        return True
 
-    def _new_trial(self, unit: Unit) -> Trial | None:
-        trials = self._ledger.trials
-        number = next(n for n in count() if n not in trials)
-        config = self._proposer.config(number, unit.source, trials, self._ledger.seen)
-        if config is None:
-            return None
-        seed, store = self._dispatcher.seed(number), self._dispatcher.run.trials
-        return store.create(number, config, seed, unit.start, unit.source, self._constants, self._asks)
-
-    def _restarted(self, trial: Trial) -> Trial:
-        seed = self._dispatcher.seed(trial.number)
-        return self._dispatcher.run.trials.restart(trial, seed, self._constants, self._asks)
-
-    def wait(self, seconds: float) -> Iterator[tuple["Future[Result]", Trial]]:
+    def wait(self, seconds: float) -> list[tuple["Future[Result]", Trial]]:
         """Waits for a unit to end, and gives those that did, each with its trial."""
         done, _ = wait(self._numbers, seconds, FIRST_COMPLETED)
-        return ((future, self._ended(self._ledger.trials[self._numbers.pop(future)])) for future in done)
+        return [(future, self._ended(self._ledger.trials[self._numbers.pop(future)])) for future in done]
 
     def _ended(self, trial: Trial) -> Trial:
         """Returns a trial whose unit ended; of an objective that asks, with the config that it asked for."""
