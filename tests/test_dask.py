@@ -18,8 +18,8 @@ from browser import served
 from cluster_contract import ClusterContract, check_whole, order, study_that_loses_a_host
 from conftest import hpo, one_line_error
 from distributed import Client, LocalCluster
-from drivers import begun, running_after, study_in, wait_until
-from processes import until
+from drivers import begun, running_after, study_in, trials_in, wait_until
+from processes import WAIT, name_yourself, until
 
 from mlflow_hpo import tune
 from mlflow_hpo.errors import ConfigError, StoreError
@@ -28,6 +28,7 @@ from mlflow_hpo.execution.dask import DaskEngine
 from mlflow_hpo.execution.engine import Resources
 from mlflow_hpo.execution.executor import Executor
 from mlflow_hpo.store import Connection, keys
+from mlflow_hpo.trial import State
 
 # A machine that stalls, as shared ones do, is not to look like a host that is lost.
 PATIENT = {f"distributed.comm.timeouts.{what}": "300s" for what in ("connect", "tcp")}
@@ -93,7 +94,7 @@ def objective(trial):
 """
 
 
-def test_a_killed_driver_leaves_no_slot_and_its_study_goes_on_without_dask(
+def test_a_driver_that_is_stopped_or_killed_leaves_no_slot_and_its_study_goes_on_without_dask(
     job_uri: str, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "own.py").write_text(OBJECTIVE)
@@ -106,11 +107,16 @@ def test_a_killed_driver_leaves_no_slot_and_its_study_goes_on_without_dask(
         "--workers=2",
     ]
     dask = f"--executor=dask://{client.scheduler.address.removeprefix('tcp://')}"
-    with begun([sys.executable, "-m", "mlflow_hpo", "search", *options, dask], job_uri) as driver:
-        wait_until(running_after(job_uri, 0))
-        assert slots()
-        os.kill(driver.pid, signal.SIGKILL)
-        assert until(lambda: not slots())
+    search, resume = ["search", *options, dask], ["resume", "latest"]
+    for command, end in ((search, signal.SIGINT), (resume, signal.SIGKILL)):
+        with begun([sys.executable, "-m", "mlflow_hpo", *command], job_uri) as driver:
+            wait_until(running_after(job_uri, 0))
+            assert slots()
+            os.kill(driver.pid, end)
+            assert driver.wait(WAIT)
+            assert until(lambda: not slots())
+        if end == signal.SIGINT:
+            assert {trial.state for trial in trials_in(job_uri)} <= {State.KILLED, State.FINISHED}
     done = hpo(job_uri, "resume", "latest", "--executor", "local")
     assert done.returncode == 0, done.stderr
     check_whole(Connection(job_uri).client, study_in(job_uri).run_id, 4)
@@ -177,9 +183,27 @@ def score(estimator, x, y):
 """
 
 
+def test_an_engine_that_is_silent_for_a_moment_has_not_lost_its_slots(client: Client) -> None:
+    engine = DaskEngine(client, Resources())
+    with ClusterExecutor(engine, order(), 2) as executor:
+        executor.start()
+        pid = executor.submit(name_yourself, 0.0, near="a").result(WAIT)
+        places, asked = engine.places, list[int]()
+
+        def silent(most: int) -> Any:
+            asked.append(most)
+            raise TimeoutError
+
+        engine.places = silent  # type: ignore[method-assign]
+        assert until(lambda: len(asked) > 2)
+        engine.places = places  # type: ignore[method-assign]
+        assert executor.submit(name_yourself, 0.0, near="a").result(WAIT) == pid
+
+
 REFUSED = {
     "spark": "executor: 'spark' is none: give local, ray, ray://HOST:PORT, dask, dask://HOST:PORT",
     "dask://": "executor: 'dask://' is none: give local, ray, ray://HOST:PORT, dask, dask://HOST:PORT",
+    "dask://127.0.0.1": "executor: no Dask scheduler answers at '127.0.0.1': give HOST:PORT",
     "dask://127.0.0.1:9": "executor: no Dask scheduler answers at '127.0.0.1:9': [Errno 111] ",
 }
 

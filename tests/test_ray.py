@@ -9,6 +9,7 @@ import ray
 from cluster_contract import SPACE, ClusterContract, check_whole, objective, order, study_that_loses_a_host
 from conftest import hpo, one_line_error
 from distributed import Client, LocalCluster
+from processes import WAIT, until
 from ray.cluster_utils import Cluster
 
 from mlflow_hpo import tune
@@ -50,6 +51,17 @@ def kill_host(cluster: Cluster) -> Callable[[], Callable[[], Any]]:
 
 class TestRayExecutor(ClusterContract):
     pass
+
+
+def test_a_slot_that_dies_while_it_is_free_is_noticed(
+    executor: ClusterExecutor, kill_host: Callable[[], Callable[[], Any]]
+) -> None:
+    executor.start()
+    assert until(lambda: executor.workers == 2, WAIT)
+    replace = kill_host()
+    assert until(lambda: executor.workers == 1)
+    replace()
+    assert until(lambda: executor.workers == 2, WAIT)
 
 
 def test_a_study_outlives_a_node_and_goes_on_with_dask(

@@ -73,7 +73,9 @@ class DaskEngine(Engine):
                 part.close()
 
     def _workers(self) -> Mapping[str, Any]:
-        workers: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        """Asks the scheduler; what the client knows of itself is as old as it likes, and may be a part."""
+        asked = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+        workers: Mapping[str, Any] = asked["workers"]
         return workers
 
 

@@ -148,9 +148,11 @@ def check_answers(place: str, name: str) -> None:
         place: HOST:PORT.
 
     Raises:
-        ConfigError: nobody does.
+        ConfigError: nobody does, or it is no such place.
     """
     host, _, port = place.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError(f"executor: no {name} answers at {place!r}: give HOST:PORT")
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:

@@ -7,6 +7,8 @@ executor ends the worker, or else the actor is killed.
 import logging
 import os
 import threading
+import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -23,6 +25,7 @@ from mlflow_hpo.execution.host import SlotServer
 
 SCHEME = "ray://"
 ADDRESS = "RAY_ADDRESS"  # the environment variable of a cluster, which Ray's own jobs have
+SIGN_SECONDS = 5.0  # between two signs that a slot lives
 THREADS = 4  # of an actor: a unit runs in one, and what is said meanwhile comes by the others
 
 
@@ -49,6 +52,7 @@ class RayEngine(Engine):
         """
         fit = sum(self._resources.fit(node.get("CPU", 0), node.get("GPU", 0)) for node in _nodes())
         wanted = min(fit if self._slots is None or not fit else self._slots, most)
+        _end_lost([slot for _, slot in self._started if not slot.has_ended])
         living = [place for place, slot in self._started if not slot.has_ended]
         unused = (place for place in count() if place not in living)
         return [*living, *islice(unused, max(0, wanted - len(living)))]
@@ -77,6 +81,16 @@ def _nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
+def _end_lost(slots: "Sequence[RaySlot]") -> None:
+    """Ends the slots that died while they were free, with their node or alone: no unit tells."""
+    if not slots:
+        return
+    answered, _ = ray.wait([slot.sign for slot in slots], num_returns=len(slots), timeout=0)
+    for slot in slots:
+        if slot.sign in answered:
+            slot.look()
+
+
 def connect(address: str, resources: Resources, slots: int | None, here: int) -> RayEngine:
     """Connects to a cluster, takes the Ray that this process has, or starts one on this machine.
 
@@ -100,12 +114,14 @@ def connect(address: str, resources: Resources, slots: int | None, here: int) ->
     elif ADDRESS not in os.environ:
         how |= {"num_cpus": here * resources.cpus, "include_dashboard": False}
     try:
-        ray.init(**how)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what it says is in the error
+            ray.init(**how)
     except Exception as error:  # of many kinds
         where = how.get("address") or os.environ.get(ADDRESS) or "this machine"
         raise ConfigError(
             f"executor: no Ray answers at {where}: {one_line(error)} (it may have another version of Ray or "
-            "Python, or ask for a token, which RAY_AUTH_TOKEN gives)"
+            "Python, or ask for a token: RAY_AUTH_MODE=token RAY_AUTH_TOKEN=...)"
         ) from None
     return RayEngine(resources, slots, is_owned=True)
 
@@ -115,6 +131,7 @@ class RaySlot(Slot):
 
     Attributes:
         has_ended: somebody has ended it, or given it up.
+        sign: the answer to a question that it has been asked, as a sign that it lives.
     """
 
     number = 0  # Ray gives each its GPUs
@@ -130,6 +147,17 @@ class RaySlot(Slot):
             scheduling_strategy="SPREAD",
         )(SlotServer)
         self._actor = server.remote()
+        self.sign, self._asked = self._actor.about.remote(), time.monotonic()
+
+    def look(self) -> None:
+        """Reads its sign, and asks for another one after some seconds; ends it if it has died."""
+        try:
+            ray.get(self.sign)
+        except Exception:
+            self.end()
+            return
+        if time.monotonic() - self._asked > SIGN_SECONDS:
+            self.sign, self._asked = self._actor.about.remote(), time.monotonic()
 
     @override
     def ask(self, method: str, *args: Any) -> Any:

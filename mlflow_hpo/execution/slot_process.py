@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from itertools import count
 from multiprocessing import Pipe
@@ -60,17 +60,16 @@ class SlotProcess:
             while True:
                 number, result, error = self._pipe.recv()
                 future = self._calls.pop(number)
-                if error is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(error)
+                with suppress(InvalidStateError):  # nobody waits for it any more
+                    future.set_result(result) if error is None else future.set_exception(error)
         with self._lock:
             self._fail()
 
     def _fail(self) -> None:
         calls, self._calls = self._calls, {}
         for future in calls.values():
-            future.set_exception(EOFError("the slot's process has ended"))
+            with suppress(InvalidStateError):
+                future.set_exception(EOFError("the slot's process has ended"))
 
 
 def serve(pipe: Connection) -> None:

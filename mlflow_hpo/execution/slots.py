@@ -4,10 +4,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 
 from mlflow_hpo.errors import ConfigError, HpoError, StudyError, one_line
 from mlflow_hpo.execution.engine import Engine, Order
+from mlflow_hpo.execution.hosts import Hosts
 from mlflow_hpo.execution.opening import Opener, OpenSlot
 
 TICK_SECONDS = 1.0
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 15.0  # for a worker that is to be ended; then its slot is
 START_SECONDS = 120.0  # in which a first slot must be ready
 COME_SECONDS = 3.0  # in which a first place for one must be seen: workers may just be starting
 ATTEMPTS = 5  # to start a slot
-LOSSES = 3  # different units that a host may lose one after the other
+SILENT_SECONDS = 15.0  # in which an engine may fail to say which places there are
 
 
 class Slots:
@@ -52,8 +52,7 @@ class Slots:
         self.ready: dict[Hashable, OpenSlot] = {}
         self._opening: set[Hashable] = set()
         self._refused: dict[Hashable, HpoError] = {}  # places, with why nothing can run there
-        self._losses: dict[str, set[str | None]] = {}  # host -> the units that it lost last
-        self._left_out: set[str] = set()
+        self._hosts = Hosts(self._say)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._failures: Counter[Hashable] = Counter()
@@ -106,28 +105,19 @@ class Slots:
         self._went(slot)
 
     def note(self, host: str, near: str | None, is_lost: bool) -> None:
-        """Leaves out a host that loses one unit after the other, unless it is the last.
-
-        Args:
-            is_lost: the unit was, with its worker or the host; else it was answered.
-        """
-        lost = self._losses.setdefault(host, set())
-        if not is_lost:
-            lost.clear()
-            return
-        lost.add(near)
-        others = {slot.host for slot in self.ready.values()} - self._left_out - {host}
-        if len(lost) >= LOSSES and others and host not in self._left_out:
-            self._left_out.add(host)
-            self._say(f"host {host} is left out: it lost {len(lost)} units one after the other")
+        """Notes how a unit ended, see `Hosts`."""
+        with self.lock:
+            self._hosts.note(host, near, is_lost, [slot.host for slot in self.ready.values()])
 
     def _look(self) -> None:
-        while not self._ended.is_set():
-            places: tuple[Hashable, ...] = ()
-            with suppress(Exception):  # a cluster that does not answer has no slots
-                places = tuple(self._engine.places(self._most))
+        ended, places, answered = self._ended, list[Hashable](), time.monotonic()
+        while not ended.is_set():
+            try:
+                places, answered = [*self._engine.places(self._most)], time.monotonic()
+            except Exception:  # of the engine, which may have been busy; one that stays silent has no slots
+                places = places if time.monotonic() - answered < SILENT_SECONDS else []
             for slot in [*self.ready.values()]:
-                is_out = slot.host in self._left_out or slot.is_stuck(PATIENCE_SECONDS)
+                is_out = slot.host in self._hosts.left_out or slot.is_stuck(PATIENCE_SECONDS)
                 if slot.place not in places or is_out:
                     self.give_up(slot)
             with self.lock:
@@ -136,26 +126,35 @@ class Slots:
                 self._opening |= {*new}
             for place in new:
                 threading.Thread(target=self._open, args=(place,), daemon=True, name="slot").start()
-            self._ended.wait(TICK_SECONDS)
+            ended.wait(TICK_SECONDS)
 
     def _open(self, place: Hashable) -> None:
         ended, slot = self._ended, None
         try:
-            slot = self._opener.open(place, self._left_out)
+            slot = self._opener.open(place, self._hosts.left_out)
             if slot is None:
                 ended.wait(AGAIN_SECONDS)
-        except HpoError as error:
-            self._refuse(place, error)
-        except Exception as error:  # of the engine; it is tried again
-            self._fail(place, error)
-            ended.wait(TICK_SECONDS)
+        except Exception as error:
+            self._note_failure(place, error, ended)
         with self.lock:
-            self._opening.discard(place)
-            if slot and not ended.is_set():
-                self.ready[place] = slot
-        if slot and ended.is_set():
+            if is_wanted := not ended.is_set():  # else the places are those of others by now
+                self._opening.discard(place)
+                if slot:
+                    self.ready[place] = slot
+        if slot and not is_wanted:
             slot.end()
         self._came()
+
+    def _note_failure(self, place: Hashable, error: Exception, ended: threading.Event) -> None:
+        """Notes why a slot did not open; what the engine raises may pass, and the slot is tried again."""
+        with self.lock:
+            if ended.is_set():
+                return
+            if isinstance(error, HpoError):
+                self._refuse(place, error)
+                return
+            self._fail(place, error)
+        ended.wait(TICK_SECONDS)
 
     def _fail(self, place: Hashable, error: Exception) -> None:
         """Notes that a slot did not start; where that happens often, nothing can run there."""

@@ -43,8 +43,12 @@ def check_reached(uri: str, experiment_id: str) -> None:
         StoreError: that failed.
     """
     where = f"host {host_name()} does not reach the study's store"
+    try:
+        client = Connection(uri).client
+    except StoreError as error:
+        raise StoreError(f"{where}: {error}") from None
     with store_errors(where), tempfile.TemporaryDirectory() as folder:
-        experiment = Connection(uri).client.get_experiment(experiment_id)
+        experiment = client.get_experiment(experiment_id)
         name, root = uuid4().hex, f"{experiment.artifact_location.rstrip('/')}/{FOLDER}"
         file = Path(folder, name)
         file.write_text(name)
