@@ -7,8 +7,8 @@ from typing import Any
 
 from mlflow_hpo.errors import StudyError, without_passwords
 from mlflow_hpo.report.next_commands import resume_command
-from mlflow_hpo.report.study_info import StudyInfo, info_of
-from mlflow_hpo.settings import RESUMABLE, Settings, read_settings
+from mlflow_hpo.report.study_info import StudyInfo, info_of, worker_count
+from mlflow_hpo.settings import LOCAL, RESUMABLE, Settings, read_settings
 from mlflow_hpo.space import Space, changed, dump_space, load_space, parse_space
 from mlflow_hpo.store import StudyRun
 from mlflow_hpo.study.setup import StudyPlan
@@ -17,6 +17,8 @@ from mlflow_hpo.study.workers import study_workers
 from mlflow_hpo.worker.dispatch import Dispatcher
 
 DERIVED = ("metric", "max_epochs", "commit", "data_digest")  # these follow from the model and the data
+ANY_GPUS = {"trial_gpus": None}  # where a study goes on for a moment: this machine may have others, or none
+HERE = ANY_GPUS | {"executor": LOCAL, "workers": "auto", "trial_cpus": None}  # and not its cluster
 FILES = ("space", "start_from")  # settings whose files count, not their names
 
 
@@ -138,7 +140,7 @@ def check_same_space(run: StudyRun, space: Space, source: str) -> None:
 
 @contextmanager
 def recorded_workers(run: StudyRun, info: StudyInfo, given: Given, count: int) -> Iterator[Dispatcher]:
-    """Starts workers for a study that is not driven now: to register its best, or to replay a trial.
+    """Starts workers here for a study that is not driven now: to register its best, or to replay a trial.
 
     Raises:
         HpoError: what the study trains cannot be had any more.
@@ -146,7 +148,9 @@ def recorded_workers(run: StudyRun, info: StudyInfo, given: Given, count: int) -
     space_text, start_text = _recorded_texts(run, info)
     given = recorded_contents(run, info, given)
     given = replace(given, space_text=space_text, start_text=start_text, record=info)
-    source = find_source(info.settings, given)
+    settings = info.settings.model_copy(update=HERE if info.settings.executor != LOCAL else ANY_GPUS)
+    source = find_source(settings, given)
     spec = replace(source.spec, metric=info.metric)
-    with study_workers(spec, count, given.folder) as executor:
+    count = min(count, worker_count(settings, info.max_trials))
+    with study_workers(spec, count, given.folder, settings.trial_cpus) as executor:
         yield Dispatcher(run, info, spec, executor)
