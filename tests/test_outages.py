@@ -1,6 +1,7 @@
 """A database that does not answer is asked again; one that refuses is not."""
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -17,6 +18,7 @@ from sqlalchemy import event
 from mlflow_hpo.errors import StoreError, TrialError
 from mlflow_hpo.store import Connection, patience
 from mlflow_hpo.store.connection import quick, store_errors
+from mlflow_hpo.store.together import together
 from mlflow_hpo.worker.startup import user_errors
 
 
@@ -140,3 +142,26 @@ def test_a_store_that_is_away_while_the_users_code_writes_to_it_fails_no_trial(
         MlflowClient("http://127.0.0.1:9").create_run("1")
     with pytest.raises(TrialError, match="No Experiment with id=99"), user_errors():
         hasty.client.create_run("99")
+
+
+def test_blocks_that_ask_quickly_may_end_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several threads write at a time, and each looks at what it met."""
+    name = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+    monkeypatch.setenv(name, "77")
+    first, second = quick(), quick()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert os.environ[name] == "15"
+    second.__exit__(None, None, None)
+    assert os.environ[name] == "77"
+
+
+def test_writes_that_go_together_answer_each_for_itself() -> None:
+    def fail() -> int:
+        raise StoreError("away")
+
+    for uri in ("sqlite:///here.db", "http://there"):
+        answers = together(uri, [lambda: 1, fail, lambda: 3])
+        assert [answers[0].result(), answers[2].result()] == [1, 3]
+        assert isinstance(answers[1].exception(), StoreError)

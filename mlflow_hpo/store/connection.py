@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
@@ -41,6 +42,8 @@ PAGE = 1000  # runs, or experiments, asked for at once
 # Libraries whose errors are the store's, like those of its files and of a driver that is not installed.
 LIBRARIES = ("sqlalchemy", "requests", "urllib3", "alembic", "botocore", "boto3", "google", "azure")
 KINDS = {"parameter": "params", "metric": "metrics", "tag": "tags"}  # in a filter -> in a run's data
+_quick, _quick_lock = list[bool](), threading.Lock()  # the blocks that are under way, in whatever threads
+_before_quick = dict[str, str | None]()
 QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15", patience.SECONDS: "0"}
 
 
@@ -279,12 +282,18 @@ def quick(unless_set: bool = False) -> Iterator[None]:
     Args:
         unless_set: where the environment says how long to ask, that counts.
     """
-    before = {name: os.environ.get(name) for name in QUICK}
-    os.environ.update({name: value for name, value in QUICK.items() if not (unless_set and before[name])})
+    with _quick_lock:
+        if not _quick:
+            _before_quick.update({name: os.environ.get(name) for name in QUICK})
+        _quick.append(unless_set)
+        new = {name: v for name, v in QUICK.items() if not (unless_set and _before_quick[name])}
+        os.environ.update(new)
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        with _quick_lock:
+            _quick.pop()
+            for name, value in () if _quick else _before_quick.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
