@@ -47,7 +47,7 @@ from mlflow_hpo.study.from_python import given_content
 from mlflow_hpo.study.terminal import Display
 
 SLOTS, SLEEP = 200, 30.0
-WINDOW = 200  # units that are looked at, at the beginning and at the end
+WINDOW = 200  # units that are looked at, at the beginning and at the end; fewer in a short study
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}, "n": {"type": "int", "low": 1, "high": 100}}
 
 
@@ -163,6 +163,7 @@ class Watch(Display):
 
     noted: list[tuple[float, float, int, int]]  # seconds, CPU seconds, calls, bytes of memory
     calls = 0
+    algorithm = "tpe"
 
     def began(self, study: Any) -> None:
         type(self).noted = []
@@ -196,7 +197,7 @@ def counted() -> Iterator[None]:
 def study(uri: str, function: Any, trials: int, engine: Engine | None = None, **more: Any) -> Any:
     """Runs a study in this process."""
     os.environ["MLFLOW_TRACKING_URI"] = uri
-    settings = {"max_trials": trials, "algorithm": "tpe", **more}
+    settings = {"max_trials": trials, "algorithm": Watch.algorithm, **more}
     if engine:
         Cluster._engine = lambda self, most: engine  # type: ignore[method-assign]
         settings["executor"] = "dask"  # by its name; the engine is ours
@@ -218,8 +219,9 @@ def cost(begin: int, end: int) -> str:
 
 def costs() -> None:
     last = len(Watch.noted) - 1
-    print(f"the driver for each unit, at trial {WINDOW}: {cost(WINDOW // 2, WINDOW + WINDOW // 2)}")
-    print(f"the driver for each unit, at trial {last}: {cost(last - WINDOW, last)} (goal: 15 ms)", flush=True)
+    width = min(WINDOW, last // 3)
+    print(f"the driver for each unit, at trial {width}: {cost(width // 2, width + width // 2)}")
+    print(f"the driver for each unit, at trial {last}: {cost(last - width, last)} (goal: 15 ms)", flush=True)
 
 
 def slots_part(trials: int, slots: int, seconds: float) -> None:
@@ -270,9 +272,11 @@ def main() -> None:
     )
     parser.add_argument("--part", choices=["slots", "nothing", "memory", "engines"], required=True)
     parser.add_argument("--trials", type=int)
+    parser.add_argument("--algorithm", default=Watch.algorithm)
     parser.add_argument("--slots", type=int, default=SLOTS)
     parser.add_argument("--seconds", type=float, default=SLEEP)
     chosen = parser.parse_args()
+    Watch.algorithm = chosen.algorithm
     if chosen.part == "slots":
         slots_part(chosen.trials or 5_000, chosen.slots, chosen.seconds)
     elif chosen.part == "nothing":
