@@ -11,7 +11,6 @@ from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.schedulers import Plan, onward
 from mlflow_hpo.store import StudyRun, quick
 from mlflow_hpo.store.names import Names
-from mlflow_hpo.store.together import WRITERS
 from mlflow_hpo.study.by_hand import ByHand
 from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
@@ -116,9 +115,7 @@ class Study:
     def _submit(self) -> bool:
         """Gives every free worker a unit; tells whether any was given."""
         capacity, given = self._executor.workers if self._is_sure() else 1, False
-        while (free := capacity - len(self._units)) > 0 and not self._signals:
-            if not self._units.start(self._next_unit, min(free, WRITERS)):
-                break
+        while not self._signals and self._units.start(self._next_unit, capacity - len(self._units)):
             given = True
         return given
 

@@ -10,6 +10,7 @@ from mlflow_hpo.algorithms import watched
 from mlflow_hpo.errors import RunDeletedError, StudyError
 from mlflow_hpo.execution.executor import WorkerLost
 from mlflow_hpo.report import summary
+from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.report.winner import ordered
 from mlflow_hpo.report.winner import winner as winner_of
 from mlflow_hpo.schedulers import PBT, Plan
@@ -150,7 +151,8 @@ class Ledger(KnownTrials):
 
     def adopt(self) -> None:
         """Reads the trials of a study that goes on; what was running is to be trained again."""
-        self.trials = {t.number: self._as_recorded(t) for t in self._run.trials.adopt(self._observer.say)}
+        adopted = self._run.trials.adopt(self._observer.say)
+        self.trials = {t.number: as_recorded(t, self._run, self._info) for t in adopted}
         self.resumed = with_results(self.known)
 
     def changed(self, trial: Trial) -> None:
@@ -270,13 +272,14 @@ class Ledger(KnownTrials):
             except RunDeletedError:
                 self.give_up(self.trials[number])
 
-    def _as_recorded(self, trial: Trial) -> Trial:
-        """Ends a trial whose last losses are recorded, but not that it is over: the store wrote half."""
-        has_ended = trial.ended_itself or trial.epochs >= self._info.max_epochs
-        if trial.state is not State.KILLED or not has_ended:
-            return trial
-        reason = f"ended by itself at epoch {trial.epochs}" if trial.ended_itself else ""
-        return self._run.trials.end(trial, State.FINISHED, reason)
+
+def as_recorded(trial: Trial, run: StudyRun, info: StudyInfo) -> Trial:
+    """Ends a trial whose last losses are recorded, but not that it is over: the store wrote half."""
+    has_ended = trial.ended_itself or trial.epochs >= info.max_epochs
+    if trial.state is not State.KILLED or not has_ended:
+        return trial
+    reason = f"ended by itself at epoch {trial.epochs}" if trial.ended_itself else ""
+    return run.trials.end(trial, State.FINISHED, reason)
 
 
 def with_results(trials: Sequence[Trial]) -> int:

@@ -190,4 +190,5 @@ class OpenStudy(StudyResults):
             peak_memory_bytes=0,
             model_uri=models[-1] if models else "",
         )
-        self._ledger.record(replace(self._ledger.trials[trial.number], state=State.RUNNING), result)
+        self._ledger.record([(replace(self._ledger.trials[trial.number], state=State.RUNNING), result)])
+        self._ledger.best.write(at_once=True)

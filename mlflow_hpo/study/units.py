@@ -9,7 +9,7 @@ from itertools import count, zip_longest
 from typing import Any
 
 from mlflow_hpo.errors import RunDeletedError
-from mlflow_hpo.store.together import together
+from mlflow_hpo.store.together import WRITERS, together
 from mlflow_hpo.study.ledger import Ledger
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.study.setup import StudyPlan
@@ -48,7 +48,7 @@ class RunningUnits:
         return len(self._numbers) + len(self._drafts)
 
     def start(self, next_unit: Callable[[], Unit | None], most: int) -> int:
-        """Starts units while there are any, at most so many; returns how many. Writes their runs together.
+        """Starts some units, at most so many; returns how many. Their runs are written together.
 
         Args:
             next_unit: gives the next; the algorithm may have nothing left to propose for it.
@@ -56,7 +56,7 @@ class RunningUnits:
         drafts = self._drafts
         writes = list[Future[Trial]]()
         try:
-            while len(drafts) < most and (unit := next_unit()) is not None:
+            while len(drafts) < min(most, WRITERS) and (unit := next_unit()) is not None:
                 if draft := self._draft(unit):
                     drafts.append(draft)
             writes = together(self._dispatcher.run.connection.uri, [draft.write for draft in drafts])
