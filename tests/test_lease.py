@@ -147,7 +147,7 @@ def test_who_lost_the_lease_writes_nothing_more(start: Callable[..., Study], con
             lambda: run.trials.create(1, {"x": 2}, seed=0),
             lambda: run.trials.end(trial, State.KILLED, "cut"),
             lambda: run.end(State.FAILED, "cut"),
-            lambda: run.show_best("loss", 1.0, 1, "best"),
+            lambda: run.show_best("loss", {1: 1.0}, "best"),
             lambda: run.keep_final(FinalTraining(0, final, "models:/m-1")),
             lambda: run.keep_registrations([], "registered"),
             lambda: run.keep_load("models:/m-1", ""),

@@ -61,7 +61,7 @@ class NestedRuns:
             SupersededError: another process drives the study by now.
         """
         if self.lease:
-            self.lease.check_lately()
+            self.lease.check()
         mark = {keys.CREATED: new_mark(self.lease.claim.number if self.lease else 0)}
         tags = {**self.tags, keys.PARENT: self.study_id, **config_tags(config), **tags, **mark}
         client = self.connection.client

@@ -170,10 +170,6 @@ class Trials:
         if model_uri not in ("", trial.model_uri):
             delete_models(self._connection, self._nested.experiment_id, trial.run_id, only=model_uri)
 
-    def is_deleted(self, trial: Trial) -> bool:
-        """Tells whether somebody has deleted the trial's run."""
-        return self._connection.is_deleted(trial.run_id)
-
     def _adopt(self, trial: Trial, run: Run) -> Trial:
         if is_half_dropped(run):
             trial = self.drop(trial, trial.dropped)

@@ -236,7 +236,9 @@ class Ledger(KnownTrials):
         for trial in self.known:
             if trial.state is State.PAUSED:
                 self.end(trial, State.STOPPED, f"at epoch {trial.epochs} of {self._info.max_epochs}")
-        while (winner := winner_of(self._info, self.known)) and self._run.trials.is_deleted(winner):
+        while (winner := winner_of(self._info, self.known)) and self._run.connection.is_deleted(
+            winner.run_id
+        ):
             self.give_up(winner)
         if not winner:
             raise StudyError(f"no trial finished; {self.first_failure}")
