@@ -36,9 +36,10 @@ def leave(status: int) -> None:
 
 
 def write_on(file: str, stubborn: bool = False) -> None:
-    """Add the process to the file until it is ended."""
+    """Add the process to the file until it is ended; one that is stubborn only notes when it was to end."""
     if stubborn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        noted = Path(f"{file}.told")
+        signal.signal(signal.SIGTERM, lambda *_: noted.write_text(str(time.monotonic())))
     while True:
         with Path(file).open("a") as lines:
             lines.write(f"{os.getpid()}\n")
