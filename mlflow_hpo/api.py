@@ -132,7 +132,7 @@ def run_project(
     from mlflow_hpo.study.source import Given
 
     folder = temporary_folder()
-    given = with_space(Given(Path(folder.name).resolve()), space)
+    given, options = with_start(with_space(Given(Path(folder.name).resolve()), space), options)
     named = {"space": str(space)} if isinstance(space, str | Path) else {}
     study = start(read_settings({**options, **named}), Output(quiet=not progress), given)
     return study, given, folder

@@ -221,8 +221,11 @@ def best(trials: Iterable[Trial]) -> Trial | None:
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:
-    """Returns the feasible trials that no other dominates, in the order of the first metric."""
-    able = [t for t in rank(trials) if not t.violation()]
+    """Returns the feasible trials that no other dominates, in the order of the first metric.
+
+    Those that lack one of the metrics are left out.
+    """
+    able = [t for t in rank(trials) if not t.violation() and all(map(isfinite, _losses(t, None)))]
     places = fronts([_losses(t, None) for t in able])
     first = [trial for trial, place in zip(able, places, strict=True) if place == 1]
     return sorted(first, key=lambda t: (t.loss, t.number))

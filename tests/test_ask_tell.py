@@ -103,6 +103,18 @@ def test_what_is_told_wrongly_is_refused_and_what_failed_is_a_failed_trial(job_u
         assert only
         study.tell(only, 1)
         assert study.ask() is None
+    with open_study({"x": [1, 2]}, target=0.5, **QUIET) as study:
+        first = study.ask()
+        assert first
+        study.tell(first, 0.4)
+        assert study.ask() is None, "the target is reached"
+        assert "loop, which decides itself" in one_line_error(
+            hpo(job_uri, "trial", "stop", study.run_id, "0")
+        )
+    with pytest.raises(
+        ConfigError, match="trial-timeout: a loop of your own, which trains by itself, has no"
+    ):
+        open_study({"x": [1, 2]}, trial_timeout=3, **QUIET)
     with pytest.raises(ConfigError, match="space: a loop of your own brings none"):
         open_study(**QUIET)
 

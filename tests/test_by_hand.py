@@ -1,5 +1,6 @@
 """Somebody adds, stops and fails trials of a study that another process runs."""
 
+import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 from conftest import hpo, one_line_error
 from drivers import begun, running_after, study_in, wait_until
 
-from mlflow_hpo.store import Connection
+from mlflow_hpo import tune
+from mlflow_hpo.store import Connection, keys
 from mlflow_hpo.trial import State, Trial
 
 OBJECTIVE = """
@@ -68,6 +70,29 @@ def test_trials_are_added_stopped_and_failed_while_a_study_runs(job_uri: str, tm
         assert words in one_line_error(hpo(job_uri, "trial", *arguments))
 
 
+def test_a_trial_that_runs_keeps_what_it_logged_and_what_is_left_out_is_the_baselines(
+    job_uri: str, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(OBJECTIVE)
+    (tmp_path / "space.yaml").write_text("x: {type: int, low: 60, high: 99}\nkind: [a, b, c]")
+    own = [f"--model={tmp_path}/own.py:objective", f"--space={tmp_path}/space.yaml", "--workers=1"]
+    own += ["--max-epochs=90", "--max-trials=2", "--algorithm=random"]
+    with begun([sys.executable, "-m", "mlflow_hpo", "search", *own], job_uri):
+        wait_until(running_after(job_uri, 0))
+        study, client = study_in(job_uri), Connection(job_uri).client
+        baseline = trials_of(job_uri)[0]
+        wait_until(lambda: len(client.get_metric_history(baseline.run_id, "loss")) > 1)
+        assert hpo(job_uri, "trial", "add", study.run_id, "kind=c").returncode == 0
+        assert hpo(job_uri, "trial", "stop", study.run_id, "0").returncode == 0
+        wait_until(partial(is_over, job_uri, 0))
+        wait_until(partial(has_begun, job_uri, 1))
+    stopped, added = trials_of(job_uri)[0], trials_of(job_uri)[1]
+    assert stopped.state is State.FINISHED
+    assert stopped.loss == baseline.config["x"] + 1 / stopped.epochs
+    assert stopped.reason == f"stopped by hand at epoch {stopped.epochs} of 90"
+    assert added.config == {**baseline.config, "kind": "c"}
+
+
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
@@ -78,10 +103,8 @@ def test_trials_are_added_stopped_and_failed_while_a_study_runs(job_uri: str, tm
     ],
 )
 def test_what_cannot_be_tried_is_refused_at_once(job_uri: str, tmp_path: Path, pair: str, words: str) -> None:
-    from mlflow_hpo import open_study
-
-    with open_study({"x": {"type": "int", "low": 0, "high": 99}}, progress=False) as study:
-        trial = study.ask()
-        assert trial
-        assert words in one_line_error(hpo(job_uri, "trial", "add", study.run_id, pair))
-        study.tell(trial, 1)
+    study = tune(
+        lambda config: config["x"], {"x": {"type": "int", "low": 0, "high": 99}}, max_trials=1, workers=0
+    )
+    study._run._tag({keys.PLAN: json.dumps(study._run.plan | {"max_trials": 2})})
+    assert words in one_line_error(hpo(job_uri, "trial", "add", study.run_id, pair))

@@ -21,6 +21,7 @@ from mlflow_hpo.report.snapshot import read_snapshot
 from mlflow_hpo.report.winner import Preference, knee
 from mlflow_hpo.space import parse_space
 from mlflow_hpo.store import Connection
+from mlflow_hpo.study.stopping import _since_front
 from mlflow_hpo.trial import State, Trial
 
 QUIET: dict[str, Any] = {"workers": 0, "progress": False, "algorithm": "random"}
@@ -152,6 +153,7 @@ def test_a_model_takes_the_alias_if_it_is_better_in_one_metric_and_worse_in_none
         ),
         ({"metric": "loss,lag:minimize", "prefer": "small"}, "'small' is neither a bound"),
         ({"constraints": "size"}, "'size' is none: give METRIC <= NUMBER"),
+        ({"metric": "loss,lag:minimize", "warm_start": "latest"}, "from an earlier study by one metric"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_trial(job_uri: str, how: dict[str, Any], words: str) -> None:
@@ -195,6 +197,40 @@ def test_what_optunas_objectives_return_is_taken_in_order(job_uri: str) -> None:
         SetupError, match="returned 2 values, and the study's metric is loss: name one metric for"
     ):
         tune(objective, max_trials=2, **QUIET)
+
+
+def test_values_are_returned_in_the_order_in_which_they_were_asked_for(job_uri: str) -> None:
+    """A cost that comes first is no more the first metric: training does not report it."""
+    study = tune(
+        lambda config: (10 * config["x"], config["x"] - 1),
+        {"x": [1, 2]},
+        metric="model_parameters,loss",
+        max_trials=2,
+        **QUIET,
+    )
+    for trial in study.trials:
+        x = trial.config["x"]
+        assert trial.results == {"loss": {1: x - 1}, "model_parameters": {1: 10 * x}}
+
+
+def test_a_trial_that_lacks_a_metric_where_it_counts_is_on_no_front(job_uri: str) -> None:
+    whole = Trial(0, "", State.FINISHED, {}, {"loss": {1: 0.5}, "ms": {1: 2.0}})
+    lacks = Trial(1, "", State.FINISHED, {}, {"loss": {1: 0.1}, "ms": {}})
+    assert front([whole, lacks]) == [whole]
+
+
+def test_patience_compares_what_stands_at_the_same_rung() -> None:
+    whole = Trial(0, "", State.FINISHED, {}, {"loss": {1: 0.9, 9: 0.1}, "ms": {1: 2.0, 9: 1.0}})
+    early = [Trial(n, "", State.STOPPED, {}, {"loss": {1: 0.8}, "ms": {1: 2.0 + n}}) for n in (1, 2, 3)]
+    assert _since_front([whole], (1, 9)) == 0
+    assert _since_front([whole, early[0]], (1, 9)) == 0, "it beats the first at epoch 1"
+    assert _since_front([whole, *early], (1, 9)) == 2
+
+
+def test_a_preference_that_names_no_metric_of_the_study_registers_nothing(job_uri: str) -> None:
+    study = study_of(max_trials=2)
+    line = one_line_error(hpo(job_uri, "report", study.run_id, "--register", "m", "--prefer", "min:lagg"))
+    assert "'lagg' is none of the study's metrics: loss, lag" in line
 
 
 def points(count: int, choose: Any) -> list[Trial]:

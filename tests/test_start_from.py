@@ -29,6 +29,9 @@ def test_python_gives_them_as_dicts(job_uri: str) -> None:
     first = configs_of(study)
     assert first[1] == {"rate": 3e-7, "kind": True}
     assert first[2]["rate"] == 0.5
+    Path("first.yaml").write_text("- {rate: 0.125}")
+    of_file = tune(objective, SPACE, start_from=Path("first.yaml"), max_trials=2, **QUIET)
+    assert configs_of(of_file)[1]["rate"] == 0.125
     again = tune(
         objective, SPACE, resume=study.run_id, start_from=given, max_trials=5, workers=0, progress=False
     )

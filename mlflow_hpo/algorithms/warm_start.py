@@ -36,7 +36,8 @@ def warm_trials(
         else:
             state = State.STOPPED if trial.state is State.STOPPED else State.FINISHED
             results = {next(iter(trial.results)): losses}
-            kept.append(replace(trial, results=results, state=state, number=trial.number - end - 1))
+            number = trial.number - end - 1
+            kept.append(replace(trial, results=results, state=state, number=number, violations={}))
     return kept, notes
 
 

@@ -18,7 +18,7 @@ def trial() -> None:
 @click.argument("pairs", metavar="NAME=VALUE...", nargs=-1, required=True)
 @ANY_USER
 def add(study: str, pairs: tuple[str, ...], any_user: bool) -> None:
-    """Try this config next in STUDY; what is left out has its default.
+    """Try this config next in STUDY; what is left out is as in the baseline.
 
     Example: mlflow-hpo trial add latest units=128 learning_rate=1e-3
     """

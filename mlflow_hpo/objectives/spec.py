@@ -39,6 +39,7 @@ class ObjectiveSpec:
         resource: what an epoch is, of models that know several (`SklearnObjective`).
         metric: what is optimised first; None while the metric is not known.
         others: the names of further metrics that trials are judged by.
+        returned: the names of the metrics in the order in which a function returns their values.
         at_best: the best epoch's value counts, and its model is logged; not the last epoch's.
         scorer: the digest of what computes the metric, if Python gave that; or empty.
         callbacks, callbacks_code: Keras callbacks by name, and their digest if Python gave them; or empty.
@@ -57,6 +58,7 @@ class ObjectiveSpec:
     resource: str = "none"
     metric: Metric | None = None
     others: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
     at_best: bool = False
     scorer: str = ""
     callbacks: str = ""

@@ -14,7 +14,7 @@ from mlflow_hpo.execution.folders import temporary_folder
 from mlflow_hpo.models import ModelInfo
 from mlflow_hpo.objectives.spec import DataInfo, ObjectiveSpec
 from mlflow_hpo.report.study_info import StudyInfo, info_of
-from mlflow_hpo.settings import LARGEST_GRID, OWN_LOOP, read_settings
+from mlflow_hpo.settings import LARGEST_GRID, OPTIONS, OWN_LOOP, read_settings
 from mlflow_hpo.space import Space
 from mlflow_hpo.store import Connection, StudyRun, find_study, given_run, new_study, store_errors
 from mlflow_hpo.study.from_python import FROM_PYTHON, with_space, with_start
@@ -27,6 +27,8 @@ from mlflow_hpo.study.trust import check_trusted, remember
 from mlflow_hpo.trial import Config, Trial
 
 LOSS = "loss"
+USED = {"space", "algorithm", "seed", "direction", "constraints", "prefer", "grid_points", "max_trials"}
+USED |= {"start_from", "warm_start", "timeout", "target", "patience"}
 
 
 def told(trial: Any) -> None:
@@ -105,6 +107,15 @@ def open_study(
     return study
 
 
+def _check_used(settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a setting that a loop of one's own has no use for."""
+    if vain := next((name for name in settings if name in OPTIONS and name not in USED), None):
+        raise ConfigError(
+            f"{vain.replace('_', '-')}: a loop of your own, which trains by itself, has no use for it: "
+            f"it takes {', '.join(sorted(USED))}"
+        )
+
+
 def _begun(
     metric: Any,
     settings: Mapping[str, Any],
@@ -113,6 +124,7 @@ def _begun(
     say: Callable[[str], None],
     stack: ExitStack,
 ) -> tuple[StudyRun, StudyPlan]:
+    _check_used(settings)
     if not given.space_text and not settings.get("space"):
         raise ConfigError("space: a loop of your own brings none: give its hyperparameters")
     own = {"metric": metric, "model": OWN_LOOP, "workers": 0, "top_k": 1}
@@ -137,6 +149,7 @@ def _resumed(
     run = find_study(connection, name)
     if info_of(run).settings.model != OWN_LOOP:
         raise StudyError(f"study {run.run_id} was not opened by open_study: resume it as it began")
+    _check_used(settings)
     check_trusted(run, info_of(run), settings, given, "", say)
     options = {key: value for key, value in settings.items() if value != FROM_PYTHON}
     asked = resumed_settings(run, options)

@@ -109,6 +109,7 @@ class Study:
             ended = self._units.wait(TICK_SECONDS)
             self._signals.check()  # what ended with it was cut, it did not fail
             self._tell(ended)
+            self.ledger.best.write()
             self._by_hand.heed()
             self._observer.tick()
 
@@ -121,7 +122,7 @@ class Study:
 
     def _is_sure(self) -> bool:
         """Tells whether training is known to report the metric; until then one unit runs at a time."""
-        return self._metric_is_sure or any(True for _ in self.ledger.losses)
+        return self._metric_is_sure or any(t.losses and t.state is not State.FAILED for t in self.known)
 
     def _next_unit(self) -> Unit | None:
         seen = self.ledger.seen

@@ -138,7 +138,7 @@ def with_start(given: "Given", settings: Mapping[str, Any]) -> tuple["Given", di
 
     configs = settings.get("start_from")
     if configs is None or isinstance(configs, str | Path):
-        return given, {**settings}
+        return given, {**settings, "start_from": configs and str(configs)}
     listed = [configs] if isinstance(configs, Mapping) else [*configs]
     return replace(given, start_text=given_text(listed)), {**settings, "start_from": FROM_PYTHON}
 

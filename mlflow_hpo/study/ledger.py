@@ -1,6 +1,8 @@
 """Keeps a study's trials in memory, writes each change to the store and tells the observer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
 from functools import partial
 from math import inf
 from time import monotonic
@@ -58,6 +60,11 @@ class KnownTrials:
         self.deleted = set[int]()
         self._info = plan.info
         self._watched = watched(plan.earlier, self._plan.rungs)
+
+    @property
+    def info(self) -> StudyInfo:
+        """What the study was asked, and what followed."""
+        return self._info
 
     @property
     def _plan(self) -> Plan:
@@ -144,11 +151,6 @@ class Ledger(KnownTrials):
         rungs = self._plan.rungs if single and self._info.scores_every_epoch else ()
         self._scored_epochs = {*self._watched, *rungs}
 
-    @property
-    def max_epochs(self) -> int:
-        """The epochs of a fully trained trial."""
-        return self._info.max_epochs
-
     def adopt(self) -> None:
         """Reads the trials of a study that goes on; what was running is to be trained again."""
         adopted = self._run.trials.adopt(self._observer.say)
@@ -186,15 +188,19 @@ class Ledger(KnownTrials):
         record = self._run.trials.record
         calls = [partial(record, trial, judged(self._info, trial, result)) for trial, result in results]
         writes = together(self._run.connection.uri, calls)
-        for (trial, result), write in zip(results, writes, strict=True):
-            self.renames.say("metric", result.renamed)
-            if not self._written(trial, write.result):
-                continue
-            self.best.note(self.known)
-            if self._info.settings.kept_models is not None and trial.losses:
-                self._run.trials.drop_superseded(self.trials[trial.number], trial.model_uri)
-            self.make_room()
+        with ExitStack() as stack:  # all that was written is noted, whatever became of the others
+            for (trial, result), write in reversed([*zip(results, writes, strict=True)]):
+                stack.callback(self._recorded, trial, result, write)
         self.best.write()
+
+    def _recorded(self, trial: Trial, result: Result, write: "Future[Trial]") -> None:
+        self.renames.say("metric", result.renamed)
+        if not self._written(trial, write.result):
+            return
+        self.best.note(self.known)
+        if self._info.settings.kept_models is not None and trial.losses:
+            self._run.trials.drop_superseded(self.trials[trial.number], trial.model_uri)
+        self.make_room()
 
     def describe(self) -> str:
         """Returns the study's description, for the MLflow UI."""

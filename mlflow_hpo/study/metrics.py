@@ -1,6 +1,6 @@
 """Tells which metric a study goes by, and refuses one that it cannot go by."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from mlflow_hpo.data import CLASSIFICATION
 from mlflow_hpo.errors import ConfigError, SetupError, unknown
@@ -33,7 +33,17 @@ def asked(settings: Settings) -> list[tuple[str, str]]:
             f"direction: {settings.direction!r} is for one metric: give each its own, as "
             f"{named[0][0]}:{settings.direction}"
         )
-    return sorted(named, key=lambda one: one[0] in COSTS)  # training reports no cost at each epoch
+    return named
+
+
+def ordered(named: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Returns what is to be optimised, costs last: training reports none of them at each epoch."""
+    return sorted(named, key=lambda one: one[0] in COSTS)
+
+
+def names_as_asked(settings: Settings) -> tuple[str, ...]:
+    """Returns the names of what is to be optimised, in the order in which a function returns the values."""
+    return tuple(reported_name(name) for name, _ in asked(settings))
 
 
 def _directed(part: str, direction: str) -> tuple[str, str]:
@@ -44,7 +54,7 @@ def _directed(part: str, direction: str) -> tuple[str, str]:
 def asked_metric(settings: Settings) -> Metric | None:
     """Returns the first metric that was asked for; None if that, or its direction, is left open."""
     try:
-        named = asked(settings)
+        named = ordered(asked(settings))
         return Metric.directed(*named[0]) if named else None
     except ConfigError:  # it is said once the model is known
         return None
@@ -54,7 +64,7 @@ def other_names(settings: Settings) -> tuple[str, ...]:
     """Returns the names of the metrics that trials are judged by beside the first."""
     bounded = [constraint.metric.name for constraint in parse_constraints(settings.constraints or "")]
     names = [*(reported_name(name) for name, _ in asked(settings)), *bounded]
-    first = reported_name(asked(settings)[0][0]) if settings.metric else ""
+    first = reported_name(ordered(asked(settings))[0][0]) if settings.metric else ""
     return tuple(dict.fromkeys(name for name in names if name != first))
 
 
@@ -89,6 +99,8 @@ def _check_several(settings: Settings) -> None:
             f"scheduler: {name!r} compares several metrics where trials pause, and those of a project do "
             "not: give one metric, or the scheduler none"
         )
+    if settings.warm_start:
+        raise ConfigError("warm-start: an algorithm learns from an earlier study by one metric, not several")
     if settings.target is not None:
         raise ConfigError(
             f"target: {settings.target:g} is for one metric, and {settings.metric!r} names several"
@@ -121,7 +133,7 @@ def check_reported(info: StudyInfo, of_model: Collection[str], reported: Collect
         of_model: what the model is known to report.
         reported: what training reports; None: only training tells.
     """
-    named = asked(info.settings) or [("", info.settings.direction)]
+    named = ordered(asked(info.settings)) or [("", info.settings.direction)]
     for metric, (name, direction) in zip(info.metrics, named, strict=True):
         check_not_of_training(name, of_model)
         _check_known(metric.name, reported)

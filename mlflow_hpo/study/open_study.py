@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from math import isfinite
 from time import monotonic
 from typing import Any, Self
@@ -11,7 +12,7 @@ from typing import Any, Self
 from rich.console import Console
 from typing_extensions import override
 
-from mlflow_hpo.errors import ConfigError, StudyError
+from mlflow_hpo.errors import ConfigError, RunDeletedError, StudyError
 from mlflow_hpo.metric import number
 from mlflow_hpo.store import StudyRun, quick
 from mlflow_hpo.store.models import ready_models
@@ -20,6 +21,7 @@ from mlflow_hpo.study.ledger import Ledger, Observer
 from mlflow_hpo.study.proposer import Proposer
 from mlflow_hpo.study.registering import log_page
 from mlflow_hpo.study.setup import StudyPlan
+from mlflow_hpo.study.stopping import StopRules
 from mlflow_hpo.trial import Config, Result, State, Trial, derived_seed
 
 
@@ -72,6 +74,7 @@ class OpenStudy(StudyResults):
         super().__init__(run, planned.info, planned.spec)
         self._plan, self._say, self._stack, self._lock = planned, say, stack, threading.RLock()
         self._ledger, self._proposer = Ledger(run, planned, _Silent(say)), Proposer(planned)
+        self._rules = StopRules(planned.info)
         self._open: dict[int, OpenTrial] = {}
         self._ledger.adopt()
 
@@ -82,12 +85,14 @@ class OpenStudy(StudyResults):
         return self._ledger.known
 
     def ask(self) -> OpenTrial | None:
-        """Returns a config to try; None if nothing is left to propose, or there are `max_trials`.
+        """Returns a config to try; None if nothing is left to propose, or the study is to end.
+
+        That is when there are `max_trials`, or by its timeout, target or patience.
 
         A trial that was asked for and never told of, by an earlier process, is given again first.
         """
         with self._lock:
-            trial = self._given_again() or self._new()
+            trial = self._given_again() or (None if self._is_to_end else self._new())
             if trial is None:
                 return None
             self._ledger.changed(trial)
@@ -151,18 +156,27 @@ class OpenStudy(StudyResults):
                 self._ledger.end(self._ledger.trials[number], State.KILLED, "its loop ended")
             self._run.end(state, str(error) or type(error).__name__)
 
+    @property
+    def _is_to_end(self) -> bool:
+        rules, ledger = self._rules, self._ledger
+        return bool(rules.reason(ledger.losses)) or rules.is_out_of_patience(ledger.seen)
+
     def _seed(self, number: int) -> int:
         return derived_seed(self._info.settings.seed, number)
 
     def _given_again(self) -> Trial | None:
-        cut = next((t for t in self._ledger.known if t.state is State.KILLED), None)
-        return cut and self._run.trials.restart(cut, self._seed(cut.number))
+        for cut in [trial for trial in self._ledger.known if trial.state is State.KILLED]:
+            try:
+                return self._run.trials.restart(cut, self._seed(cut.number))
+            except RunDeletedError:
+                self._ledger.give_up(cut)
+        return None
 
     def _new(self) -> Trial | None:
         trials, ledger = self._run.trials, self._ledger
-        number = len(ledger.trials)
-        if number >= self._info.max_trials:
+        if len(ledger.trials) >= self._info.max_trials:
             return None
+        number = next(free for free in count() if free not in ledger.trials)
         config = self._proposer.config(number, None, ledger.trials, ledger.seen)
         return None if config is None else trials.create(number, config, self._seed(number))
 
@@ -180,8 +194,13 @@ class OpenStudy(StudyResults):
 
     def _record(self, trial: OpenTrial, values: Mapping[str, float]) -> None:
         run = self._run
-        run.connection.write(trial.run_id, metrics=dict(values), step=1)
-        models = [*ready_models(run.connection, run.experiment_id, trial.run_id)]
+        try:
+            with run.connection.writing(trial.run_id):
+                run.connection.write(trial.run_id, metrics=dict(values), step=1)
+                models = [*ready_models(run.connection, run.experiment_id, trial.run_id)]
+        except RunDeletedError:
+            self._ledger.give_up(self._ledger.trials[trial.number])
+            return
         result = Result(
             values={name: {1: value} for name, value in values.items()},
             state=State.FINISHED,

@@ -12,6 +12,7 @@ from mlflow_hpo.errors import GateError, worded
 from mlflow_hpo.execution.signals import Signals
 from mlflow_hpo.report.console import print_line
 from mlflow_hpo.report.study_info import info_of
+from mlflow_hpo.report.winner import Preference
 from mlflow_hpo.study.source import Given
 from mlflow_hpo.study.trust import check_trusted
 from mlflow_hpo.study.workers import study_folder
@@ -46,6 +47,8 @@ def register_best(
 
     info = info_of(run)
     info = replace(info, settings=read_settings({**info.settings.dump(), **options}))
+    if info.settings.prefer:
+        Preference.parse(info.settings.prefer, [metric.name for metric in info.metrics])
     with ExitStack() as stack:
         given = given or Given(stack.enter_context(study_folder()))
         check_trusted(run, info, {}, given, trust, says(console))

@@ -145,7 +145,7 @@ def _filled_in(
         raise ConfigError(f"data: model {model.name!r} is trained on data: name a data set")
     if settings.wants_final and data.apart:
         raise ConfigError(data.apart)
-    record, named = given.record, metrics.asked(settings)
+    record, named = given.record, metrics.ordered(metrics.asked(settings))
     named = named or [(model.metric.get(data.task, FALLBACK_METRIC), settings.direction)]
     if not data.validates:
         metrics.check_without_validation([name for name, _ in named], is_stream=data.rows > 0)

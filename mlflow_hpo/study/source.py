@@ -93,6 +93,7 @@ def find_source(settings: Settings, given: Given) -> Source:
         resource="none" if every_epoch else settings.resource,
         metric=metrics.asked_metric(settings),
         others=metrics.other_names(settings),
+        returned=metrics.names_as_asked(settings),
         scorer=given.scorer,
         callbacks=settings.callbacks or "",
         callbacks_code=given.callbacks,

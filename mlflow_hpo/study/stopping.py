@@ -7,7 +7,7 @@ from time import monotonic
 
 from mlflow_hpo.report.study_info import StudyInfo
 from mlflow_hpo.schedulers import since_better
-from mlflow_hpo.trial import Trial
+from mlflow_hpo.trial import State, Trial
 
 
 class StopRules:
@@ -37,7 +37,7 @@ class StopRules:
         if patience is None:
             return False
         if len(self._info.metrics) > 1:
-            return _since_front(seen) >= patience
+            return _since_front(seen, self._info.plan.rungs) >= patience
         plan = self._info.plan
         return since_better(seen, plan.rungs, plan.firsts) >= patience
 
@@ -46,11 +46,17 @@ class StopRules:
         return "ended by its patience" if self.is_out_of_patience(seen) else ""
 
 
-def _since_front(trials: Sequence[Trial]) -> int:
-    """Counts the last trials that an earlier one dominates, or that break constraints."""
-    better, count = list[tuple[float, ...]](), 0
-    for trial in sorted((t for t in trials if t.loss is not None), key=lambda t: t.number):
-        losses = tuple(by.get(trial.epochs, inf) for by in trial.results.values())
-        is_new = not any(all(map(le, other, losses)) for other in better) and not trial.violation()
-        better, count = ([*better, losses], 0) if is_new else (better, count + 1)
+def _since_front(trials: Sequence[Trial], rungs: Sequence[int]) -> int:
+    """Counts the last trials that an earlier one dominates at their first rung, or that break constraints."""
+    better, count = dict[int, list[tuple[float, ...]]](), 0
+    sound = [t for t in trials if t.loss is not None and t.state is not State.FAILED]
+    for trial in sorted(sound, key=lambda t: t.number):
+        at = min((rung for rung in rungs if rung in trial.losses), default=trial.epochs)
+        losses = tuple(by.get(at, inf) for by in trial.results.values())
+        before = better.setdefault(at, [])
+        if trial.violation(at) or any(all(map(le, other, losses)) for other in before):
+            count += 1
+        else:
+            before.append(losses)
+            count = 0
     return count

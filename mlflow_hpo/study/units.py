@@ -65,8 +65,9 @@ class RunningUnits:
             for draft, write in zip_longest(drafts, writes):
                 if draft.before is None and (write is None or write.exception()):  # it has no run
                     del self._ledger.trials[draft.number]
-        for draft, write in zip(drafts, writes, strict=True):
-            self._begin(draft, write)
+        with ExitStack() as stack:  # what was written begins, whatever became of the others
+            for draft, write in reversed([*zip(drafts, writes, strict=True)]):
+                stack.callback(self._begin, draft, write)
         return len(drafts)
 
     def _draft(self, unit: Unit) -> "_Draft | None":
@@ -112,12 +113,19 @@ class RunningUnits:
                 self._ledger.changed(self._dispatcher.run.with_asked(trial))
         return self._ledger.trials[trial.number]
 
-    def cut_one(self, number: int) -> None:
-        """Cuts a trial's unit, if one runs, and waits until no worker can write to the trial any more."""
+    def cut_one(self, number: int) -> bool:
+        """Cuts a trial's unit, if one runs, and waits until no worker can write to the trial any more.
+
+        Returns:
+            Whether it could be: what has just ended is still to be written down.
+        """
         for future in [future for future, trial in self._numbers.items() if trial == number]:
             future.cancel()
             wait([future])
+            if not future.cancelled():
+                return False
             del self._numbers[future]
+        return True
 
     def cut(self, reason: str) -> None:
         """Cuts what runs, and waits until no worker can write to its trial any more."""

@@ -26,11 +26,11 @@ class Dispatcher:
     @property
     def task(self) -> Task:
         """What the workers must know of the study."""
-        settings, metric = self.info.settings, self.info.metric
+        settings = self.info.settings
         return Task(
             spec=self.spec,
             metrics=self.info.metrics,
-            target=None if settings.target is None else metric.loss(settings.target),
+            target=self._target,
             max_epochs=self.info.max_epochs,
             tracking_uri=self.run.connection.uri,
             experiment_id=self.run.experiment_id,
@@ -38,6 +38,12 @@ class Dispatcher:
             trial_timeout=settings.trial_timeout,
             claim=self.run.lease.claim.number if self.run.lease else 0,
         )
+
+    @property
+    def _target(self) -> float | None:
+        """The loss at which a unit ends; none with constraints, which only all its metrics tell."""
+        target = self.info.settings.target
+        return None if target is None or self.info.constraints else self.info.metric.loss(target)
 
     def seed(self, number: int) -> int:
         """Returns the seed that a trial trains with: derived, never stored for a resume."""

@@ -149,7 +149,7 @@ class _Run:
             data=data,
             folder=self._folder,
             metric=None if self._assignment.final else self._task.metric,
-            metrics=tuple(metric.name for metric in self._task.metrics),
+            metrics=self._subject.returned or (self._task.metric.name,),
             at_best=self._subject.at_best,
             best=self._assignment.best,
             early_stopping=self._subject.early_stopping,
