@@ -61,14 +61,14 @@ def tune(
     Raises:
         HpoError: what was given is wrong, or the study could not go on.
     """
+    shown = NotebookDisplay if progress and in_notebook() else None
+    if shown:
+        without_widgets()
     folder = temporary_folder()
     names, given = given_content(model, space, data, settings, Path(folder.name).resolve())
     given, settings = with_start(given, settings)
     given, settings = with_code(given, settings)
     given, settings = with_client(given, settings)
-    shown = NotebookDisplay if progress and in_notebook() else None
-    if shown:
-        without_widgets()
     console = Output(quiet=not progress, force_jupyter=False)  # in a notebook, plain lines below the block
     again = {"retry_failed": retry_failed, "take_over": take_over, "trust": trust}
     try:

@@ -17,7 +17,7 @@ OBJECTIVE = """
 import time
 def objective(trial):
     for epoch in range(trial.start + 1, trial.epochs + 1):
-        time.sleep(0.2 if trial.config["x"] < 50 else 2)
+        time.sleep(0.1 if trial.config["x"] < 50 else 1)
         if not trial.report(epoch, {"loss": trial.config["x"] + 1 / epoch}):
             return
 """
@@ -40,7 +40,7 @@ def test_trials_are_added_stopped_and_failed_while_a_study_runs(job_uri: str, tm
     (tmp_path / "space.yaml").write_text("x: {type: int, low: 0, high: 99}\nkind: [a, b]")
     (tmp_path / "first.yaml").write_text("- {x: 98}\n- {x: 99}\n")
     own = [f"--model={tmp_path}/own.py:objective", f"--space={tmp_path}/space.yaml", "--workers=1"]
-    own += ["--max-epochs=30", "--max-trials=5", "--algorithm=random", f"--start-from={tmp_path}/first.yaml"]
+    own += ["--max-epochs=12", "--max-trials=5", "--algorithm=random", f"--start-from={tmp_path}/first.yaml"]
     with begun([sys.executable, "-m", "mlflow_hpo", "search", *own, "--scheduler=asha"], job_uri) as driver:
         wait_until(running_after(job_uri, 0))
         run_id = study_in(job_uri).run_id

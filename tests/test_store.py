@@ -65,6 +65,7 @@ def test_a_study_writes_exactly_the_documented_keys(
         "gpu_memory_mb",
         "machine.gpu",
         "machine.gpu_driver",
+        "machine.gpu_device",
         "test_METRIC",
         "mlflow_hpo.test_digest",
         "mlflow_hpo.retrained",

@@ -63,7 +63,7 @@ def test_an_algorithm_that_has_no_more_ends_the_search_and_not_the_promotions(
 
 def test_patience_ends_the_search_and_not_the_promotions(start: Start, training: str) -> None:
     options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 27, "patience": 3}
-    study = start(options, "x: {type: float, low: 0.5, high: 1}")
+    study = start({**options, "algorithm": "tpe"}, "x: {type: float, low: 0.5, high: 1}")
     study.drive()
     assert 4 <= len(study.known) < 27
     best = min(study.known[1:], key=lambda t: t.losses[1])
@@ -106,7 +106,7 @@ def test_a_study_that_was_ended_between_rungs_goes_on_from_there(
     start: Start, again: Start, training: str
 ) -> None:
     options = {"model": training, "scheduler": "halving", "max_epochs": 9, "max_trials": 3, "target": 1.01}
-    study = start(options, SPACE)
+    study = start({**options, "algorithm": "tpe"}, SPACE)
     study.drive()
     assert study.run.state.startswith("finished: ended by its target")
     met = [t for t in study.known if t.loss is not None and t.loss <= 1.01]
