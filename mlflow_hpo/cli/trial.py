@@ -1,5 +1,7 @@
 """The commands for trials of a running study: add one, stop one, take one for failed."""
 
+from typing import Any
+
 import click
 
 from mlflow_hpo.cli.options import ANY_USER
@@ -27,11 +29,20 @@ def add(study: str, pairs: tuple[str, ...], any_user: bool) -> None:
     click.echo(add_trial(study, pairs, any_user))
 
 
+def _of_one_trial(function: Any) -> Any:
+    """Adds what names a trial of a study, and the reason for what is done to it."""
+    for option in (
+        ANY_USER,
+        click.option("--reason", default="", help="Why, to be read on the trial."),
+        click.argument("number", type=click.IntRange(min=0)),
+        click.argument("study"),
+    ):
+        function = option(function)
+    return function
+
+
 @trial.command()
-@click.argument("study")
-@click.argument("number", type=click.IntRange(min=0))
-@click.option("--reason", default="", help="Why, to be read on the trial.")
-@ANY_USER
+@_of_one_trial
 def stop(study: str, number: int, reason: str, any_user: bool) -> None:
     """Train trial NUMBER of STUDY no further; the results that it has count.
 
@@ -43,10 +54,7 @@ def stop(study: str, number: int, reason: str, any_user: bool) -> None:
 
 
 @trial.command()
-@click.argument("study")
-@click.argument("number", type=click.IntRange(min=0))
-@click.option("--reason", default="", help="Why, to be read on the trial.")
-@ANY_USER
+@_of_one_trial
 def fail(study: str, number: int, reason: str, any_user: bool) -> None:
     """Take trial NUMBER of STUDY for failed: it is the worst there is, and never registered.
 
